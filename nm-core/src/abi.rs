@@ -1,0 +1,152 @@
+//! The memory that netmap shares with applications, in the binary layout of API 14.
+//!
+//! A region holds one [`InterfaceHeader`] for each bound port, then rings ([`RingHeader`], its slots behind it), then
+//! packet buffers. Programs written for netmap find their way through it with these three structures alone.
+//! Sizes and offsets are asserted below; a change that moves a field does not compile.
+
+use core::mem::{offset_of, size_of};
+
+use bitflags::bitflags;
+
+/// The generation of the layout.
+#[doc(alias = "NETMAP_API")]
+pub const API: u32 = 14;
+
+bitflags! {
+    /// What a slot says about its buffer.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct SlotFlags: u16 {
+        /// The application put another buffer into the slot.
+        #[doc(alias = "NS_BUF_CHANGED")]
+        const BUF_CHANGED = 0x0001;
+        /// Report completion of this slot as soon as it is sent.
+        #[doc(alias = "NS_REPORT")]
+        const REPORT = 0x0002;
+        /// Hand the frame to the other side, host stack or card, at the next sync.
+        #[doc(alias = "NS_FORWARD")]
+        const FORWARD = 0x0004;
+        /// Do not learn the source address of this frame.
+        #[doc(alias = "NS_NO_LEARN")]
+        const NO_LEARN = 0x0008;
+        /// The slot's `ptr` holds the address of the data.
+        #[doc(alias = "NS_INDIRECT")]
+        const INDIRECT = 0x0010;
+        /// The frame goes on in the next slot.
+        #[doc(alias = "NS_MOREFRAG")]
+        const MOREFRAG = 0x0020;
+    }
+}
+
+/// One place of a ring: which buffer, and how much of it is a frame.
+#[doc(alias = "netmap_slot")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Slot {
+    /// Number of the buffer.
+    pub buf_idx: u32,
+    /// Bytes of the frame in it.
+    pub len: u16,
+    /// [`SlotFlags`].
+    pub flags: u16,
+    /// Address of the data for indirect buffers, or the data's offset in the buffer.
+    pub ptr: u64,
+}
+
+/// A point in time: seconds and microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct TimeVal {
+    /// Seconds.
+    pub sec: i64,
+    /// Microseconds, 0 to 999999.
+    pub usec: i64,
+}
+
+/// The head of a ring; its slots follow at [`SLOTS_OFFSET`].
+#[doc(alias = "netmap_ring")]
+#[derive(Debug)]
+#[repr(C)]
+pub struct RingHeader {
+    /// Bytes from this header to the payload of buffer 0.
+    pub buf_ofs: i64,
+    /// Slots of the ring.
+    pub num_slots: u32,
+    /// Distance between two buffers, in bytes.
+    pub nr_buf_size: u32,
+    /// Number of the ring on its interface.
+    pub ringid: u16,
+    /// [`DIR_TX`] or [`DIR_RX`].
+    pub dir: u16,
+    /// First slot of the application's window.
+    pub head: u32,
+    /// The application's wake-up point.
+    pub cur: u32,
+    /// First slot behind the application's window.
+    pub tail: u32,
+    /// Ring flags.
+    pub flags: u32,
+    /// Time of the last receive sync.
+    pub ts: TimeVal,
+    /// Mask of the payload's offset in a slot's `ptr`.
+    pub offset_mask: u64,
+    /// Alignment of buffers that the ring's device asks for.
+    pub buf_align: u64,
+    reserved: [u8; 56],
+    /// Scratch space of the application.
+    pub sem: [u8; 128],
+}
+
+/// Where a ring's slots begin, in bytes from its header.
+pub const SLOTS_OFFSET: usize = size_of::<RingHeader>();
+
+/// [`RingHeader::dir`] of a transmit ring.
+pub const DIR_TX: u16 = 0;
+/// [`RingHeader::dir`] of a receive ring.
+pub const DIR_RX: u16 = 1;
+
+/// What a port finds first: its rings, by offset. The table of `i64` offsets follows at [`RING_OFS_OFFSET`]: hardware
+/// transmit, host transmit, hardware receive, host receive; 0 for a ring that the port did not bind.
+#[doc(alias = "netmap_if")]
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct InterfaceHeader {
+    /// Name of the interface, ended by a zero byte.
+    pub name: [u8; 16],
+    /// [`API`].
+    pub version: u32,
+    /// Flags of the interface.
+    pub flags: u32,
+    /// Hardware transmit rings.
+    pub tx_rings: u32,
+    /// Hardware receive rings.
+    pub rx_rings: u32,
+    /// First of the extra buffers, 0 for none.
+    pub bufs_head: u32,
+    /// Host transmit rings.
+    pub host_tx_rings: u32,
+    /// Host receive rings.
+    pub host_rx_rings: u32,
+    /// Unused, zero.
+    pub spare: [u32; 3],
+}
+
+/// Where the table of ring offsets begins, in bytes from an [`InterfaceHeader`].
+pub const RING_OFS_OFFSET: usize = size_of::<InterfaceHeader>();
+
+const _: () = {
+    assert!(
+        size_of::<Slot>() == 16
+            && offset_of!(Slot, len) == 4
+            && offset_of!(Slot, flags) == 6
+            && offset_of!(Slot, ptr) == 8
+    );
+    assert!(size_of::<RingHeader>() == 256);
+    assert!(offset_of!(RingHeader, buf_ofs) == 0 && offset_of!(RingHeader, num_slots) == 8);
+    assert!(offset_of!(RingHeader, nr_buf_size) == 12 && offset_of!(RingHeader, ringid) == 16);
+    assert!(offset_of!(RingHeader, dir) == 18 && offset_of!(RingHeader, head) == 20);
+    assert!(offset_of!(RingHeader, cur) == 24 && offset_of!(RingHeader, tail) == 28);
+    assert!(offset_of!(RingHeader, flags) == 32 && offset_of!(RingHeader, ts) == 40);
+    assert!(offset_of!(RingHeader, offset_mask) == 56 && offset_of!(RingHeader, buf_align) == 64);
+    assert!(offset_of!(RingHeader, sem) == 128);
+    assert!(size_of::<InterfaceHeader>() == 56 && offset_of!(InterfaceHeader, bufs_head) == 32);
+};

@@ -1,0 +1,151 @@
+//! Receive: filled buffers from a device's queue to slots, released slots back to the queue.
+//!
+//! A device may complete in any order, and then the frame that arrived first is not in the slot that comes next. So
+//! the id under which a buffer is posted (its *ticket*) is kept apart from the slot: two tables, each the inverse of
+//! the other, say which ticket a slot has. When a frame arrives out of turn, the two slots exchange buffers and
+//! tickets. With a device that works in order, both tables stay the identity.
+
+use alloc::boxed::Box;
+
+use super::{Engine, check};
+use crate::index::Index;
+use crate::kring::{Kring, SyncError};
+use crate::nic::{Content, RxQueue};
+
+/// Shorter than two addresses and a type: not an Ethernet frame (IEEE 802.3, 3.1.1).
+const FRAME_MIN: u16 = 14;
+
+/// Drives one receive queue.
+pub(crate) struct RxEngine<Q> {
+    queue: Q,
+    /// The ticket of each slot.
+    ticket_of: Box<[u16]>,
+    /// The slot of each ticket.
+    slot_of: Box<[u16]>,
+    /// The slots `[hwtail, posted)` are posted to the device.
+    posted: Index,
+}
+
+impl<Q: RxQueue> RxEngine<Q> {
+    /// Posts all slots but one.
+    pub(crate) fn new(queue: Q, kring: &mut Kring) -> Result<Self, SyncError> {
+        let size = kring.size();
+        let identity: Box<[u16]> = (0..size.slots() as u16).collect();
+        let mut engine = Self { queue, ticket_of: identity.clone(), slot_of: identity, posted: size.first() };
+        if engine.refill(kring)? {
+            kring.counters.kicks.add(u64::from(engine.queue.kick()));
+        }
+        Ok(engine)
+    }
+
+    /// Takes filled buffers into the slots from `hwtail` on. Returns whether a buffer went back to the device.
+    fn import(&mut self, kring: &mut Kring) -> Result<bool, SyncError> {
+        let size = kring.size();
+        let frame_max = kring.ring.region().frame_max();
+        let (mut packets, mut bytes, mut returned) = (0, 0, false);
+        for _ in 0..size.slots() {
+            if kring.hwtail == self.posted {
+                break;
+            }
+            let Some(received) = self.queue.take() else { break };
+            if !self.bring_to_front(kring, received.id) {
+                continue;
+            }
+            match received.content {
+                Content::Frame(len @ FRAME_MIN..) if len <= frame_max => {
+                    kring.ring.set_received(kring.hwtail, len);
+                    kring.hwtail = size.next(kring.hwtail);
+                    packets += 1;
+                    bytes += u64::from(len);
+                }
+                content => {
+                    count_drop(kring, content);
+                    self.post(kring, kring.hwtail)?;
+                    returned = true;
+                }
+            }
+        }
+        if packets > 0 {
+            kring.counters.packets.add(packets);
+            kring.counters.bytes.add(bytes);
+        }
+        Ok(returned)
+    }
+
+    /// Makes the buffer of `ticket` the one in slot `hwtail`. `false` when no posted slot has this ticket.
+    #[inline]
+    fn bring_to_front(&mut self, kring: &Kring, ticket: u16) -> bool {
+        match self.slot_of.get(usize::from(ticket)) {
+            Some(&slot) if u32::from(slot) == kring.hwtail.get() => true,
+            Some(&slot) => self.exchange(kring, slot),
+            None => false,
+        }
+    }
+
+    /// Exchanges buffers and tickets of slot `hwtail` and posted slot `slot`.
+    #[cold]
+    fn exchange(&mut self, kring: &Kring, slot: u16) -> bool {
+        let (size, front) = (kring.size(), kring.hwtail);
+        let Some(slot) = size.index(u32::from(slot)).filter(|&slot| size.contains(front, self.posted, slot))
+        else {
+            return false;
+        };
+        let (first, other) = (kring.ring.slot(front), kring.ring.slot(slot));
+        kring.ring.set_slot(front, other);
+        kring.ring.set_slot(slot, first);
+        self.ticket_of.swap(front.get() as usize, slot.get() as usize);
+        for at in [front, slot] {
+            let ticket = self.ticket_of.get(at.get() as usize).copied();
+            if let Some(back) = ticket.and_then(|ticket| self.slot_of.get_mut(usize::from(ticket))) {
+                *back = at.get() as u16;
+            }
+        }
+        true
+    }
+
+    /// Posts released slots, up to one before `rhead`. Returns whether there was one.
+    fn refill(&mut self, kring: &mut Kring) -> Result<bool, SyncError> {
+        let size = kring.size();
+        let end = size.prev(kring.rhead());
+        let any = self.posted != end;
+        while self.posted != end {
+            self.post(kring, self.posted)?;
+            self.posted = size.next(self.posted);
+        }
+        kring.hwcur = kring.rhead();
+        Ok(any)
+    }
+
+    /// Posts the buffer of slot `at` under the slot's ticket.
+    #[inline]
+    fn post(&mut self, kring: &Kring, at: Index) -> Result<(), SyncError> {
+        let bad = || SyncError::BadBuffer { buf_idx: kring.ring.slot(at).buf_idx };
+        let buffer = kring.ring.dma_buffer(at).ok_or_else(bad)?;
+        let ticket = self.ticket_of.get(at.get() as usize).copied().ok_or(SyncError::DeviceFailed)?;
+        // A queue has room for as many buffers as the ring has slots (`Nic::info`), so full means out of step.
+        self.queue.give(ticket, buffer).map_err(|_| SyncError::DeviceFailed)
+    }
+}
+
+#[cold]
+fn count_drop(kring: &Kring, content: Content) {
+    match content {
+        Content::Frame(..FRAME_MIN) => kring.counters.drop_short.add(1),
+        Content::Frame(_) | Content::Damaged => kring.counters.drop_error.add(1),
+    }
+}
+
+impl<Q: RxQueue> Engine for RxEngine<Q> {
+    #[doc(alias = "nm_rxsync")]
+    fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        kring.prologue()?;
+        kring.counters.syncs.add(1);
+        let returned = self.import(kring)?;
+        let refilled = self.refill(kring)?;
+        if returned || refilled {
+            kring.counters.kicks.add(u64::from(self.queue.kick()));
+        }
+        kring.finalize();
+        check(self.queue.health(), kring)
+    }
+}

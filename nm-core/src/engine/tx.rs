@@ -1,0 +1,122 @@
+//! Transmit: slots to a device's queue, completions back to the ring's tail.
+
+use alloc::boxed::Box;
+
+use super::{Engine, check};
+use crate::index::{Index, RingSize};
+use crate::kring::{Kring, SyncError};
+use crate::nic::{QueueFull, TxQueue};
+use crate::ring::memory::SlotValue;
+
+/// Drives one transmit queue. A slot is posted under its own number.
+pub(crate) struct TxEngine<Q> {
+    queue: Q,
+    /// Slots that are finished while an older one is not.
+    finished: Box<[bool]>,
+    /// How many of them there are.
+    early: u32,
+}
+
+/// What became of a slot that was to be sent.
+enum Sent {
+    Posted,
+    Dropped,
+}
+
+impl<Q: TxQueue> TxEngine<Q> {
+    pub(crate) fn new(queue: Q, size: RingSize) -> Self {
+        Self { queue, finished: alloc::vec![false; size.slots() as usize].into(), early: 0 }
+    }
+
+    /// Posts what the application submitted, as far as the queue has room, and rings the doorbell once.
+    fn send(&mut self, kring: &mut Kring) {
+        let size = kring.size();
+        let (mut packets, mut bytes) = (0, 0);
+        let mut at = kring.hwcur;
+        while at != kring.rhead() {
+            let slot = kring.ring.slot(at);
+            match self.post(kring, at, slot) {
+                Ok(Sent::Posted) => {
+                    packets += 1;
+                    bytes += u64::from(slot.len);
+                }
+                Ok(Sent::Dropped) => {
+                    kring.counters.drop_invalid.add(1);
+                    self.note_early(at);
+                }
+                Err(QueueFull) => {
+                    kring.counters.full.add(1);
+                    break;
+                }
+            }
+            at = size.next(at);
+        }
+        kring.hwcur = at;
+        if packets > 0 {
+            kring.counters.packets.add(packets);
+            kring.counters.bytes.add(bytes);
+            kring.counters.kicks.add(u64::from(self.queue.kick()));
+        }
+    }
+
+    /// Posts one slot if it holds a frame that can be sent.
+    #[inline]
+    fn post(&mut self, kring: &Kring, at: Index, slot: SlotValue) -> Result<Sent, QueueFull> {
+        let Some(buffer) = kring.ring.region().dma_buffer(slot.buf_idx) else { return Ok(Sent::Dropped) };
+        if slot.len == 0 || slot.len > buffer.capacity() {
+            return Ok(Sent::Dropped);
+        }
+        self.queue.put(at.get() as u16, buffer, slot.len).map(|()| Sent::Posted)
+    }
+
+    /// Moves `hwtail` over all slots that are finished.
+    fn reclaim(&mut self, kring: &mut Kring) {
+        let size = kring.size();
+        for _ in 0..size.slots() {
+            let Some(id) = self.queue.reclaim() else { break };
+            let oldest = size.next(kring.hwtail);
+            if u32::from(id) == oldest.get() {
+                kring.hwtail = oldest;
+            } else if let Some(at) = size.index(u32::from(id)) {
+                self.note_early(at);
+            }
+        }
+        self.skip_early(kring);
+    }
+
+    /// Remembers that slot `at` is finished.
+    #[cold]
+    fn note_early(&mut self, at: Index) {
+        if let Some(finished) = self.finished.get_mut(at.get() as usize) {
+            self.early += u32::from(!*finished);
+            *finished = true;
+        }
+    }
+
+    /// Moves `hwtail` over slots that finished before their turn.
+    #[inline]
+    fn skip_early(&mut self, kring: &mut Kring) {
+        while self.early > 0 {
+            let oldest = kring.size().next(kring.hwtail);
+            let Some(finished) = self.finished.get_mut(oldest.get() as usize).filter(|finished| **finished)
+            else {
+                break;
+            };
+            *finished = false;
+            self.early -= 1;
+            kring.hwtail = oldest;
+        }
+    }
+}
+
+impl<Q: TxQueue> Engine for TxEngine<Q> {
+    #[doc(alias = "nm_txsync")]
+    fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        kring.prologue()?;
+        kring.counters.syncs.add(1);
+        self.send(kring);
+        self.reclaim(kring);
+        kring.finalize();
+        check(self.queue.health(), kring)
+    }
+}

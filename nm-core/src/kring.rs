@@ -1,0 +1,214 @@
+//! The core's side of a ring: what it remembers, how it takes over what the application wrote, how it answers.
+//!
+//! ```text
+//! transmit   hwcur ≤ rhead ≤ head ≤ cur ≤ tail = rtail ≤ hwtail       [hwtail+1, hwcur)  posted to the device
+//!                                                                     [hwcur, rhead)     waiting for room in its queue
+//! receive    hwcur = rhead ≤ head ≤ cur ≤ tail = rtail = hwtail       [hwtail, posted)   posted to the device
+//! ```
+//!
+//! All modulo the number of slots. `head` and `cur` are written by the application alone, `tail` by a sync of this
+//! ring alone. `rhead`, `rcur` and `rtail` are the copies that the last sync agreed on. One slot always stays empty,
+//! so that equal indices mean one thing.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::index::{Index, RingSize};
+use crate::ring::memory::RingMemory;
+use crate::stats::{Direction, RingCounters};
+
+/// Why a sync did not do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncError {
+    /// `head` or `cur` was outside the window. They were put back to what the last sync had accepted.
+    #[doc(alias = "netmap_ring_reinit")]
+    BadIndices {
+        /// The `head` that was refused.
+        head: u32,
+        /// The `cur` that was refused.
+        cur: u32,
+    },
+    /// A released receive slot names no buffer.
+    BadBuffer {
+        /// The number in the slot.
+        buf_idx: u32,
+    },
+    /// The device broke the rules of its queue and has to be restarted: close the port and open it again.
+    DeviceFailed,
+}
+
+impl SyncError {
+    /// The number that netmap gives for it.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::BadIndices { .. } | Self::BadBuffer { .. } => crate::errno::EINVAL,
+            Self::DeviceFailed => crate::errno::EIO,
+        }
+    }
+}
+
+impl fmt::Display for SyncError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadIndices { head, cur } => {
+                write!(f, "head {head} or cur {cur} is outside the ring's window")
+            }
+            Self::BadBuffer { buf_idx } => {
+                write!(f, "a released slot names buffer {buf_idx}, which does not exist")
+            }
+            Self::DeviceFailed => f.write_str("the device broke the rules of its queue"),
+        }
+    }
+}
+
+impl core::error::Error for SyncError {}
+
+/// The core's state of one ring.
+#[doc(alias = "netmap_kring")]
+#[derive(Debug)]
+pub(crate) struct Kring {
+    pub(crate) ring: RingMemory,
+    pub(crate) counters: Arc<RingCounters>,
+    rhead: Index,
+    rtail: Index,
+    /// Next slot that the core has not taken over yet.
+    #[doc(alias = "nr_hwcur")]
+    pub(crate) hwcur: Index,
+    /// First slot behind those that are the application's.
+    #[doc(alias = "nr_hwtail")]
+    pub(crate) hwtail: Index,
+}
+
+impl Kring {
+    /// The kring of an idle ring: all transmit slots but one are the application's, no receive slot is.
+    pub(crate) fn new(ring: RingMemory, direction: Direction, counters: Arc<RingCounters>) -> Self {
+        let first = ring.size().first();
+        let tail = match direction {
+            Direction::Tx => ring.size().last(),
+            Direction::Rx => first,
+        };
+        ring.set_tail(tail);
+        Self { ring, counters, rhead: first, rtail: tail, hwcur: first, hwtail: tail }
+    }
+
+    #[inline]
+    pub(crate) fn size(&self) -> RingSize {
+        self.ring.size()
+    }
+
+    /// What the application has released or submitted, up to here, as of the last prologue.
+    #[inline]
+    pub(crate) fn rhead(&self) -> Index {
+        self.rhead
+    }
+
+    /// The end of the application's window, as it was last told.
+    #[inline]
+    pub(crate) fn rtail(&self) -> Index {
+        self.rtail
+    }
+
+    /// Reads `head` and `cur`, once each, and takes them over if both lie in the window in that order.
+    #[doc(alias("nm_txsync_prologue", "nm_rxsync_prologue"))]
+    pub(crate) fn prologue(&mut self) -> Result<(), SyncError> {
+        let (head, cur) = (self.ring.head(), self.ring.cur());
+        let size = self.size();
+        let window = size.distance(self.rhead, self.rtail);
+        let accepted = size.index(head).zip(size.index(cur)).filter(|&(head, cur)| {
+            let (to_head, to_cur) = (size.distance(self.rhead, head), size.distance(self.rhead, cur));
+            to_head <= to_cur && to_cur <= window
+        });
+        let Some((head, _)) = accepted else {
+            self.ring.set_head(self.rhead);
+            self.ring.set_cur(self.rhead);
+            self.ring.set_tail(self.rtail);
+            return Err(SyncError::BadIndices { head, cur });
+        };
+        self.rhead = head;
+        Ok(())
+    }
+
+    /// Tells the application the new end of its window.
+    #[doc(alias("nm_txsync_finalize", "nm_rxsync_finalize"))]
+    #[inline]
+    pub(crate) fn finalize(&mut self) {
+        self.rtail = self.hwtail;
+        self.ring.set_tail(self.hwtail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::mem::{PortMemory, Region, RingShape};
+    use crate::platform::Platform;
+    use crate::testing::HeapPlatform;
+    use crate::tunables::Tunables;
+
+    const SLOTS: u32 = 5;
+
+    fn kring() -> (Kring, PortMemory) {
+        let platform: Arc<dyn Platform> = HeapPlatform::new(8 << 20);
+        let tunables = Tunables { buf_num: 64, ..Tunables::default() };
+        let region = Region::new(&platform, tunables).unwrap();
+        let shape = RingShape { direction: Direction::Tx, number: 3, size: RingSize::new(SLOTS).unwrap() };
+        let memory = PortMemory::new(&region, "em0", &[shape]).unwrap();
+        let kring = Kring::new(memory.rings()[0].clone(), Direction::Tx, Arc::default());
+        (kring, memory)
+    }
+
+    /// The slots of a window, walked one by one, its end included.
+    fn walk(from: u32, to: u32) -> Vec<u32> {
+        let steps = (to + SLOTS - from) % SLOTS;
+        (0..=steps).map(|step| (from + step) % SLOTS).collect()
+    }
+
+    #[test]
+    fn the_prologue_agrees_with_walking_the_window() {
+        let (mut kring, _memory) = kring();
+        let size = kring.size();
+        let write = |kring: &Kring, head: u32, cur: u32| {
+            // Values that no index can have are written through one of a larger ring.
+            let any = RingSize::new(65535).unwrap();
+            kring.ring.set_head(any.index(head).unwrap());
+            kring.ring.set_cur(any.index(cur).unwrap());
+        };
+        for (rhead, rtail) in (0..SLOTS).flat_map(|h| (0..SLOTS).map(move |t| (h, t))) {
+            for (head, cur) in (0..8).flat_map(|h| (0..8).map(move |c| (h, c))) {
+                (kring.rhead, kring.rtail) = (size.index(rhead).unwrap(), size.index(rtail).unwrap());
+                write(&kring, head, cur);
+                kring.ring.set_tail(size.first());
+                let window = walk(rhead, rtail);
+                let place = |slot| window.iter().position(|s| *s == slot);
+                let valid = place(head).zip(place(cur)).is_some_and(|(head, cur)| head <= cur);
+                let case = (rhead, rtail, head, cur);
+                if valid {
+                    assert_eq!(kring.prologue(), Ok(()), "{case:?}");
+                    assert_eq!(kring.rhead.get(), head);
+                } else {
+                    assert_eq!(kring.prologue(), Err(SyncError::BadIndices { head, cur }), "{case:?}");
+                    let back = (kring.ring.head(), kring.ring.cur(), kring.ring.tail());
+                    assert_eq!(back, (rhead, rhead, rtail), "{case:?}: back to what was accepted");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_ring_in_memory_leads_to_its_buffers_as_netmap_programs_expect() {
+        let (kring, memory) = kring();
+        let slot = kring.ring.slot(kring.size().first());
+        assert_eq!((slot.buf_idx, slot.len, slot.flags), (2, 0, 0), "buffers 0 and 1 are reserved");
+        assert_eq!((kring.ring.head(), kring.ring.cur(), kring.ring.tail()), (0, 0, SLOTS - 1));
+        let header = kring.ring.header_copy();
+        assert_eq!((header.num_slots, header.nr_buf_size, header.ringid, header.dir), (SLOTS, 2048, 3, 0));
+        // NETMAP_BUF: the ring's address, and buf_ofs, and the number of the buffer times the distance.
+        let by_hand = kring.ring.address() as i64
+            + header.buf_ofs
+            + i64::from(slot.buf_idx) * i64::from(header.nr_buf_size);
+        let payload = memory.region().payload(slot.buf_idx).unwrap();
+        assert_eq!(by_hand, payload.as_ptr() as i64);
+    }
+}

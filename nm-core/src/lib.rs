@@ -1,0 +1,109 @@
+//! The netmap of Millrace: rings, memory, adapters and ports, with no operating system underneath.
+//!
+//! This crate knows no hardware and has no statics; all of it runs under plain `cargo test`. A machine enters through
+//! [`platform::Platform`] (memory that devices can reach), a network card through [`nic::Nic`].
+//!
+//! # The six steps of a program
+//!
+//! | netmap | here |
+//! |---|---|
+//! | open `/dev/netmap` | [`Netmap::new`]: one value that owns memory and interfaces |
+//! | `NIOCREGIF` | [`Netmap::open`]: a [`Port`], bound by name |
+//! | `mmap` | nothing: rings and buffers are in the same address space |
+//! | read and write slots, move `head` and `cur` | [`Ring::slots`](ring::Ring::slots), [`Ring::advance`](ring::Ring::advance) |
+//! | `NIOCTXSYNC`, `NIOCRXSYNC` | [`TxRing::txsync`], [`RxRing::rxsync`] |
+//! | close | dropping the port, or the last of its rings |
+//!
+//! ```
+//! # use nm_core::{Netmap, testing::{card, CardSpec, HeapPlatform, Order}, tunables::Tunables};
+//! # use std::sync::Arc;
+//! # let platform: Arc<dyn nm_core::platform::Platform> = HeapPlatform::new(64 << 20);
+//! # let netmap = Netmap::new(&platform, Tunables::default())?;
+//! # let (nic, wire) = card(CardSpec::new(1, 256, Order::Posted));
+//! # netmap.attach("em0", nic)?;
+//! # wire.send(&[0x42; 60]);
+//! let mut port = netmap.open("netmap:em0")?;
+//! let rx = &mut port.rx_rings()[0];
+//! rx.rxsync()?;
+//! for slot in rx.slots() {
+//!     println!("{} bytes: {:02x?}", slot.len(), slot.frame());
+//! }
+//! let seen = rx.window();
+//! rx.advance(seen);
+//! # assert_eq!(seen, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The shape of the API
+//!
+//! **A safe port holds its rings exclusively**, and they are mapped nowhere else. netmap's rule is that only the owner
+//! touches a ring, and only between two syncs; here the compiler keeps it. [`slots`](ring::Ring::slots) borrows the
+//! ring mutably and so does a sync, so no slot outlives the sync that would give it away. The slots lent are those of
+//! the window `[head, tail)` and no others, each once.
+//!
+//! **Each buffer is in exactly one place.** The application never writes the number of a buffer. It exchanges the
+//! buffers of two slots ([`Slot::swap`]), which is also how a frame is forwarded without a copy. A port with another
+//! memory region refuses the exchange, and then the frame is copied ([`Slot::copy_from`]).
+//!
+//! **Rings move.** [`Port::split`] takes a port apart into rings that are `Send` and sync on their own: one core, one
+//! ring. The last ring to be dropped closes the port.
+//!
+//! **The indices are netmap's of today**, in the binary layout of API 14 ([`abi`]): `head` and `cur` are the
+//! application's, `tail` is the core's. What netmap called `avail` and `reserved` in 2013 are distances between them:
+//! [`Ring::avail`](ring::Ring::avail) from `cur` to `tail`, [`Ring::reserved`](ring::Ring::reserved) from `head` to `cur`.
+//!
+//! **Errors say why**, per operation: [`AttachError`], [`OpenError`], [`SyncError`]. Each knows the errno that netmap gives.
+//!
+//! # The life of a frame
+//!
+//! ```text
+//! wire ─► card ─► RxQueue::take ─► rx slot, tail moves ─► application ─► advance ─► rxsync gives the slot to RxQueue again
+//!                                       │ swap
+//!                                       ▼
+//! wire ◄─ card ◄─ TxQueue::put  ◄─ tx slot ◄─ advance, txsync           TxQueue::reclaim ─► tail moves
+//! ```
+//!
+//! | step | where |
+//! |---|---|
+//! | who owns which slots, what a sync accepts | `kring` |
+//! | the loop over slots and queue, once for all cards | `engine` |
+//! | what a card does differently | [`nic`] |
+//! | ring memory, volatile and field by field | `ring::memory` |
+//! | regions, pools, the lookup table | [`mem`] |
+//! | positions that wrap around | [`index`] |
+//! | every drop and its cause | [`stats`] |
+//!
+//! # Where unsafe code is
+//!
+//! In [`platform`] and [`nic`] (contracts with the outside), `mem::region`, `mem::port` and `ring::memory` (addresses
+//! inside the region), and `ring::slot` (the right to a lent slot and its buffer). The engine, the krings, the
+//! adapters and the registry are safe code.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod abi;
+mod adapter;
+mod engine;
+pub mod errno;
+pub mod index;
+mod kring;
+pub mod mem;
+pub mod name;
+mod netmap;
+pub mod nic;
+pub mod platform;
+mod port;
+pub mod ring;
+pub mod stats;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod tunables;
+
+pub use adapter::InterfaceInfo;
+pub use kring::SyncError;
+pub use netmap::{AttachError, Netmap};
+pub use port::{OpenError, Port};
+pub use ring::{RxRing, Slot, TxRing};

@@ -1,0 +1,218 @@
+//! What a network card's driver supplies to the core.
+//!
+//! In netmap every driver walks the ring itself. Here the core owns that loop (the `engine`): window,
+//! wrap-around, slot flags, `hwcur`, `hwtail` and the slot that stays empty are its business. A driver says what
+//! its hardware does differently: how one buffer is posted, how completions are found, how the doorbell is rung.
+//!
+//! ```text
+//! Nic::start ──► Queues { tx: [TxQueue], rx: [RxQueue] }      one call of a trait object per sync,
+//!                  │                                          the calls below are static inside a batch
+//!                  ├─ TxQueue  put(id, buffer, len)* kick   … reclaim() -> id
+//!                  └─ RxQueue  give(id, buffer)*     kick   … take()    -> id, len
+//! Nic::stop      after it the device touches no buffer and no queue any more
+//! ```
+//!
+//! An `id` names one posted buffer until the queue reports it back. The core chooses it, below
+//! [`TxQueue::capacity`], and never posts an id that is outstanding. Completions may come in any order.
+#![expect(
+    unsafe_code,
+    reason = "device headers are written in front of a buffer's payload; queue traits carry a contract"
+)]
+
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+/// Bytes in front of each buffer's payload that belong to the driver, for a device's own packet header.
+pub const HEADROOM: usize = 64;
+
+/// What a card is and can do; constant while it is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NicInfo {
+    /// Station address.
+    pub mac: [u8; 6],
+    /// Transmit queues that [`Nic::start`] returns.
+    pub tx_queues: u16,
+    /// Receive queues that [`Nic::start`] returns.
+    pub rx_queues: u16,
+    /// Buffers that one transmit queue can hold: the most slots its ring can have.
+    pub tx_slots: u16,
+    /// Buffers that one receive queue can hold: the most slots its ring can have.
+    pub rx_slots: u16,
+}
+
+/// State of the link, as the card reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Frames can pass, or the card does not report its link.
+    Up,
+    /// No carrier.
+    Down,
+}
+
+/// The running queues of a card.
+#[derive(Debug)]
+pub struct Queues<T, R> {
+    /// Transmit queues, by number.
+    pub tx: Vec<T>,
+    /// Receive queues, by number.
+    pub rx: Vec<R>,
+}
+
+/// The running queues of the card `N`, or why it did not start.
+pub type StartResult<N> = Result<Queues<<N as Nic>::Tx, <N as Nic>::Rx>, <N as Nic>::Error>;
+
+/// A network card.
+///
+/// # Safety
+/// After [`stop`](Nic::stop) returns, and after the value is dropped, the device reads and writes no buffer that was
+/// ever given to its queues. The memory of the queues themselves lives until then, even if a queue is dropped before.
+pub unsafe trait Nic: Send + 'static {
+    /// Its transmit queues.
+    type Tx: TxQueue;
+    /// Its receive queues.
+    type Rx: RxQueue;
+    /// Why it does not start.
+    type Error: core::error::Error + Send + Sync + 'static;
+
+    /// What the card is.
+    fn info(&self) -> NicInfo;
+
+    /// Link state now.
+    fn link(&self) -> Link;
+
+    /// Resets the card and starts its queues, empty. Called on a stopped card only.
+    fn start(&mut self) -> StartResult<Self>
+    where
+        Self: Sized;
+
+    /// Stops the card: no further access of the device to any buffer or queue.
+    fn stop(&mut self);
+}
+
+/// The queue has no room for another buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueFull;
+
+/// What a queue thinks of its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueHealth {
+    /// Completions that made no sense (an id that is not outstanding, …) and were ignored, since the start.
+    pub refused: u64,
+    /// The device broke the queue beyond repair; it needs a restart, and until then reports nothing more.
+    pub is_broken: bool,
+}
+
+/// One transmit queue.
+///
+/// # Safety
+/// [`reclaim`](TxQueue::reclaim) returns an id only if it was put, once for each put, and only after the device has
+/// finished reading the buffer.
+pub unsafe trait TxQueue: Send + 'static {
+    /// Buffers that can be outstanding at once; ids are below it.
+    fn capacity(&self) -> u16;
+
+    /// Posts `len` bytes of `buffer` as one frame under `id`. The device may not know of it before
+    /// [`kick`](TxQueue::kick).
+    fn put(&mut self, id: u16, buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull>;
+
+    /// Publishes what was put and rings the doorbell if the device wants it. Once per sync. Returns whether it rang.
+    fn kick(&mut self) -> bool;
+
+    /// The next frame that the device has finished with.
+    fn reclaim(&mut self) -> Option<u16>;
+
+    /// What the queue has seen go wrong.
+    fn health(&self) -> QueueHealth;
+}
+
+/// A buffer that came back from the receive side of a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// The id it was given under.
+    pub id: u16,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What a received buffer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// One frame of this length, without the device's header.
+    Frame(u16),
+    /// Nothing usable: the device reported an error or an impossible length.
+    Damaged,
+}
+
+/// One receive queue.
+///
+/// # Safety
+/// [`take`](RxQueue::take) returns an id only if it was given, once for each give, and only after the device has
+/// finished writing the buffer; a frame's length is at most the buffer's capacity.
+pub unsafe trait RxQueue: Send + 'static {
+    /// Buffers that can be outstanding at once; ids are below it.
+    fn capacity(&self) -> u16;
+
+    /// Posts `buffer` to be filled, under `id`. The device may not know of it before [`kick`](RxQueue::kick).
+    fn give(&mut self, id: u16, buffer: DmaBuffer<'_>) -> Result<(), QueueFull>;
+
+    /// Publishes what was given and rings the doorbell if the device wants it. Once per sync. Returns whether it rang.
+    fn kick(&mut self) -> bool;
+
+    /// The next buffer that the device has finished with.
+    fn take(&mut self) -> Option<Received>;
+
+    /// What the queue has seen go wrong.
+    fn health(&self) -> QueueHealth;
+}
+
+/// A packet buffer on its way to a device: its addresses, its capacity, and the headroom in front of the payload.
+///
+/// The core lends it for the call; from `put` or `give` until the queue reports the id back, the memory is the
+/// device's and nobody else reads or writes it.
+#[derive(Debug)]
+pub struct DmaBuffer<'a> {
+    payload: NonNull<u8>,
+    phys: u64,
+    capacity: u16,
+    lent: PhantomData<&'a mut [u8]>,
+}
+
+impl DmaBuffer<'_> {
+    /// Describes the buffer whose payload is at `payload` and, for devices, at `phys`.
+    ///
+    /// # Safety
+    /// `HEADROOM` bytes in front of `payload` and `capacity` bytes from it on are valid for reads and writes, at
+    /// `phys` for devices, and nobody else uses them while the value lives.
+    pub unsafe fn new(payload: NonNull<u8>, phys: u64, capacity: u16) -> Self {
+        Self { payload, phys, capacity, lent: PhantomData }
+    }
+
+    /// Where the device finds the payload.
+    #[inline]
+    pub fn phys(&self) -> u64 {
+        self.phys
+    }
+
+    /// The longest payload that fits, in bytes.
+    #[inline]
+    pub fn capacity(&self) -> u16 {
+        self.capacity
+    }
+
+    /// Where the device finds the last `N` bytes of headroom, with the payload right behind them.
+    #[inline]
+    pub fn header_phys<const N: usize>(&self) -> u64 {
+        const { assert!(N <= HEADROOM) };
+        self.phys.wrapping_sub(N as u64)
+    }
+
+    /// Writes a device header right in front of the payload and tells where the device finds it.
+    #[inline]
+    pub fn write_header<const N: usize>(&mut self, header: [u8; N]) -> u64 {
+        let at = self.header_phys::<N>();
+        // SAFETY: `N` is at most `HEADROOM`, so the bytes lie in the headroom that `new` was promised.
+        unsafe { self.payload.as_ptr().sub(N).cast::<[u8; N]>().write(header) };
+        at
+    }
+}

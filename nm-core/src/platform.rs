@@ -1,0 +1,108 @@
+//! What the core asks of the machine it runs on: memory that a device can reach.
+//!
+//! The kernel implements [`Platform`] over its frame allocator, the `testing` module over the heap.
+#![expect(unsafe_code, reason = "memory enters the core here, and its owner frees it here")]
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::ptr::NonNull;
+
+/// A block of memory that is contiguous for the processor and for devices.
+#[derive(Debug)]
+pub struct DmaBlock {
+    /// Where the processor sees the block.
+    pub virt: NonNull<u8>,
+    /// Where devices see the block.
+    pub phys: u64,
+    /// Length in bytes.
+    pub bytes: usize,
+}
+
+/// The machine under the core.
+///
+/// # Safety
+/// A block that [`allocate_dma`](Platform::allocate_dma) returns is readable and writable for its whole length,
+/// zeroed, aligned as asked (both addresses), contiguous at both addresses, and belongs to the caller alone
+/// until it is released.
+pub unsafe trait Platform: Send + Sync {
+    /// Hands out `bytes` of zeroed memory aligned to `align` (a power of two, at most 4096), or `None` when there
+    /// is no such block left.
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock>;
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// `block` came from [`allocate_dma`](Platform::allocate_dma) of this platform, is released once, and neither
+    /// the processor nor a device uses it any more.
+    unsafe fn release_dma(&self, block: DmaBlock);
+}
+
+/// The machine has no contiguous block of this size left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfDmaMemory {
+    /// How much was asked for, in bytes.
+    pub bytes: usize,
+}
+
+impl fmt::Display for OutOfDmaMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no contiguous block of {} bytes left for device memory", self.bytes)
+    }
+}
+
+impl core::error::Error for OutOfDmaMemory {}
+
+/// An owned [`DmaBlock`]; dropping it gives the block back to its platform.
+///
+/// Whoever lets a device use the block keeps the `DmaMemory` until the device has been stopped.
+pub struct DmaMemory {
+    block: DmaBlock,
+    platform: Arc<dyn Platform>,
+}
+
+// SAFETY: the block belongs to this value alone (contract of `Platform`), and a pointer to it grants nothing by
+// itself: whoever dereferences it states why that is sound.
+unsafe impl Send for DmaMemory {}
+// SAFETY: as above; `&DmaMemory` only tells addresses.
+unsafe impl Sync for DmaMemory {}
+
+impl DmaMemory {
+    /// Allocates `bytes` of zeroed device memory aligned to `align`.
+    pub fn allocate(
+        platform: &Arc<dyn Platform>,
+        bytes: usize,
+        align: usize,
+    ) -> Result<Self, OutOfDmaMemory> {
+        let block = platform.allocate_dma(bytes, align).ok_or(OutOfDmaMemory { bytes })?;
+        Ok(Self { block, platform: platform.clone() })
+    }
+
+    /// Where the processor sees the memory.
+    pub fn virt(&self) -> NonNull<u8> {
+        self.block.virt
+    }
+
+    /// Where devices see the memory.
+    pub fn phys(&self) -> u64 {
+        self.block.phys
+    }
+
+    /// Length in bytes.
+    pub fn bytes(&self) -> usize {
+        self.block.bytes
+    }
+}
+
+impl Drop for DmaMemory {
+    fn drop(&mut self) {
+        let block = DmaBlock { virt: self.block.virt, phys: self.block.phys, bytes: self.block.bytes };
+        // SAFETY: the block came from this platform, and this value, its only owner, ends here.
+        unsafe { self.platform.release_dma(block) }
+    }
+}
+
+impl fmt::Debug for DmaMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DmaMemory").field("block", &self.block).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,202 @@
+//! Rings of a safe port, as the application holds them.
+//!
+//! ```text
+//!             window()
+//!        ├───────────────────┤
+//!   … ─ head ─ … ─ cur ─ … ─ tail ─ …         slots() lends each slot of [head, tail) once
+//!        ├──────────┼────────┤                advance(n) gives the first n of them to the core
+//!         reserved()  avail()                 txsync() or rxsync() carries it out
+//! ```
+//!
+//! A ring is moved, not shared: whoever holds it is the only one who touches it, and only between syncs, because a
+//! sync needs the ring mutably and so do the slots. It is `Send`: [`Port::split`](crate::Port::split) gives each
+//! core its own.
+
+pub(crate) mod memory;
+mod slot;
+
+pub use slot::{DifferentRegion, FrameTooLong, Slot, Slots};
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::marker::PhantomData;
+
+use crate::adapter::Binding;
+use crate::engine::Engine;
+use crate::index::Index;
+use crate::kring::{Kring, SyncError};
+use crate::mem::Region;
+use crate::stats::RingCounters;
+
+/// Marks a transmit ring.
+#[derive(Debug)]
+pub enum Tx {}
+
+/// Marks a receive ring.
+#[derive(Debug)]
+pub enum Rx {}
+
+/// A ring from the application to the wire.
+pub type TxRing = Ring<Tx>;
+
+/// A ring from the wire to the application.
+pub type RxRing = Ring<Rx>;
+
+/// One ring of a bound port.
+#[doc(alias = "netmap_ring")]
+pub struct Ring<D> {
+    kring: Kring,
+    /// `None` only while the ring is dropped.
+    engine: Option<Box<dyn Engine>>,
+    binding: Arc<Binding>,
+    direction: PhantomData<fn(D) -> D>,
+}
+
+impl<D> Ring<D> {
+    pub(crate) fn new(kring: Kring, engine: Box<dyn Engine>, binding: Arc<Binding>) -> Self {
+        Self { kring, engine: Some(engine), binding, direction: PhantomData }
+    }
+
+    /// How many slots the ring has. One of them always stays empty.
+    pub fn num_slots(&self) -> u32 {
+        self.kring.size().slots()
+    }
+
+    /// First slot of the application's window.
+    pub fn head(&self) -> u32 {
+        self.head_index().get()
+    }
+
+    /// The wake-up point: the application has looked at the slots before it.
+    pub fn cur(&self) -> u32 {
+        self.cur_index().get()
+    }
+
+    /// First slot behind the application's window.
+    pub fn tail(&self) -> u32 {
+        self.kring.rtail().get()
+    }
+
+    /// How many slots are the application's: those of `[head, tail)`.
+    #[inline]
+    #[doc(alias = "nm_ring_space")]
+    pub fn window(&self) -> u32 {
+        self.kring.size().distance(self.head_index(), self.kring.rtail())
+    }
+
+    /// How many slots of the window were not looked at: those of `[cur, tail)`.
+    pub fn avail(&self) -> u32 {
+        self.kring.size().distance(self.cur_index(), self.kring.rtail())
+    }
+
+    /// How many slots of the window were looked at and kept: those of `[head, cur)`.
+    pub fn reserved(&self) -> u32 {
+        self.kring.size().distance(self.head_index(), self.cur_index())
+    }
+
+    /// The longest frame that one slot holds.
+    pub fn frame_max(&self) -> u16 {
+        self.kring.ring.region().frame_max()
+    }
+
+    /// The memory region that the slots' buffers belong to.
+    pub fn region(&self) -> &Region {
+        self.kring.ring.region()
+    }
+
+    /// What the ring has moved and dropped.
+    pub fn counters(&self) -> &Arc<RingCounters> {
+        &self.kring.counters
+    }
+
+    /// The slots of the window, each lent once. The window itself does not change: [`advance`](Self::advance) does
+    /// that.
+    #[inline]
+    pub fn slots(&mut self) -> Slots<'_> {
+        let (head, window) = (self.head_index(), self.window());
+        Slots::new(&self.kring.ring, head, window)
+    }
+
+    /// Gives the first `slots` slots of the window to the core: to be sent, or to be filled again. They are its own
+    /// from now on; it looks at them in the next sync. No more than the window are given. Returns how many were.
+    #[inline]
+    pub fn advance(&mut self, slots: u32) -> u32 {
+        let size = self.kring.size();
+        let given = slots.min(self.window());
+        let (head, reserved) = (self.head_index(), self.reserved());
+        let new = size.advance(head, given);
+        self.kring.ring.set_head(new);
+        if given > reserved {
+            self.kring.ring.set_cur(new);
+        }
+        given
+    }
+
+    /// Moves the wake-up point `slots` further without giving slots away: the application has looked at them and
+    /// keeps them. Stays within the window. Returns how far it moved.
+    pub fn look(&mut self, slots: u32) -> u32 {
+        let moved = slots.min(self.avail());
+        let cur = self.kring.size().advance(self.cur_index(), moved);
+        self.kring.ring.set_cur(cur);
+        moved
+    }
+
+    #[inline]
+    fn head_index(&self) -> Index {
+        self.kring.size().index(self.kring.ring.head()).unwrap_or(self.kring.rhead())
+    }
+
+    #[inline]
+    fn cur_index(&self) -> Index {
+        self.kring.size().index(self.kring.ring.cur()).unwrap_or(self.kring.rhead())
+    }
+
+    #[inline]
+    fn sync(&mut self) -> Result<(), SyncError> {
+        match &mut self.engine {
+            Some(engine) => engine.sync(&mut self.kring),
+            None => Err(SyncError::DeviceFailed),
+        }
+    }
+}
+
+impl TxRing {
+    /// Sends what [`advance`](Ring::advance) gave, and takes back the slots of frames that have left.
+    #[inline]
+    #[doc(alias = "NIOCTXSYNC")]
+    pub fn txsync(&mut self) -> Result<(), SyncError> {
+        self.sync()
+    }
+
+    /// How many slots are on their way: given, and not come back. As long as there are some, a
+    /// [`txsync`](Self::txsync) can bring them back.
+    #[inline]
+    #[doc(alias = "nm_tx_pending")]
+    pub fn pending(&self) -> u32 {
+        self.num_slots() - 1 - self.window()
+    }
+}
+
+impl RxRing {
+    /// Takes in the frames that have arrived, and gives the slots of [`advance`](Ring::advance) to the card.
+    #[inline]
+    #[doc(alias = "NIOCRXSYNC")]
+    pub fn rxsync(&mut self) -> Result<(), SyncError> {
+        self.sync()
+    }
+}
+
+impl<D> Drop for Ring<D> {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            self.binding.park(engine);
+        }
+    }
+}
+
+impl<D> fmt::Debug for Ring<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").field("kring", &self.kring).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,179 @@
+//! Slots as the application sees them: lent one by one, inside the window, for as long as the ring is borrowed.
+#![expect(unsafe_code, reason = "a lent slot is the exclusive right to its memory and its buffer's")]
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+
+use crate::abi;
+use crate::mem::Region;
+use crate::ring::memory::RingMemory;
+
+/// One slot of a safe port's window, and through it the packet buffer.
+///
+/// The application cannot write the number of the buffer. It changes the buffer by [`swap`](Slot::swap), so that each
+/// buffer stays in exactly one place.
+#[doc(alias = "netmap_slot")]
+pub struct Slot<'a> {
+    at: NonNull<abi::Slot>,
+    region: &'a Region,
+    lent: PhantomData<&'a mut abi::Slot>,
+}
+
+/// Two slots belong to ports with different memory, so their buffers cannot change places: copy the frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DifferentRegion;
+
+impl fmt::Display for DifferentRegion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the two ports have different memory regions: the frame must be copied")
+    }
+}
+
+impl core::error::Error for DifferentRegion {}
+
+/// The frame does not fit into the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameTooLong {
+    /// Length of the frame.
+    pub len: usize,
+    /// What fits.
+    pub max: u16,
+}
+
+impl fmt::Display for FrameTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a frame of {} bytes does not fit into a buffer of {}", self.len, self.max)
+    }
+}
+
+impl core::error::Error for FrameTooLong {}
+
+impl Slot<'_> {
+    /// Length of the frame, in bytes without CRC.
+    #[inline]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "a slot holds one frame; whether it is empty is no question"
+    )]
+    pub fn len(&self) -> u16 {
+        self.read().len
+    }
+
+    /// The longest frame that the slot's buffer holds.
+    #[inline]
+    pub fn capacity(&self) -> u16 {
+        self.region.frame_max()
+    }
+
+    /// Number of the buffer in its region.
+    #[inline]
+    pub fn buf_idx(&self) -> u32 {
+        self.read().buf_idx
+    }
+
+    /// The frame.
+    #[inline]
+    pub fn frame(&self) -> &[u8] {
+        let len = self.len().min(self.capacity());
+        match self.region.payload(self.buf_idx()) {
+            // SAFETY: the buffer is valid for `capacity` bytes, and this slot, lent for `'_`, is the only place that
+            // names it: no device and no other slot uses it.
+            Some(payload) => unsafe { core::slice::from_raw_parts(payload.as_ptr(), usize::from(len)) },
+            None => &[],
+        }
+    }
+
+    /// The frame, to be changed in place.
+    #[inline]
+    pub fn frame_mut(&mut self) -> &mut [u8] {
+        let len = self.len().min(self.capacity());
+        match self.region.payload(self.buf_idx()) {
+            // SAFETY: as in `frame`, and the slot is borrowed mutably.
+            Some(payload) => unsafe { core::slice::from_raw_parts_mut(payload.as_ptr(), usize::from(len)) },
+            None => &mut [],
+        }
+    }
+
+    /// Sets the length of the frame and gives its bytes, whatever is in them, to be filled.
+    pub fn set_len(&mut self, len: usize) -> Result<&mut [u8], FrameTooLong> {
+        let max = self.capacity();
+        let fits = u16::try_from(len).ok().filter(|len| *len <= max);
+        let len = fits.ok_or(FrameTooLong { len, max })?;
+        // SAFETY: the slot is lent to this view alone.
+        unsafe { (&raw mut (*self.at.as_ptr()).len).write_volatile(len) };
+        Ok(self.frame_mut())
+    }
+
+    /// Makes the frame a copy of `frame`.
+    pub fn copy_from(&mut self, frame: &[u8]) -> Result<(), FrameTooLong> {
+        self.set_len(frame.len())?.copy_from_slice(frame);
+        Ok(())
+    }
+
+    /// Exchanges the buffers of two slots, with their frames: forwarding without a copy.
+    #[inline]
+    pub fn swap(&mut self, other: &mut Slot<'_>) -> Result<(), DifferentRegion> {
+        if !ptr::eq(self.region, other.region) {
+            return Err(DifferentRegion);
+        }
+        let (mine, theirs) = (self.at.cast::<u64>(), other.at.cast::<u64>());
+        // SAFETY: both slots are lent to their views alone, aligned to 8, and their first 8 bytes are buffer, length
+        // and flags (asserted in `abi`). Both buffers change places, so each stays in exactly one slot.
+        unsafe {
+            let (a, b) = (mine.read_volatile(), theirs.read_volatile());
+            mine.write_volatile(b);
+            theirs.write_volatile(a);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn read(&self) -> abi::Slot {
+        // SAFETY: the slot is valid and lent to this view alone.
+        unsafe { self.at.read_volatile() }
+    }
+}
+
+impl fmt::Debug for Slot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("buf_idx", &self.buf_idx())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The slots of a window, each lent once.
+#[derive(Debug)]
+pub struct Slots<'a> {
+    ring: &'a RingMemory,
+    next: crate::index::Index,
+    left: u32,
+}
+
+impl<'a> Slots<'a> {
+    /// The `count` slots from `first` on, all inside the window of the ring's application.
+    pub(super) fn new(ring: &'a RingMemory, first: crate::index::Index, count: u32) -> Self {
+        Self { ring, next: first, left: count.min(ring.size().slots() - 1) }
+    }
+}
+
+impl<'a> Iterator for Slots<'a> {
+    type Item = Slot<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Slot<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let at = self.ring.slot_at(self.next);
+        self.next = self.ring.size().next(self.next);
+        Some(Slot { at, region: self.ring.region(), lent: PhantomData })
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+impl ExactSizeIterator for Slots<'_> {}

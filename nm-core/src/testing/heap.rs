@@ -1,0 +1,63 @@
+//! Device memory from the heap.
+#![expect(unsafe_code, reason = "implements the memory contract over the global allocator")]
+
+use alloc::alloc::{alloc_zeroed, dealloc};
+use alloc::sync::Arc;
+use core::alloc::Layout;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::platform::{DmaBlock, Platform};
+
+/// What a device adds to the processor's address: large enough that a mix-up is no valid address.
+const DEVICE_OFFSET: u64 = 0x7000_0000_0000_0000;
+/// All blocks are aligned alike, so that a block can be released by its length alone.
+const ALIGN: usize = 4096;
+
+/// A [`Platform`] over the heap, limited to a number of bytes.
+#[derive(Debug)]
+pub struct HeapPlatform {
+    left: AtomicUsize,
+    blocks: AtomicUsize,
+}
+
+impl HeapPlatform {
+    /// A platform with `bytes` of memory.
+    pub fn new(bytes: usize) -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(bytes), blocks: AtomicUsize::new(0) })
+    }
+
+    /// How many blocks are in use.
+    pub fn blocks_in_use(&self) -> usize {
+        self.blocks.load(Relaxed)
+    }
+
+    /// Where the processor sees the device address `phys`.
+    pub fn virt(phys: u64) -> *mut u8 {
+        core::ptr::with_exposed_provenance_mut(phys.wrapping_sub(DEVICE_OFFSET) as usize)
+    }
+}
+
+// SAFETY: `alloc_zeroed` gives memory of exactly this kind; `phys` is a constant offset from `virt`, a multiple of
+// every alignment that may be asked for.
+unsafe impl Platform for HeapPlatform {
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
+        let layout = Layout::from_size_align(bytes.max(1), ALIGN).ok().filter(|_| align <= ALIGN)?;
+        self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes)).ok()?;
+        // SAFETY: the layout is not empty.
+        let virt = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        self.blocks.fetch_add(1, Relaxed);
+        let phys = (virt.as_ptr().expose_provenance() as u64).wrapping_add(DEVICE_OFFSET);
+        Some(DmaBlock { virt, phys, bytes })
+    }
+
+    unsafe fn release_dma(&self, block: DmaBlock) {
+        self.left.fetch_add(block.bytes, Relaxed);
+        self.blocks.fetch_sub(1, Relaxed);
+        let layout = Layout::from_size_align(block.bytes.max(1), ALIGN);
+        if let Ok(layout) = layout {
+            // SAFETY: the caller promises that the block came from `allocate_dma`, which used this layout.
+            unsafe { dealloc(block.virt.as_ptr(), layout) }
+        }
+    }
+}

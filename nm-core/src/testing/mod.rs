@@ -1,0 +1,12 @@
+//! Fakes that catch misuse: for this crate's tests, and behind the feature `testing` for tests elsewhere.
+//!
+//! - [`HeapPlatform`]: memory from the heap whose device addresses differ from the processor's, with a count of what
+//!   was not released.
+//! - [`card`]: a network card without hardware, and the [`Wire`] at its other end. It completes in any order asked for
+//!   and notes every breach of the contract that [`nic`](crate::nic) sets.
+
+mod card;
+mod heap;
+
+pub use card::{CardError, CardSpec, FakeCard, FakeRx, FakeTx, Order, Wire, card};
+pub use heap::HeapPlatform;

@@ -1,0 +1,204 @@
+//! Ports: names, memory, what is shared and what is given back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends here when it fails"
+)]
+
+mod common;
+
+use std::sync::Arc;
+use std::thread;
+
+use common::{MEMORY, assert_all_home, frame, netmap, one_card};
+use nm_core::mem::{MemoryError, PoolKind, RegionError};
+use nm_core::nic::Link;
+use nm_core::platform::Platform;
+use nm_core::ring::DifferentRegion;
+use nm_core::testing::{CardSpec, HeapPlatform, Order, card};
+use nm_core::tunables::Tunables;
+use nm_core::{AttachError, Netmap, OpenError, errno};
+
+#[test]
+fn a_port_opens_by_name_and_by_address_and_once() {
+    let (_, netmap) = netmap(4096);
+    let (nic, wire) = card(CardSpec::new(7, 256, Order::Posted));
+    netmap.attach("em0", nic).unwrap();
+    let line = |netmap: &Netmap| netmap.interfaces()[0].to_string();
+    assert_eq!(line(&netmap), "em0 mac=52:54:00:00:00:07 link=up tx=1x256 rx=1x256");
+    wire.set_link(Link::Down);
+    assert_eq!(line(&netmap), "em0 mac=52:54:00:00:00:07 link=down tx=1x256 rx=1x256");
+
+    let port = netmap.open("mac-525400000007").unwrap();
+    assert_eq!(port.name(), "em0");
+    assert!(netmap.interfaces()[0].is_open && wire.is_running());
+    let busy = netmap.open("netmap:em0").unwrap_err();
+    assert_eq!((busy.to_string().as_str(), busy.errno()), ("em0 is in use by another port", errno::EBUSY));
+    drop(port);
+    assert_all_home(&netmap, &[&wire]);
+    netmap.open("em0").unwrap();
+}
+
+#[test]
+fn names_that_lead_nowhere_are_explained() {
+    let (_, netmap) = netmap(4096);
+    let unknown = netmap.open("em0").unwrap_err();
+    assert_eq!(
+        (unknown.to_string().as_str(), unknown.errno()),
+        ("no interface \"em0\": there is none at all", errno::ENXIO)
+    );
+    for (name, number) in [("em0", 1), ("em1", 2)] {
+        netmap.attach(name, card(CardSpec::new(number, 8, Order::Posted)).0).unwrap();
+    }
+    assert_eq!(
+        netmap.open("netmap:em2").unwrap_err().to_string(),
+        "no interface \"netmap:em2\"; there are em0 em1"
+    );
+    let name = netmap.open("em0^").unwrap_err();
+    assert_eq!(
+        (name.to_string().as_str(), name.errno()),
+        ("\"em0^\" asks for host rings, which this version does not have", errno::EINVAL)
+    );
+    let again = netmap.attach("em0", card(CardSpec::new(3, 8, Order::Posted)).0).unwrap_err();
+    assert_eq!((again.clone(), again.errno()), (AttachError::Exists("em0".into()), errno::EEXIST));
+    let no_rings = netmap.attach("em2", card(CardSpec::new(3, 1, Order::Posted)).0).unwrap_err();
+    assert_eq!((no_rings.clone(), no_rings.errno()), (AttachError::NoRings("em2".into()), errno::EINVAL));
+}
+
+#[test]
+fn a_card_that_does_not_start_leaves_nothing_behind() {
+    let (_, netmap) = netmap(4096);
+    let (nic, wire) = card(CardSpec { starts: false, ..CardSpec::new(1, 64, Order::Posted) });
+    netmap.attach("em0", nic).unwrap();
+    let error = netmap.open("em0").unwrap_err();
+    assert_eq!(
+        (error.to_string().as_str(), error.errno()),
+        ("em0 did not start: the card was told not to start", errno::EIO)
+    );
+    assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
+fn rings_shrink_to_a_fair_share_before_an_interface_is_refused() {
+    let (_, netmap) = netmap(2 + 600);
+    let wires: Vec<_> = (0..2)
+        .map(|number| {
+            let (nic, wire) = card(CardSpec::new(number, 256, Order::Posted));
+            netmap.attach(&format!("em{number}"), nic).unwrap();
+            wire
+        })
+        .collect();
+    // 300 buffers for each card: two rings of 128 slots.
+    let mut ports: Vec<_> = ["em0", "em1"].iter().map(|name| netmap.open(name).unwrap()).collect();
+    for port in &mut ports {
+        assert_eq!((port.tx_rings()[0].num_slots(), port.rx_rings()[0].num_slots()), (128, 128));
+    }
+    assert_eq!(netmap.memory().to_string(), "buffers total=600 free=88 held=512 lost=0");
+    // The shrunken rings work.
+    wires[0].send(&frame(1, 60));
+    ports[0].rx_rings()[0].rxsync().unwrap();
+    assert_eq!(ports[0].rx_rings()[0].slots().next().unwrap().frame(), frame(1, 60));
+    drop(ports);
+    assert_all_home(&netmap, &[&wires[0], &wires[1]]);
+}
+
+#[test]
+fn a_request_that_does_not_fit_says_which_pool_and_how_much() {
+    let (_, netmap) = netmap(2 + 20);
+    let (nic, wire) = card(CardSpec::new(1, 256, Order::Posted));
+    netmap.attach("em0", nic).unwrap();
+    let error = netmap.open("em0").unwrap_err();
+    let expected = MemoryError { pool: PoolKind::Buffer, requested: 16, available: 4 };
+    assert!(matches!(error, OpenError::Memory(e) if e == expected), "{error}");
+    assert_eq!(error.to_string(), "the buf pool has 4 objects free of 16 asked for (tunable buf_num)");
+    assert_eq!(error.errno(), errno::ENOMEM);
+    assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
+fn a_region_that_does_not_fit_is_refused_and_one_that_goes_is_released() {
+    let heap = HeapPlatform::new(1 << 20);
+    let platform: Arc<dyn Platform> = heap.clone();
+    let error = Netmap::new(&platform, Tunables::default()).unwrap_err();
+    assert!(matches!(error, RegionError::OutOfMemory(_)), "{error}");
+    let bad = Netmap::new(&platform, Tunables { buf_size: 100, ..Tunables::default() }).unwrap_err();
+    assert_eq!(bad.to_string(), "netmap.buf_size: must be between 256 and 32768, a multiple of 64");
+
+    let small = Tunables { buf_num: 64, ring_num: 4, if_num: 2, ..Tunables::default() };
+    let netmap = Netmap::new(&platform, small).unwrap();
+    assert_eq!(heap.blocks_in_use(), 1);
+    netmap.attach("em0", card(CardSpec::new(1, 16, Order::Posted)).0).unwrap();
+    let port = netmap.open("em0").unwrap();
+    drop(netmap);
+    assert_eq!(heap.blocks_in_use(), 1, "the port still uses the memory");
+    drop(port);
+    assert_eq!(heap.blocks_in_use(), 0);
+}
+
+#[test]
+fn buffers_change_places_only_within_one_region() {
+    let (_first, mut a, _a_wire) = one_card(8, Order::Posted);
+    let (_second, mut b, _b_wire) = one_card(8, Order::Posted);
+    let (a_tx, b_tx) = (&mut a.tx_rings()[0], &mut b.tx_rings()[0]);
+    let (mut mine, mut theirs) = (a_tx.slots().next().unwrap(), b_tx.slots().next().unwrap());
+    assert_eq!(mine.swap(&mut theirs), Err(DifferentRegion));
+
+    let mut slots = a.tx_rings()[0].slots();
+    let (mut first, mut second) = (slots.next().unwrap(), slots.next().unwrap());
+    first.copy_from(&frame(1, 60)).unwrap();
+    second.copy_from(&frame(2, 70)).unwrap();
+    let (one, two) = (first.buf_idx(), second.buf_idx());
+    first.swap(&mut second).unwrap();
+    assert_eq!((first.buf_idx(), second.buf_idx()), (two, one));
+    assert_eq!((first.frame(), second.frame()), (&frame(2, 70)[..], &frame(1, 60)[..]));
+}
+
+#[test]
+fn rings_of_a_split_port_work_on_their_own_threads_and_close_it_together() {
+    const FRAMES: u64 = 20_000;
+    let (netmap, port, wire) = one_card(64, Order::Shuffled(9));
+    let (mut tx, mut rx) = port.split();
+    let (mut tx, mut rx) = (tx.remove(0), rx.remove(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut sent = 0;
+            while sent < FRAMES {
+                let count = tx.window().min((FRAMES - sent) as u32);
+                for (number, mut slot) in (sent..).zip(tx.slots().take(count as usize)) {
+                    slot.copy_from(&frame(number, 64)).unwrap();
+                }
+                sent += u64::from(tx.advance(count));
+                tx.txsync().unwrap();
+            }
+        });
+        scope.spawn(|| {
+            let (mut offered, mut seen) = (0, 0);
+            while seen < FRAMES {
+                (0..32.min(FRAMES - offered)).for_each(|i| wire.send(&frame(offered + i, 64)));
+                offered += 32.min(FRAMES - offered);
+                rx.rxsync().unwrap();
+                let count = rx.window();
+                for (number, slot) in (seen..).zip(rx.slots()) {
+                    assert_eq!(slot.frame(), frame(number, 64));
+                }
+                seen += u64::from(rx.advance(count));
+            }
+        });
+    });
+    let sent = wire.sent();
+    assert_eq!(sent.len() as u64, FRAMES);
+    assert!((0..).zip(&sent).all(|(number, got)| *got == frame(number, 64)));
+    drop(tx);
+    assert!(wire.is_running(), "one ring is still held");
+    assert_eq!(netmap.memory().held, 128);
+    drop(rx);
+    assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
+fn ten_netmaps_do_not_meet() {
+    let all: Vec<_> = (0..10).map(|_| one_card(16, Order::Posted)).collect();
+    assert!(all.iter().all(|(netmap, _, _)| netmap.interfaces().len() == 1 && netmap.memory().held == 32));
+    assert_eq!(HeapPlatform::new(MEMORY).blocks_in_use(), 0);
+}
