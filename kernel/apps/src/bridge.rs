@@ -1,0 +1,128 @@
+//! `bridge`: two ports, and every frame that one receives leaves by the other.
+//!
+//! As netmap's own bridge does it, without a copy: a frame is forwarded by exchanging the buffers of a receive slot
+//! and a transmit slot. Where the two ports have different memory, it is copied instead. Frames stay in order, and
+//! none is dropped here: while the far side has no room, they wait in the receive ring.
+//!
+//! ```text
+//! a.rx ──rxsync──► slots ══swap══► slots ──txsync──► b.tx          and the same from b to a
+//! ```
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use nm_core::ring::Slot;
+use nm_core::{Netmap, Port, RxRing, SyncError, TxRing};
+
+use crate::{AppError, Application, Progress};
+
+/// The bridge between two ports.
+#[derive(Debug)]
+pub struct Bridge {
+    names: [String; 2],
+    a: Port,
+    b: Port,
+}
+
+impl Bridge {
+    /// Opens ports `a` and `b`; without a name, the first interfaces that the other does not use.
+    pub fn open(netmap: &Netmap, a: Option<&str>, b: Option<&str>) -> Result<Self, AppError> {
+        let present: Vec<String> = netmap.interfaces().into_iter().map(|interface| interface.name).collect();
+        let [first, second, ..] = present.as_slice() else {
+            return Err(AppError::TooFewInterfaces { needed: 2, present: present.join(" ") });
+        };
+        let open = |key, name: &str| netmap.open(name).map_err(|cause| AppError::Open { key, cause });
+        let other = |taken: &Port| if taken.name() == first { second.as_str() } else { first.as_str() };
+        let (a, b) = match (a, b) {
+            (None, Some(b)) => {
+                let b = open("b", b)?;
+                (open("a", other(&b))?, b)
+            }
+            (a, b) => {
+                let a = open("a", a.unwrap_or(first))?;
+                let b = b.unwrap_or_else(|| other(&a));
+                let b = open("b", b).map_err(|error| same_port(error, a.name()))?;
+                (a, b)
+            }
+        };
+        Ok(Self::between(a, b))
+    }
+
+    /// A bridge between two open ports.
+    pub fn between(a: Port, b: Port) -> Self {
+        Self { names: [a.name().to_string(), b.name().to_string()], a, b }
+    }
+}
+
+/// A port that is busy because it is port `a` deserves a plainer word.
+fn same_port(error: AppError, a: &str) -> AppError {
+    match error {
+        AppError::Open { cause: nm_core::OpenError::Busy(name), .. } if name == a => AppError::SamePort(name),
+        error => error,
+    }
+}
+
+impl Application for Bridge {
+    fn name(&self) -> &'static str {
+        "bridge"
+    }
+
+    fn ports(&self) -> &[String] {
+        &self.names
+    }
+
+    fn step(&mut self) -> Result<Progress, AppError> {
+        let [a, b] = &self.names;
+        let (a_tx, a_rx) = self.a.rings();
+        let (b_tx, b_rx) = self.b.rings();
+        let moved = forward(a_rx, b_tx, a, b)? + forward(b_rx, a_tx, b, a)?;
+        Ok(if moved > 0 { Progress::Busy } else { Progress::Idle })
+    }
+}
+
+/// Moves what the rings of one port have received to the rings of the other. Returns how many frames.
+fn forward(rx: &mut [RxRing], tx: &mut [TxRing], from: &str, to: &str) -> Result<u32, AppError> {
+    let failed = |port: &str| {
+        let port = port.to_string();
+        move |cause: SyncError| AppError::Sync { port, cause }
+    };
+    let queues = tx.len();
+    let mut moved = 0;
+    for (i, rx) in rx.iter_mut().enumerate() {
+        let Some(tx) = tx.get_mut(i % queues.max(1)) else { continue };
+        if let Err(cause) = rx.rxsync() {
+            return Err(failed(from)(cause));
+        }
+        moved += move_frames(rx, tx);
+        if tx.pending() > 0
+            && let Err(cause) = tx.txsync()
+        {
+            return Err(failed(to)(cause));
+        }
+    }
+    Ok(moved)
+}
+
+/// Moves as many frames as are there and have room. Returns how many.
+fn move_frames(rx: &mut RxRing, tx: &mut TxRing) -> u32 {
+    let count = rx.window().min(tx.window());
+    if count == 0 {
+        return 0;
+    }
+    for (mut from, mut to) in rx.slots().zip(tx.slots()).take(count as usize) {
+        if from.swap(&mut to).is_err() {
+            copy(&from, &mut to);
+        }
+    }
+    rx.advance(count);
+    tx.advance(count)
+}
+
+/// Copies a frame between ports with different memory. One that is too long for the far side's buffers becomes an
+/// empty slot, which txsync drops and counts.
+#[cold]
+fn copy(from: &Slot<'_>, to: &mut Slot<'_>) {
+    if to.copy_from(from.frame()).is_err() {
+        let _ = to.set_len(0);
+    }
+}

@@ -1,0 +1,260 @@
+//! The kernel command line's words as one typed value.
+//!
+//! | key | values | default |
+//! |---|---|---|
+//! | `app` | `bridge` | `bridge` |
+//! | `a`, `b` | names of ports (`vtnet0`, `netmap:vtnet0`, `mac-525400000001`) | the first two interfaces |
+//! | `wait` | `spin` | `spin` |
+//! | `log` | `off`, `error`, `warn`, `info`, `debug`, `trace` | `info` |
+//! | `netmap.NAME` | a number, see [`Tunables`] | by the size of memory |
+//! | `virtio_mmio.device` | as virtual machine monitors append it; may appear more than once | |
+//!
+//! A key that is not in the table, a value out of range or a key given twice is an error that names the word and says
+//! what is allowed.
+
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use log::LevelFilter;
+use nm_core::name::PortName;
+use nm_core::tunables::Tunables;
+
+/// The application to run, with its own keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum App {
+    /// [`bridge`](crate::bridge) between two ports.
+    Bridge {
+        /// Name of one port.
+        a: Option<String>,
+        /// Name of the other.
+        b: Option<String>,
+    },
+}
+
+/// How a worker waits for frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It never waits: it looks again.
+    Spin,
+}
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The application.
+    pub app: App,
+    /// How it waits.
+    pub wait: Wait,
+    /// The least severe messages that the console shows.
+    pub log: LevelFilter,
+    /// Sizes of the memory region.
+    pub tunables: Tunables,
+    /// Values of `virtio_mmio.device`, in order.
+    pub mmio_devices: Vec<String>,
+}
+
+/// A word that cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The word, `key=value`.
+    pub word: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no such key.
+    UnknownKey,
+    /// There is no such application.
+    UnknownApplication,
+    /// The key was there before.
+    Duplicate,
+    /// The value is not one of the key's values; this says which are.
+    BadValue(String),
+}
+
+/// The keys that there are, for messages.
+const KEYS: &str = "app a b wait log netmap.NAME virtio_mmio.device";
+
+/// A text from outside, fit for a message: control characters escaped, cut where it is long.
+struct Shown<'a>(&'a str);
+
+/// Characters of a text that a message repeats.
+const SHOWN_MAX: usize = 60;
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().take(SHOWN_MAX).try_for_each(|c| write!(f, "{}", c.escape_debug()))?;
+        if self.0.chars().nth(SHOWN_MAX).is_some() {
+            write!(f, "… ({} bytes)", self.0.len())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = Shown(&self.word);
+        match &self.problem {
+            Problem::UnknownKey => write!(f, "unknown key in \"{word}\"; allowed are {KEYS}"),
+            Problem::UnknownApplication => write!(f, "unknown application in \"{word}\"; allowed is bridge"),
+            Problem::Duplicate => write!(f, "the key of \"{word}\" was given before"),
+            Problem::BadValue(allowed) => write!(f, "bad value in \"{word}\"; {allowed}"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl Config {
+    /// Follows the words, each a key and its value, starting from the sizes in `base`.
+    pub fn parse<'a>(
+        words: impl IntoIterator<Item = (&'a str, &'a str)>,
+        base: Tunables,
+    ) -> Result<Self, ConfigError> {
+        let mut config = Self {
+            app: App::Bridge { a: None, b: None },
+            wait: Wait::Spin,
+            log: LevelFilter::Info,
+            tunables: base,
+            mmio_devices: Vec::new(),
+        };
+        let mut seen: Vec<&str> = Vec::new();
+        for (key, value) in words {
+            let problem = if key != "virtio_mmio.device" && seen.contains(&key) {
+                Err(Problem::Duplicate)
+            } else {
+                seen.push(key);
+                config.apply(key, value)
+            };
+            problem.map_err(|problem| ConfigError { word: alloc::format!("{key}={value}"), problem })?;
+        }
+        Ok(config)
+    }
+
+    fn apply(&mut self, key: &str, value: &str) -> Result<(), Problem> {
+        let App::Bridge { a, b } = &mut self.app;
+        match key {
+            "app" if value == "bridge" => {}
+            "app" => return Err(Problem::UnknownApplication),
+            "a" => *a = Some(port(value)?),
+            "b" => *b = Some(port(value)?),
+            "wait" => self.wait = wait(value)?,
+            "log" => self.log = level(value)?,
+            "virtio_mmio.device" => self.mmio_devices.push(value.to_owned()),
+            _ => match key.strip_prefix("netmap.") {
+                Some(name) => return tunable(&mut self.tunables, name, value),
+                None => return Err(Problem::UnknownKey),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn port(value: &str) -> Result<String, Problem> {
+    PortName::parse(value).map(|_| value.to_owned()).map_err(|error| Problem::BadValue(shorten(&error)))
+}
+
+fn wait(value: &str) -> Result<Wait, Problem> {
+    match value {
+        "spin" => Ok(Wait::Spin),
+        "poll" | "adaptive" => {
+            Err(Problem::BadValue("this version has no interrupts yet; allowed is spin".to_string()))
+        }
+        _ => Err(Problem::BadValue("allowed is spin".to_string())),
+    }
+}
+
+fn level(value: &str) -> Result<LevelFilter, Problem> {
+    let allowed = || Problem::BadValue("allowed are off error warn info debug trace".to_string());
+    value.parse().map_err(|_| allowed())
+}
+
+fn tunable(tunables: &mut Tunables, name: &str, value: &str) -> Result<(), Problem> {
+    let number =
+        value.parse().map_err(|_| Problem::BadValue("it must be a number below 4294967296".to_string()))?;
+    tunables.set(name, number).map_err(|error| Problem::BadValue(shorten(&error)))
+}
+
+/// A message that repeats a value from outside, kept short.
+fn shorten(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    if text.chars().count() <= 2 * SHOWN_MAX { text } else { alloc::format!("{}", Shown(&text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(words: &[(&str, &str)]) -> Result<Config, String> {
+        Config::parse(words.iter().copied(), Tunables::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_key_is_followed() {
+        let config = parse(&[
+            ("app", "bridge"),
+            ("b", "vtnet1"),
+            ("a", "netmap:vtnet0"),
+            ("wait", "spin"),
+            ("log", "debug"),
+            ("netmap.buf_num", "4096"),
+            ("virtio_mmio.device", "4K@0xd0000000:5"),
+            ("virtio_mmio.device", "4K@0xd0001000:6"),
+        ])
+        .unwrap();
+        assert_eq!(config.app, App::Bridge { a: Some("netmap:vtnet0".into()), b: Some("vtnet1".into()) });
+        assert_eq!(
+            (config.log, config.tunables.buf_num, config.mmio_devices.len()),
+            (LevelFilter::Debug, 4096, 2)
+        );
+        assert_eq!(parse(&[]).unwrap().app, App::Bridge { a: None, b: None });
+    }
+
+    #[test]
+    fn every_mistake_names_the_word_and_what_is_allowed() {
+        let long = "x".repeat(3000);
+        let cases = [
+            (("color", "red"), "unknown key in \"color=red\"; allowed are app a b wait log netmap.NAME virtio_mmio.device".into()),
+            (("app", "router"), "unknown application in \"app=router\"; allowed is bridge".into()),
+            (("wait", "never"), "bad value in \"wait=never\"; allowed is spin".into()),
+            (("log", "loud"), "bad value in \"log=loud\"; allowed are off error warn info debug trace".into()),
+            (("netmap.buf_num", "1"), "bad value in \"netmap.buf_num=1\"; must be between 18 and 4194304".into()),
+            (("netmap.buf_num", "-1"), "bad value in \"netmap.buf_num=-1\"; it must be a number below 4294967296".into()),
+            (
+                ("netmap.bufs", "1"),
+                "bad value in \"netmap.bufs=1\"; no such tunable; there are if_size if_num ring_size ring_num buf_size buf_num".into(),
+            ),
+            (("a", "em0^"), "bad value in \"a=em0^\"; \"em0^\" asks for host rings, which this version does not have".into()),
+            ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),
+            (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait log netmap.NAME virtio_mmio.device".into()),
+        ];
+        for ((key, value), message) in cases {
+            assert_eq!(parse(&[(key, value)]).unwrap_err(), message);
+        }
+        assert_eq!(
+            parse(&[("log", "info"), ("log", "info")]).unwrap_err(),
+            "the key of \"log=info\" was given before"
+        );
+    }
+
+    proptest! {
+        /// Whatever the words: a configuration, or a message of bounded length.
+        #[test]
+        fn any_words_are_followed_or_named(words in prop::collection::vec(("[a-z._]{0,12}|netmap\\.buf_num|a|log|\\PC*", "\\PC*"), 0..6)) {
+            let result = Config::parse(words.iter().map(|(k, v)| (k.as_str(), v.as_str())), Tunables::default());
+            if let Err(error) = result {
+                prop_assert!(error.to_string().len() < 2000);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The applications of the Millrace appliance.
+//!
+//! They see [`nm_core`]'s public API and nothing else, so they run unchanged in the image and, over fake cards, in a
+//! test on any host. [`Config`] is what the kernel command line asks for; [`start`] opens the ports and returns the
+//! [`Application`], whose [`step`](Application::step) the kernel calls for as long as the machine runs.
+//!
+//! - [`bridge`]: two ports, frames cross in both directions.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod bridge;
+pub mod config;
+mod error;
+
+pub use config::{Config, ConfigError};
+pub use error::AppError;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use bridge::Bridge;
+use config::App;
+use nm_core::Netmap;
+
+/// What a step found to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It moved frames; there may be more.
+    Busy,
+    /// There was nothing to move.
+    Idle,
+}
+
+/// A running application. Dropping it closes its ports.
+pub trait Application: Send {
+    /// The name that the `app` key has for it.
+    fn name(&self) -> &'static str;
+
+    /// The ports it holds, by name.
+    fn ports(&self) -> &[String];
+
+    /// Does one round of work: a sync of each ring, and what it brought. Never waits.
+    fn step(&mut self) -> Result<Progress, AppError>;
+}
+
+/// Opens the ports that `config` names and starts the application it picks.
+pub fn start(config: &Config, netmap: &Netmap) -> Result<Box<dyn Application>, AppError> {
+    match &config.app {
+        App::Bridge { a, b } => Ok(Box::new(Bridge::open(netmap, a.as_deref(), b.as_deref())?)),
+    }
+}

@@ -1,0 +1,177 @@
+//! The bridge as it runs in the image, over fake cards.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends here when it fails"
+)]
+
+use std::sync::Arc;
+
+use nm_apps::bridge::Bridge;
+use nm_apps::{AppError, Application, Config, Progress, start};
+use nm_core::Netmap;
+use nm_core::platform::Platform;
+use nm_core::testing::{CardSpec, HeapPlatform, Order, Wire, card};
+use nm_core::tunables::Tunables;
+use proptest::prelude::*;
+
+/// A netmap with cards `em0`, `em1`, … of these numbers of slots.
+fn netmap(cards: &[(u16, Order)]) -> (Netmap, Vec<Wire>) {
+    let platform: Arc<dyn Platform> = HeapPlatform::new(64 << 20);
+    let netmap = Netmap::new(&platform, Tunables::default()).unwrap();
+    let wires = cards.iter().enumerate().map(|(number, &(slots, order))| {
+        let (nic, wire) = card(CardSpec::new(number as u8, slots, order));
+        netmap.attach(&format!("em{number}"), nic).unwrap();
+        wire
+    });
+    let wires = wires.collect();
+    (netmap, wires)
+}
+
+fn frame(number: u64, len: usize) -> Vec<u8> {
+    (0..len).map(|i| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (i % 8 * 8)) as u8 ^ i as u8).collect()
+}
+
+fn start_with(netmap: &Netmap, words: &[(&str, &str)]) -> Result<Box<dyn Application>, AppError> {
+    let config = Config::parse(words.iter().copied(), Tunables::default()).unwrap();
+    start(&config, netmap)
+}
+
+fn assert_all_home(netmap: &Netmap, wires: &[Wire]) {
+    let report = netmap.memory();
+    assert_eq!((report.free, report.held, report.lost()), (report.total, 0, 0), "{report}");
+    for wire in wires {
+        assert_eq!(wire.breaches(), Vec::<String>::new());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Frames of every length, both ways at once, through rings of any size and cards that complete in any order.
+    #[test]
+    fn every_frame_crosses_whole_and_in_order(
+        slots in (2u16..64, 2u16..64),
+        seed in any::<u64>(),
+        lengths in prop::collection::vec((14usize..=1984, any::<bool>()), 0..400),
+    ) {
+        let (netmap, wires) = netmap(&[(slots.0, Order::Shuffled(seed)), (slots.1, Order::Reversed)]);
+        let mut bridge = start_with(&netmap, &[]).unwrap();
+        let mut expected = [Vec::new(), Vec::new()];
+        let mut seen = [Vec::new(), Vec::new()];
+        for (number, &(len, to_b)) in lengths.iter().enumerate() {
+            let frame = frame(number as u64, len);
+            let (from, to) = if to_b { (0, 1) } else { (1, 0) };
+            wires[from].send(&frame);
+            expected[to].push(frame);
+            if number % 7 == 0 { bridge.step().unwrap(); }
+        }
+        let mut idle = 0;
+        while idle < 3 {
+            idle = if bridge.step().unwrap() == Progress::Idle { idle + 1 } else { 0 };
+            for (seen, wire) in seen.iter_mut().zip(&wires) { seen.extend(wire.sent()) }
+        }
+        prop_assert_eq!(&seen, &expected);
+        drop(bridge);
+        assert_all_home(&netmap, &wires);
+    }
+}
+
+#[test]
+fn frames_wait_while_the_far_side_has_no_room() {
+    let (netmap, wires) = netmap(&[(16, Order::Posted), (16, Order::Posted)]);
+    let mut bridge = start_with(&netmap, &[]).unwrap();
+    wires[1].hold_completions();
+    (0..100).for_each(|number| wires[0].send(&frame(number, 60)));
+    (0..50).for_each(|_| {
+        bridge.step().unwrap();
+    });
+    let mut arrived = wires[1].sent();
+    assert_eq!(arrived.len(), 15, "the transmit ring, less the slot that stays empty");
+    assert_eq!(wires[0].waiting(), 100 - 15 - 15, "the receive ring is full, the rest waits on the wire");
+    wires[1].complete(100);
+    (0..50).for_each(|_| {
+        bridge.step().unwrap();
+    });
+    arrived.extend(wires[1].sent());
+    assert_eq!(arrived, (0..100).map(|number| frame(number, 60)).collect::<Vec<_>>());
+    drop(bridge);
+    assert_all_home(&netmap, &wires);
+}
+
+#[test]
+fn ports_of_different_memory_are_bridged_by_copying() {
+    let ((left, left_wires), (right, right_wires)) =
+        (netmap(&[(16, Order::Posted)]), netmap(&[(16, Order::Posted)]));
+    let mut bridge = Bridge::between(left.open("em0").unwrap(), right.open("em0").unwrap());
+    for number in 0..40 {
+        left_wires[0].send(&frame(number, 60 + number as usize));
+        bridge.step().unwrap();
+        bridge.step().unwrap();
+    }
+    assert_eq!(right_wires[0].sent(), (0..40).map(|n| frame(n, 60 + n as usize)).collect::<Vec<_>>());
+    drop(bridge);
+    assert_all_home(&left, &left_wires);
+    assert_all_home(&right, &right_wires);
+}
+
+#[test]
+fn a_frame_too_long_for_the_other_memory_is_dropped_and_counted() {
+    let platform: Arc<dyn Platform> = HeapPlatform::new(64 << 20);
+    let small = Netmap::new(&platform, Tunables { buf_size: 512, ..Tunables::default() }).unwrap();
+    let (nic, small_wire) = card(CardSpec::new(9, 16, Order::Posted));
+    small.attach("em0", nic).unwrap();
+    let (large, large_wires) = netmap(&[(16, Order::Posted)]);
+    let mut bridge = Bridge::between(large.open("em0").unwrap(), small.open("em0").unwrap());
+    for len in [448, 449, 60] {
+        large_wires[0].send(&frame(len as u64, len));
+    }
+    bridge.step().unwrap();
+    assert_eq!(small_wire.sent(), [frame(448, 448), frame(60, 60)]);
+    assert_eq!(small.counters()[0].counters.drop_invalid.get(), 1);
+}
+
+#[test]
+fn ports_are_chosen_by_the_keys_or_are_the_first_two() {
+    let four: Vec<_> = (0..4).map(|_| (16, Order::Posted)).collect();
+    let check = |words: &[(&str, &str)], ports: [&str; 2]| {
+        let (netmap, _wires) = netmap(&four);
+        assert_eq!(start_with(&netmap, words).unwrap().ports(), ports, "{words:?}");
+    };
+    check(&[], ["em0", "em1"]);
+    check(&[("a", "em3")], ["em3", "em0"]);
+    check(&[("a", "em0"), ("b", "netmap:em2")], ["em0", "em2"]);
+    check(&[("b", "em0")], ["em1", "em0"]);
+    check(&[("b", "mac-525400000003"), ("a", "em2")], ["em2", "em3"]);
+}
+
+#[test]
+fn what_stands_in_the_way_is_named() {
+    let (none, one, two) =
+        (netmap(&[]).0, netmap(&[(16, Order::Posted)]).0, netmap(&[(16, Order::Posted); 2]).0);
+    let error = |netmap: &Netmap, words: &[(&str, &str)]| match start_with(netmap, words) {
+        Ok(_) => panic!("started"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(error(&none, &[]), "2 network cards are needed, and there is none");
+    assert_eq!(error(&one, &[]), "2 network cards are needed, and there is only em0");
+    assert_eq!(error(&two, &[("a", "em9")]), "port a: no interface \"em9\"; there are em0 em1");
+    assert_eq!(error(&two, &[("b", "em9")]), "port b: no interface \"em9\"; there are em0 em1");
+    assert_eq!(
+        error(&two, &[("a", "em1"), ("b", "netmap:em1")]),
+        "a and b are both em1: a bridge needs two different ports"
+    );
+}
+
+#[test]
+fn a_card_that_breaks_down_stops_the_bridge_with_its_name() {
+    let (netmap, wires) = netmap(&[(16, Order::Posted); 2]);
+    let mut bridge = start_with(&netmap, &[]).unwrap();
+    assert_eq!(bridge.step().unwrap(), Progress::Idle);
+    wires[1].break_down();
+    let error = bridge.step().unwrap_err();
+    assert_eq!(error.to_string(), "em1: the device broke the rules of its queue");
+    drop(bridge);
+    assert_all_home(&netmap, &wires);
+}
