@@ -208,7 +208,13 @@ mod tests {
         let by_hand = kring.ring.address() as i64
             + header.buf_ofs
             + i64::from(slot.buf_idx) * i64::from(header.nr_buf_size);
-        let payload = memory.region().payload(slot.buf_idx).unwrap();
+        let region = memory.region();
+        let payload = region.payload(slot.buf_idx).unwrap();
         assert_eq!(by_hand, payload.as_ptr() as i64);
+        for (buf_idx, exists) in
+            [(0, false), (1, false), (2, true), (63, true), (64, false), (u32::MAX, false)]
+        {
+            assert_eq!(region.payload(buf_idx).is_some(), exists, "a slot may name buffer {buf_idx}");
+        }
     }
 }

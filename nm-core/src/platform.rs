@@ -21,12 +21,12 @@ pub struct DmaBlock {
 /// The machine under the core.
 ///
 /// # Safety
-/// A block that [`allocate_dma`](Platform::allocate_dma) returns is readable and writable for its whole length,
-/// zeroed, aligned as asked (both addresses), contiguous at both addresses, and belongs to the caller alone
-/// until it is released.
+/// A block that [`allocate_dma`](Platform::allocate_dma) returns is readable and writable for its whole length, with
+/// bytes of any value in it; it is aligned as asked (both addresses), contiguous at both addresses, and belongs to the
+/// caller alone until it is released.
 pub unsafe trait Platform: Send + Sync {
-    /// Hands out `bytes` of zeroed memory aligned to `align` (a power of two, at most 4096), or `None` when there
-    /// is no such block left.
+    /// Hands out `bytes` of memory aligned to `align` (a power of two, at most 4096), or `None` when there is no such
+    /// block left. What is in it is whatever was there: clearing it is up to those who need it clear.
     fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock>;
 
     /// Takes a block back.
@@ -69,6 +69,19 @@ unsafe impl Sync for DmaMemory {}
 impl DmaMemory {
     /// Allocates `bytes` of zeroed device memory aligned to `align`.
     pub fn allocate(
+        platform: &Arc<dyn Platform>,
+        bytes: usize,
+        align: usize,
+    ) -> Result<Self, OutOfDmaMemory> {
+        let memory = Self::allocate_unzeroed(platform, bytes, align)?;
+        // SAFETY: the block is writable for its whole length and belongs to this value alone.
+        unsafe { memory.block.virt.write_bytes(0, memory.block.bytes) };
+        Ok(memory)
+    }
+
+    /// Allocates `bytes` of device memory aligned to `align`, with whatever was in it. For large blocks that are
+    /// cleared piece by piece as they come into use: touching them all at once costs a boot most of its time.
+    pub fn allocate_unzeroed(
         platform: &Arc<dyn Platform>,
         bytes: usize,
         align: usize,

@@ -3,7 +3,7 @@
 //! A device may complete in any order, and then the frame that arrived first is not in the slot that comes next. So
 //! the id under which a buffer is posted (its *ticket*) is kept apart from the slot: two tables, each the inverse of
 //! the other, say which ticket a slot has. When a frame arrives out of turn, the two slots exchange buffers and
-//! tickets. With a device that works in order, both tables stay the identity.
+//! tickets. With a device that works in order, both tables stay the identity, and nobody looks them up.
 
 use alloc::boxed::Box;
 
@@ -22,6 +22,8 @@ pub(crate) struct RxEngine<Q> {
     ticket_of: Box<[u16]>,
     /// The slot of each ticket.
     slot_of: Box<[u16]>,
+    /// Whether a frame ever came out of turn, so that the tables say something.
+    is_permuted: bool,
     /// The slots `[hwtail, posted)` are posted to the device.
     posted: Index,
 }
@@ -31,7 +33,13 @@ impl<Q: RxQueue> RxEngine<Q> {
     pub(crate) fn new(queue: Q, kring: &mut Kring) -> Result<Self, SyncError> {
         let size = kring.size();
         let identity: Box<[u16]> = (0..size.slots() as u16).collect();
-        let mut engine = Self { queue, ticket_of: identity.clone(), slot_of: identity, posted: size.first() };
+        let mut engine = Self {
+            queue,
+            ticket_of: identity.clone(),
+            slot_of: identity,
+            is_permuted: false,
+            posted: size.first(),
+        };
         if engine.refill(kring)? {
             kring.counters.kicks.add(u64::from(engine.queue.kick()));
         }
@@ -75,6 +83,15 @@ impl<Q: RxQueue> RxEngine<Q> {
     /// Makes the buffer of `ticket` the one in slot `hwtail`. `false` when no posted slot has this ticket.
     #[inline]
     fn bring_to_front(&mut self, kring: &Kring, ticket: u16) -> bool {
+        if !self.is_permuted && u32::from(ticket) == kring.hwtail.get() {
+            return true;
+        }
+        self.find_and_exchange(kring, ticket)
+    }
+
+    /// The general case of [`bring_to_front`](Self::bring_to_front).
+    #[cold]
+    fn find_and_exchange(&mut self, kring: &Kring, ticket: u16) -> bool {
         match self.slot_of.get(usize::from(ticket)) {
             Some(&slot) if u32::from(slot) == kring.hwtail.get() => true,
             Some(&slot) => self.exchange(kring, slot),
@@ -83,20 +100,19 @@ impl<Q: RxQueue> RxEngine<Q> {
     }
 
     /// Exchanges buffers and tickets of slot `hwtail` and posted slot `slot`.
-    #[cold]
     fn exchange(&mut self, kring: &Kring, slot: u16) -> bool {
         let (size, front) = (kring.size(), kring.hwtail);
         let Some(slot) = size.index(u32::from(slot)).filter(|&slot| size.contains(front, self.posted, slot))
         else {
             return false;
         };
+        self.is_permuted = true;
         let (first, other) = (kring.ring.slot(front), kring.ring.slot(slot));
         kring.ring.set_slot(front, other);
         kring.ring.set_slot(slot, first);
         self.ticket_of.swap(front.get() as usize, slot.get() as usize);
         for at in [front, slot] {
-            let ticket = self.ticket_of.get(at.get() as usize).copied();
-            if let Some(back) = ticket.and_then(|ticket| self.slot_of.get_mut(usize::from(ticket))) {
+            if let Some(back) = self.slot_of.get_mut(usize::from(self.ticket(at))) {
                 *back = at.get() as u16;
             }
         }
@@ -121,9 +137,14 @@ impl<Q: RxQueue> RxEngine<Q> {
     fn post(&mut self, kring: &Kring, at: Index) -> Result<(), SyncError> {
         let bad = || SyncError::BadBuffer { buf_idx: kring.ring.slot(at).buf_idx };
         let buffer = kring.ring.dma_buffer(at).ok_or_else(bad)?;
-        let ticket = self.ticket_of.get(at.get() as usize).copied().ok_or(SyncError::DeviceFailed)?;
+        let ticket = if self.is_permuted { self.ticket(at) } else { at.get() as u16 };
         // A queue has room for as many buffers as the ring has slots (`Nic::info`), so full means out of step.
         self.queue.give(ticket, buffer).map_err(|_| SyncError::DeviceFailed)
+    }
+
+    /// The ticket of slot `at`.
+    fn ticket(&self, at: Index) -> u16 {
+        self.ticket_of.get(at.get() as usize).copied().unwrap_or_default()
     }
 }
 

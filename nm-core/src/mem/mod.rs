@@ -18,6 +18,7 @@ mod region;
 pub(crate) use port::{PortMemory, RingShape};
 pub use region::Region;
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::platform::OutOfDmaMemory;
@@ -74,12 +75,23 @@ pub enum RegionError {
     Tunable(&'static str, TunableError),
     /// The machine has not enough contiguous memory.
     OutOfMemory(OutOfDmaMemory),
+    /// The heap has no room for the tables that go with the region.
+    OutOfHeap {
+        /// How much was asked for, in bytes.
+        bytes: usize,
+    },
 }
 
 impl fmt::Display for RegionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tunable(name, error) => write!(f, "netmap.{name}: {error}"),
+            Self::OutOfHeap { bytes } => {
+                write!(
+                    f,
+                    "no {bytes} bytes of heap for the region's tables (netmap.buf_num makes them smaller)"
+                )
+            }
             Self::OutOfMemory(error) => {
                 write!(f, "{error} (netmap.buf_num and netmap.ring_num make it smaller)")
             }
@@ -88,6 +100,14 @@ impl fmt::Display for RegionError {
 }
 
 impl core::error::Error for RegionError {}
+
+/// An empty list with room for `count` items, or an error instead of the end of the machine.
+fn reserve<T>(count: usize) -> Result<Vec<T>, RegionError> {
+    let mut list = Vec::new();
+    let bytes = count.saturating_mul(size_of::<T>());
+    list.try_reserve_exact(count).map_err(|_| RegionError::OutOfHeap { bytes })?;
+    Ok(list)
+}
 
 /// Where the buffers of a region are. `Display` is the line that the console prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

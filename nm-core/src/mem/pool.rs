@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::RegionError;
+
 /// Objects `0..total`, each free or taken.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -15,13 +17,15 @@ pub(super) struct Pool {
 
 impl Pool {
     /// A pool whose objects below `reserved` are never handed out.
-    pub(super) fn new(total: u32, reserved: u32) -> Self {
+    pub(super) fn new(total: u32, reserved: u32) -> Result<Self, RegionError> {
         let words = (total as usize).div_ceil(64);
-        let mut pool = Self { free: alloc::vec![0; words], total, available: 0, first: 0 };
+        let mut free = super::reserve(words)?;
+        free.resize(words, 0);
+        let mut pool = Self { free, total, available: 0, first: 0 };
         for object in reserved..total {
             pool.put_back(object);
         }
-        pool
+        Ok(pool)
     }
 
     /// Takes the free object with the lowest number.
@@ -66,7 +70,7 @@ mod tests {
         /// Against a set of numbers: the same object comes out, the same returns are refused.
         #[test]
         fn agrees_with_a_set(total in 1u32..200, reserved in 0u32..3, ops in prop::collection::vec(0u32..260, 0..600)) {
-            let mut pool = Pool::new(total, reserved);
+            let mut pool = Pool::new(total, reserved).unwrap();
             let mut free: BTreeSet<u32> = (reserved.min(total)..total).collect();
             let mut taken = BTreeSet::new();
             for op in ops {

@@ -39,6 +39,7 @@ impl PortMemory {
         for (&object, shape) in memory.ring_objects.iter().zip(shapes) {
             let mut buffers = Vec::new();
             region.take(PoolKind::Buffer, shape.size.slots(), &mut buffers)?;
+            region.clear(&buffers);
             let Some(at) = region.ring_at(object) else { break };
             // SAFETY: the object was just taken from the pool, so it belongs to this port alone, and whoever asked
             // for the size kept it within `Tunables::slots_max`.

@@ -41,6 +41,8 @@ pub struct Region {
     tunables: Tunables,
     rings_at: usize,
     buffers_at: usize,
+    /// `tunables.frame_max()`, at hand for every packet.
+    frame_max: u16,
     /// From buffer number to addresses.
     #[doc(alias = "netmap_lut")]
     table: Box<[BufferAddress]>,
@@ -63,22 +65,40 @@ impl Region {
         let layout = Self::layout(t);
         let (rings_at, buffers_at, bytes) =
             layout.ok_or(RegionError::OutOfMemory(OutOfDmaMemory { bytes: usize::MAX }))?;
-        let memory = DmaMemory::allocate(platform, bytes, PAGE).map_err(RegionError::OutOfMemory)?;
-        let table = (0..t.buf_num as usize)
-            .map(|i| {
-                let offset = buffers_at + i * t.buf_size as usize + HEADROOM;
-                // SAFETY: `layout` made the block long enough for all buffers, so the offset lies inside it.
-                let virt = unsafe { memory.virt().add(offset) };
-                BufferAddress { virt, phys: memory.phys() + offset as u64 }
-            })
-            .collect();
+        let memory = DmaMemory::allocate_unzeroed(platform, bytes, PAGE).map_err(RegionError::OutOfMemory)?;
+        let table = Self::table(&memory, buffers_at, t)?;
         let pools = Pools {
-            interfaces: Pool::new(t.if_num, 0),
-            rings: Pool::new(t.ring_num, 0),
-            buffers: Pool::new(t.buf_num, RESERVED_BUFFERS),
+            interfaces: Pool::new(t.if_num, 0)?,
+            rings: Pool::new(t.ring_num, 0)?,
+            buffers: Pool::new(t.buf_num, RESERVED_BUFFERS)?,
             held: 0,
         };
-        Ok(Arc::new(Self { memory, tunables, rings_at, buffers_at, table, pools: Mutex::new(pools) }))
+        let frame_max = t.frame_max();
+        Ok(Arc::new(Self {
+            memory,
+            tunables,
+            rings_at,
+            buffers_at,
+            frame_max,
+            table,
+            pools: Mutex::new(pools),
+        }))
+    }
+
+    /// The lookup table of buffers that begin at `buffers_at`.
+    fn table(
+        memory: &DmaMemory,
+        buffers_at: usize,
+        t: &Tunables,
+    ) -> Result<Box<[BufferAddress]>, RegionError> {
+        let mut table = super::reserve(t.buf_num as usize)?;
+        table.extend((0..t.buf_num as usize).map(|i| {
+            let offset = buffers_at + i * t.buf_size as usize + HEADROOM;
+            // SAFETY: `layout` made the block long enough for all buffers, so the offset lies inside it.
+            let virt = unsafe { memory.virt().add(offset) };
+            BufferAddress { virt, phys: memory.phys() + offset as u64 }
+        }));
+        Ok(table.into_boxed_slice())
     }
 
     /// Offset of the rings, offset of the buffers, and length in all.
@@ -111,13 +131,22 @@ impl Region {
     /// The longest frame that a buffer holds, in bytes.
     #[inline]
     pub fn frame_max(&self) -> u16 {
-        self.tunables.frame_max()
+        self.frame_max
     }
 
     /// Where the payload of buffer `index` is, if a slot may name that buffer.
     #[inline]
     pub(crate) fn payload(&self, index: u32) -> Option<NonNull<u8>> {
         self.lookup(index).map(|address| address.virt)
+    }
+
+    /// Clears headroom and payload of buffers that were just taken from the pool, so that nothing old leaves by them.
+    pub(super) fn clear(&self, buffers: &[u32]) {
+        for address in buffers.iter().filter_map(|&index| self.lookup(index)) {
+            let bytes = HEADROOM + usize::from(self.frame_max());
+            // SAFETY: headroom and payload lie inside the region's block; the buffer was free, so nobody uses it.
+            unsafe { address.virt.sub(HEADROOM).write_bytes(0, bytes) };
+        }
     }
 
     /// Buffer `index` on its way to a device, if a slot may name it.

@@ -8,7 +8,7 @@
 use alloc::sync::Arc;
 use core::ptr::NonNull;
 
-use crate::abi::{self, DIR_RX, DIR_TX, RingHeader, SLOTS_OFFSET, TimeVal};
+use crate::abi::{self, DIR_RX, DIR_TX, RingHeader, SLOTS_OFFSET};
 use crate::index::{Index, RingSize};
 use crate::mem::{Region, RingShape};
 use crate::nic::DmaBuffer;
@@ -66,17 +66,16 @@ impl RingMemory {
         buf_ofs: i64,
         buffers: &[u32],
     ) -> Self {
-        // SAFETY: the object has room for the header and the slots behind it.
-        let slots = unsafe { header.cast::<u8>().add(SLOTS_OFFSET).cast() };
+        // SAFETY: the object has room for the header and the slots behind it, and nobody else uses it.
+        let slots = unsafe {
+            header.write_bytes(0, 1);
+            header.cast::<u8>().add(SLOTS_OFFSET).cast()
+        };
         let ring = Self { header, slots, size: shape.size, region };
         write!(ring, buf_ofs, buf_ofs);
         write!(ring, num_slots, shape.size.slots());
         write!(ring, nr_buf_size, ring.region.tunables().buf_size);
         write!(ring, ringid, shape.number);
-        write!(ring, flags, 0);
-        write!(ring, ts, TimeVal::default());
-        write!(ring, offset_mask, 0);
-        write!(ring, buf_align, 0);
         ring.set_head(shape.size.first());
         ring.set_cur(shape.size.first());
         match shape.direction {

@@ -1,7 +1,7 @@
 //! Device memory from the heap.
 #![expect(unsafe_code, reason = "implements the memory contract over the global allocator")]
 
-use alloc::alloc::{alloc_zeroed, dealloc};
+use alloc::alloc::{alloc, dealloc};
 use alloc::sync::Arc;
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -13,6 +13,9 @@ use crate::platform::{DmaBlock, Platform};
 const DEVICE_OFFSET: u64 = 0x7000_0000_0000_0000;
 /// All blocks are aligned alike, so that a block can be released by its length alone.
 const ALIGN: usize = 4096;
+
+/// What fresh memory is full of, so that nobody relies on it being clear.
+const STALE: u8 = 0xa5;
 
 /// A [`Platform`] over the heap, limited to a number of bytes.
 #[derive(Debug)]
@@ -38,14 +41,18 @@ impl HeapPlatform {
     }
 }
 
-// SAFETY: `alloc_zeroed` gives memory of exactly this kind; `phys` is a constant offset from `virt`, a multiple of
+// SAFETY: the heap gives memory of exactly this kind, all of it written once; `phys` is a constant offset from `virt`, a multiple of
 // every alignment that may be asked for.
 unsafe impl Platform for HeapPlatform {
     fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
         let layout = Layout::from_size_align(bytes.max(1), ALIGN).ok().filter(|_| align <= ALIGN)?;
         self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes)).ok()?;
-        // SAFETY: the layout is not empty.
-        let virt = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        // SAFETY: the layout is not empty, and the block is as long as the layout says.
+        let virt = unsafe {
+            let virt = NonNull::new(alloc(layout))?;
+            virt.write_bytes(STALE, layout.size());
+            virt
+        };
         self.blocks.fetch_add(1, Relaxed);
         let phys = (virt.as_ptr().expose_provenance() as u64).wrapping_add(DEVICE_OFFSET);
         Some(DmaBlock { virt, phys, bytes })
