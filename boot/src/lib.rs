@@ -1,0 +1,45 @@
+//! What happens before the kernel: how a loader enters the image, and what it hands over.
+//!
+//! ```text
+//! loader (QEMU, Firecracker, …)          32-bit, paging off, ebx = start_info
+//!    │  finds the PVH note of the image
+//!    ▼
+//! trampoline   page tables, long mode, boot stack      compiled into the image only
+//!    │  calls `kernel_entry(address, loader, tsc)`
+//!    ▼
+//! start_info ──► BootInfo { memory map, command line, RSDP, loader }
+//!    ├─ command_line   words `key=value`
+//!    ├─ acpi           where PCI configuration space is in memory (MCFG)
+//!    └─ frames         who owns which page of RAM
+//! ```
+//!
+//! Everything below the trampoline is plain computation: no hardware, no heap, no `unsafe`. What the loader
+//! left in memory is read through [`PhysicalMemory`], so that the readers run in host tests on made-up and
+//! broken input. A loader's data is not trusted to be well formed: each reader ends in a value or in an error
+//! that says what is wrong, never in a panic or an endless loop.
+//!
+//! Direct boot (the PVH ABI of Xen: `docs/misc/pvh`, `public/arch-x86/hvm/start_info.h`) is the one hand-over
+//! there is. A second one needs an entry of its own in the trampoline and a reader beside [`start_info`] that
+//! fills in the same [`BootInfo`].
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod acpi;
+mod boot_info;
+pub mod command_line;
+pub mod frames;
+#[cfg(target_os = "none")]
+pub mod image;
+mod memory_map;
+mod physical;
+mod span;
+pub mod start_info;
+#[cfg(target_os = "none")]
+pub mod trampoline;
+
+pub use boot_info::{BootInfo, Loader};
+pub use memory_map::{MAX_REGIONS, MapError, MemoryKind, MemoryMap};
+pub use physical::PhysicalMemory;
+pub use span::{Full, PAGE_BYTES, Span, SpanSet};

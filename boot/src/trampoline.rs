@@ -1,0 +1,219 @@
+//! From the loader's 32-bit entry to Rust in long mode.
+//!
+//! ```text
+//! pvh_entry            protected mode, paging off, ebx = start_info (Xen, docs/misc/pvh)
+//!   │  notes who loaded us
+//!   ▼
+//! enter_long_mode      ebp = what was handed over, esi = who did (`LOADER_…`)
+//!   │  TSC noted; page tables: the first 4 GiB as they are, by 2 MiB pages, writable and executable
+//!   │  PAE, SSE, no-execute pages, write protection, long mode, paging
+//!   ▼
+//! long_entry           segments, boot stack
+//!   └─► kernel_entry(hand_over: u64, loader: u32, entry_tsc: u64) -> !
+//! ```
+//!
+//! The page tables live until the kernel builds its own, which set permissions and take the guard page away
+//! from under the boot stack. Another loader's entry is a few instructions in front of `enter_long_mode`,
+//! with a `LOADER_…` number of its own.
+#![expect(unsafe_code, reason = "entry code in assembly, and symbols that only it defines")]
+
+use core::arch::global_asm;
+
+use crate::{Loader, PAGE_BYTES, Span};
+
+/// Bytes of the stack that the kernel starts on, and that the application runs on.
+pub const BOOT_STACK_BYTES: u64 = 128 * 1024;
+
+const LOADER_PVH: u32 = 1;
+
+const CR0_PROTECTED_MODE: u32 = 1 << 0;
+const CR0_MONITOR_COPROCESSOR: u32 = 1 << 1;
+const CR0_EMULATION: u32 = 1 << 2;
+const CR0_TASK_SWITCHED: u32 = 1 << 3;
+const CR0_NUMERIC_ERROR: u32 = 1 << 5;
+const CR0_WRITE_PROTECT: u32 = 1 << 16;
+const CR0_CACHE_OFF: u32 = 3 << 29;
+const CR0_PAGING: u32 = 1 << 31;
+const CR4_PAE: u32 = 1 << 5;
+const CR4_FXSR: u32 = 1 << 9;
+const CR4_SIMD_EXCEPTIONS: u32 = 1 << 10;
+const EFER: u32 = 0xc000_0080;
+const EFER_LONG_MODE: u32 = 1 << 8;
+const EFER_NO_EXECUTE: u32 = 1 << 11;
+/// CPUID 0x8000_0001, edx: no-execute pages and long mode.
+const CPUID_NEEDED: u32 = 1 << 20 | 1 << 29;
+/// Present, writable.
+const TABLE: u32 = 0b11;
+/// Present, writable, 2 MiB.
+const LARGE_PAGE: u32 = 0b1000_0011;
+
+/// The loader that the trampoline's number stands for.
+pub fn loader(number: u32) -> Option<Loader> {
+    match number {
+        LOADER_PVH => Some(Loader::Pvh),
+        _ => None,
+    }
+}
+
+/// The boot stack, without its guard page.
+pub fn boot_stack() -> Option<Span> {
+    Span::sized(&raw const BOOT_STACK_BOTTOM as u64, BOOT_STACK_BYTES)
+}
+
+/// The page under the boot stack, which the kernel leaves unmapped.
+pub fn boot_stack_guard() -> Option<Span> {
+    Span::sized(&raw const BOOT_STACK_GUARD as u64, PAGE_BYTES)
+}
+
+unsafe extern "C" {
+    #[link_name = "boot_stack_guard"]
+    safe static BOOT_STACK_GUARD: u8;
+    #[link_name = "boot_stack_bottom"]
+    safe static BOOT_STACK_BOTTOM: u8;
+}
+
+// The note by which a loader knows a directly bootable image: XEN_ELFNOTE_PHYS32_ENTRY.
+global_asm!(
+    r#"
+    .section .note.Xen, "a", @note
+    .balign 4
+    .long 4, 8, 18
+    .asciz "Xen"
+    .quad pvh_entry
+    "#
+);
+
+global_asm!(
+    r#"
+    .section .text.entry, "ax"
+    .code32
+    .global pvh_entry
+pvh_entry:
+    mov ebp, ebx
+    mov esi, {LOADER_PVH}
+
+enter_long_mode:
+    cli
+    cld
+    mov esp, offset boot_stack_top
+    rdtsc
+    mov [entry_tsc], eax
+    mov [entry_tsc + 4], edx
+
+    mov eax, 0x80000000
+    cpuid
+    cmp eax, 0x80000001
+    jb processor_too_old
+    mov eax, 0x80000001
+    cpuid
+    and edx, {CPUID_NEEDED}
+    cmp edx, {CPUID_NEEDED}
+    jne processor_too_old
+
+    mov eax, offset boot_page_directories + {TABLE}
+    mov edi, offset boot_directory_pointers
+    mov ecx, 4
+2:  mov [edi], eax
+    add eax, 4096
+    add edi, 8
+    loop 2b
+    mov eax, {LARGE_PAGE}
+    mov edi, offset boot_page_directories
+    mov ecx, 4 * 512
+3:  mov [edi], eax
+    add eax, 0x200000
+    add edi, 8
+    loop 3b
+    mov eax, offset boot_directory_pointers + {TABLE}
+    mov [boot_page_map], eax
+
+    mov eax, offset boot_page_map
+    mov cr3, eax
+    mov eax, {CR4}
+    mov cr4, eax
+    mov ecx, {EFER}
+    rdmsr
+    or eax, {EFER_BITS}
+    wrmsr
+    mov eax, cr0
+    and eax, {CR0_KEPT}
+    or eax, {CR0_SET}
+    mov cr0, eax
+
+    lgdt [boot_gdt_pointer]
+    push 0x08
+    mov eax, offset long_entry
+    push eax
+    retf
+
+processor_too_old:
+    mov esi, offset too_old_text
+    mov dx, 0x3f8
+4:  lodsb
+    test al, al
+    jz 5f
+    out dx, al
+    jmp 4b
+5:  mov eax, 0x12
+    out 0xf4, eax
+6:  hlt
+    jmp 6b
+
+    .code64
+long_entry:
+    mov eax, 0x10
+    mov ds, eax
+    mov es, eax
+    mov ss, eax
+    xor eax, eax
+    mov fs, eax
+    mov gs, eax
+    mov rsp, offset boot_stack_top
+    mov edi, ebp
+    xor ebp, ebp
+    mov rdx, [entry_tsc]
+    call kernel_entry
+    ud2
+
+    .section .rodata.entry, "a"
+too_old_text:
+    .asciz "EXIT code=0x12 reason=processor without 64-bit mode or no-execute pages\r\n"
+    .balign 8
+boot_gdt:
+    .quad 0
+    .quad 0x00209b0000000000
+    .quad 0x0000930000000000
+boot_gdt_pointer:
+    .short boot_gdt_pointer - boot_gdt - 1
+    .quad boot_gdt
+
+    .section .bss.entry, "aw", @nobits
+    .balign 4096
+    .global boot_stack_guard, boot_stack_bottom
+boot_stack_guard:
+    .skip {PAGE}
+boot_stack_bottom:
+    .skip {BOOT_STACK_BYTES}
+boot_stack_top:
+boot_page_map:
+    .skip {PAGE}
+boot_directory_pointers:
+    .skip {PAGE}
+boot_page_directories:
+    .skip 4 * {PAGE}
+entry_tsc:
+    .skip 8
+    .text
+    "#,
+    LOADER_PVH = const LOADER_PVH,
+    CPUID_NEEDED = const CPUID_NEEDED,
+    TABLE = const TABLE,
+    LARGE_PAGE = const LARGE_PAGE,
+    CR4 = const CR4_PAE | CR4_FXSR | CR4_SIMD_EXCEPTIONS,
+    EFER = const EFER,
+    EFER_BITS = const EFER_LONG_MODE | EFER_NO_EXECUTE,
+    CR0_KEPT = const !(CR0_EMULATION | CR0_TASK_SWITCHED | CR0_CACHE_OFF),
+    CR0_SET = const CR0_PROTECTED_MODE | CR0_MONITOR_COPROCESSOR | CR0_NUMERIC_ERROR | CR0_WRITE_PROTECT | CR0_PAGING,
+    PAGE = const PAGE_BYTES,
+    BOOT_STACK_BYTES = const BOOT_STACK_BYTES,
+);
