@@ -1,0 +1,34 @@
+//! Drivers for the network cards of Millrace, and the parts that cards share.
+//!
+//! ```text
+//! probe      which driver a PCI function gets
+//!   └─ virtio::net, virtio::pci, …     a card: implements `nm_core::nic::Nic`
+//!        ├─ pci     configuration space: functions, BARs, capabilities
+//!        ├─ mmio    register windows, checked once, then one load or store an access
+//!        └─ hal     what the machine has to supply: device memory, register mappings
+//! ```
+//!
+//! The core calls a card through [`nm_core::nic`]; the kernel supplies a [`hal::Hal`] and a [`pci::ConfigSpace`] and
+//! calls [`probe::probe`] for each of [`pci::functions`]. Nothing here is global, and nothing here knows the core's
+//! rings.
+//!
+//! A device is not trusted: what it writes (indices, ids, lengths, status, capabilities) is read once, checked, and then used.
+//! `unsafe` is confined to register access ([`mmio`]), the memory of a queue ([`virtio::queue`]), and the
+//! implementations of the core's unsafe traits.
+//!
+//! With the feature `testing` there is a fake machine and a model of the virtio network card that checks what a driver does.
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(test, feature = "testing"))]
+extern crate std;
+
+pub mod hal;
+pub mod mmio;
+pub mod pci;
+pub mod probe;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod virtio;
+
+pub use probe::{Card, ProbeError, probe};

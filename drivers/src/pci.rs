@@ -1,0 +1,26 @@
+//! PCI as far as a driver needs it: finding functions, their BARs and capabilities, and the command register.
+//!
+//! ```text
+//! ConfigSpace ──► functions() ──► Function ──┬─ bars()          where the registers are, and how long
+//!  (kernel:        ascending       facts     ├─ capabilities()  what else the function describes about itself
+//!   ports, ECAM)   addresses                 └─ change_command() decoding, bus mastering, interrupts
+//! ```
+//!
+//! What a function says in its configuration space is not trusted: a walk is bounded, a decode that makes no sense
+//! is an error, and nothing here panics or loops whatever the registers hold.
+//!
+//! References are to the PCI Local Bus Specification 3.0 and the PCI-to-PCI Bridge Architecture Specification 1.2.
+
+mod address;
+mod bar;
+mod capability;
+mod config;
+mod enumerate;
+mod function;
+
+pub use address::Address;
+pub use bar::{Bar, BarError, Bars};
+pub use capability::{Capabilities, Capability, CapabilityId};
+pub use config::{Command, ConfigSpace};
+pub use enumerate::{Functions, functions};
+pub use function::{Function, Header, SubsystemId};

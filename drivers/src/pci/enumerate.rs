@@ -1,0 +1,85 @@
+//! Finding the functions: bus 0 and every bus behind a bridge.
+
+use super::config::register;
+use super::{Address, ConfigSpace, Function, Header};
+
+/// The functions on bus 0 and behind PCI-to-PCI bridges, by ascending address.
+///
+/// A bridge's secondary bus is followed only when its number is above the bridge's own, as a configured hierarchy
+/// has it. So the walk only goes upward: it ends after at most 65536 addresses, whatever bridges claim.
+pub fn functions(config: &dyn ConfigSpace) -> Functions<'_> {
+    let mut reachable = BusSet::default();
+    reachable.insert(0);
+    Functions { config, reachable, next: Some(0) }
+}
+
+/// The iterator that [`functions`] returns.
+pub struct Functions<'a> {
+    config: &'a dyn ConfigSpace,
+    reachable: BusSet,
+    /// [`Address::routing_id`] of the next address to look at; `None` after the last.
+    next: Option<u16>,
+}
+
+impl Iterator for Functions<'_> {
+    type Item = Function;
+
+    fn next(&mut self) -> Option<Function> {
+        while let Some(id) = self.next {
+            let [bus, low] = id.to_be_bytes();
+            if !self.reachable.contains(bus) {
+                self.next = id.checked_add(1 << 8);
+                continue;
+            }
+            let address = Address::new(bus, low >> 3, low & 7)?;
+            let function = Function::read(self.config, address);
+            self.next = id.checked_add(self.step_after(address, function.as_ref()));
+            if let Some(function) = function {
+                self.follow_bridge(&function);
+                return Some(function);
+            }
+        }
+        None
+    }
+}
+
+impl Functions<'_> {
+    /// How far on the next address is: a device without function 0 does not exist, and one that does not say that it
+    /// has several functions has only that one (section 3.2.2.3.4).
+    fn step_after(&self, address: Address, function: Option<&Function>) -> u16 {
+        let is_alone = address.function() == 0 && !function.is_some_and(|f| f.is_multifunction);
+        if is_alone { u16::from(Address::FUNCTIONS) } else { 1 }
+    }
+
+    fn follow_bridge(&mut self, function: &Function) {
+        if function.header == Header::Bridge {
+            let numbers = self.config.read32(function.address, register::BUS_NUMBERS);
+            let [_primary, secondary, _subordinate, _latency] = numbers.to_le_bytes();
+            if secondary > function.address.bus() {
+                self.reachable.insert(secondary);
+            }
+        }
+    }
+}
+
+impl core::fmt::Debug for Functions<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Functions").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+/// A set of bus numbers, one bit each.
+#[derive(Debug, Default)]
+struct BusSet([u128; 2]);
+
+impl BusSet {
+    fn insert(&mut self, bus: u8) {
+        if let Some(word) = self.0.get_mut(usize::from(bus >> 7)) {
+            *word |= 1 << (bus & 127);
+        }
+    }
+
+    fn contains(&self, bus: u8) -> bool {
+        self.0.get(usize::from(bus >> 7)).is_some_and(|word| word >> (bus & 127) & 1 == 1)
+    }
+}

@@ -1,0 +1,101 @@
+//! Which driver a PCI function gets.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::hal::Hal;
+use crate::pci::{ConfigSpace, Function};
+use crate::virtio::net::{NetError, VirtioNet};
+use crate::virtio::pci::{PciError, PciTransport};
+
+/// The cards that there is a driver for: vendor, device, driver.
+const CARDS: [(u16, u16, Driver); 2] = [
+    // virtio 1.2, section 4.1.2: 0x1040 and the device type, 1 for a network card.
+    (0x1af4, 0x1041, Driver::VirtioNet),
+    // The transitional network card (section 4.1.2.3): driven as long as it has the modern interface too.
+    (0x1af4, 0x1000, Driver::VirtioNet),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Driver {
+    VirtioNet,
+}
+
+/// A card with its driver, stopped, ready to be attached.
+#[derive(Debug)]
+pub enum Card {
+    /// A virtio network card.
+    VirtioNet(VirtioNet<PciTransport>),
+}
+
+impl Card {
+    /// The letters that an interface name of such a card begins with; a running number follows.
+    pub fn name_prefix(&self) -> &'static str {
+        match self {
+            Self::VirtioNet(_) => "vtnet",
+        }
+    }
+}
+
+/// Why one of our cards cannot be driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeError {
+    /// Its registers cannot be found.
+    Pci(PciError),
+    /// It is not a network card that this driver can use.
+    Net(NetError),
+}
+
+/// Sets up the driver for `function`, with the card stopped; `None` when no driver here is made for it.
+pub fn probe(
+    hal: &Arc<dyn Hal>,
+    config: &Arc<dyn ConfigSpace>,
+    function: &Function,
+) -> Option<Result<Card, ProbeError>> {
+    let is_it =
+        |&&(vendor, device, _): &&(u16, u16, Driver)| (vendor, device) == (function.vendor, function.device);
+    let &(_, _, driver) = CARDS.iter().find(is_it)?;
+    Some(match driver {
+        Driver::VirtioNet => probe_virtio_net(hal, config, function).map(Card::VirtioNet),
+    })
+}
+
+fn probe_virtio_net(
+    hal: &Arc<dyn Hal>,
+    config: &Arc<dyn ConfigSpace>,
+    function: &Function,
+) -> Result<VirtioNet<PciTransport>, ProbeError> {
+    let transport = PciTransport::new(hal.as_ref(), config, function)?;
+    let card = VirtioNet::new(transport, hal.clone(), fallback_mac(function))?;
+    Ok(card)
+}
+
+/// The station address of a card that has none: locally administered, and different for each function of a machine.
+/// Two machines with such cards in the same slot have the same addresses.
+fn fallback_mac(function: &Function) -> [u8; 6] {
+    let [bus, device_and_function] = function.address.routing_id().to_be_bytes();
+    [0x02, b'm', b'r', 0, bus, device_and_function]
+}
+
+impl From<PciError> for ProbeError {
+    fn from(error: PciError) -> Self {
+        Self::Pci(error)
+    }
+}
+
+impl From<NetError> for ProbeError {
+    fn from(error: NetError) -> Self {
+        Self::Net(error)
+    }
+}
+
+impl fmt::Display for ProbeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pci(error) => write!(f, "{error}"),
+            Self::Net(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl core::error::Error for ProbeError {}

@@ -1,0 +1,219 @@
+//! Model of the virtio network card (section 5.1).
+//!
+//! A test holds a [`NetDevice`] and plays the device with it; the driver under test holds a [`ModelTransport`] to the
+//! same card. The device does nothing on its own: each step is a call, so that a test decides about every order.
+
+mod model;
+mod registers;
+mod ring;
+mod setup;
+mod transport;
+mod violation;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use std::sync::{Mutex, MutexGuard};
+
+use self::model::{Model, RECEIVE, TRANSMIT};
+use self::ring::{DeviceRing, Owned};
+use super::{FakeMachine, lock};
+use crate::virtio::transport::QueuePlace;
+
+pub use self::setup::{Quirks, Setup, Slow};
+pub use self::transport::{ModelNotifier, ModelTransport};
+pub use self::violation::Violation;
+
+const HEADER: usize = 12;
+/// `num_buffers` is 1 in the header of a received packet, whatever was negotiated (section 5.1.6.4.1).
+const RECEIVED_HEADER: [u8; HEADER] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+
+/// A card, shared by the test and the driver.
+#[derive(Debug, Clone)]
+pub struct NetDevice {
+    model: Arc<Mutex<Model>>,
+}
+
+/// For the test: looking on.
+impl NetDevice {
+    /// A card in `machine`.
+    pub fn new(machine: &Arc<FakeMachine>, setup: Setup) -> Self {
+        Self { model: Arc::new(Mutex::new(Model::new(machine.clone(), setup))) }
+    }
+
+    /// The driver's way to the card.
+    pub fn transport(&self) -> ModelTransport {
+        ModelTransport::new(self.clone())
+    }
+
+    /// Changes what the card offers, from its next reset on, and how it misbehaves, from now on.
+    pub fn change_setup(&self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.lock().setup);
+    }
+
+    /// What the driver has done wrong so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        let model = self.lock();
+        let in_rings = model.rings.iter().flat_map(|ring| &ring.violations);
+        model.violations.iter().chain(in_rings).copied().collect()
+    }
+
+    /// Whether the device was set running and not reset since.
+    pub fn is_running(&self) -> bool {
+        self.lock().registers.is_running()
+    }
+
+    /// Whether the driver has cut the device off from memory.
+    pub fn is_cut_off(&self) -> bool {
+        self.lock().is_cut_off
+    }
+
+    /// The features that the driver has accepted.
+    pub fn accepted_features(&self) -> u64 {
+        self.lock().registers.accepted
+    }
+
+    /// The entries of a queue as the driver has set them.
+    pub fn queue_size(&self, queue: u16) -> u16 {
+        self.lock().registers.queues.get(usize::from(queue)).map_or(0, |queue| queue.place.size)
+    }
+
+    /// How often the doorbell of `queue` rang.
+    pub fn doorbells(&self, queue: u16) -> u64 {
+        self.with_ring(queue, |ring| ring.bells.doorbells).unwrap_or(0)
+    }
+
+    /// How many interrupts there were for `queue`.
+    pub fn interrupts(&self, queue: u16) -> u64 {
+        self.with_ring(queue, |ring| ring.bells.interrupts).unwrap_or(0)
+    }
+
+    /// How many buffers of `queue` the device owns.
+    pub fn owned(&self, queue: u16) -> usize {
+        self.with_ring(queue, |ring| ring.owned.len()).unwrap_or(0)
+    }
+}
+
+/// For the test: playing the device.
+impl NetDevice {
+    /// Takes what the driver has published on all queues.
+    pub fn fetch(&self) {
+        self.lock().fetch();
+    }
+
+    /// Takes what was published and sends one packet: the one at `place` (modulo their number) among those waiting,
+    /// the oldest at 0. Returns the frame.
+    pub fn transmit(&self, place: usize) -> Option<Vec<u8>> {
+        let mut model = self.lock();
+        model.fetch();
+        let machine = model.machine.clone();
+        let ring = model.rings.get_mut(usize::from(TRANSMIT))?;
+        let (id, owned) = ring.pick(place)?;
+        let frame = machine.read(owned.address, owned.bytes as usize).unwrap_or_default();
+        ring.complete(id.into(), 0);
+        Some(frame.get(HEADER..).unwrap_or_default().to_vec())
+    }
+
+    /// Takes what was published and sends everything, in order.
+    pub fn transmit_all(&self) -> Vec<Vec<u8>> {
+        core::iter::from_fn(|| self.transmit(0)).collect()
+    }
+
+    /// Takes what was published and receives `frame` into the buffer at `place` (modulo their number) among those waiting. Returns
+    /// whether there was one that the frame fits into; if not, the frame is dropped.
+    pub fn receive(&self, frame: &[u8], place: usize) -> bool {
+        let mut model = self.lock();
+        model.fetch();
+        let machine = model.machine.clone();
+        let Some(ring) = model.rings.get_mut(usize::from(RECEIVE)) else { return false };
+        let Some((id, Owned { address, bytes, .. })) = ring.pick(place) else { return false };
+        let packet = [&RECEIVED_HEADER, frame].concat();
+        let fits = packet.len() <= bytes as usize;
+        if fits && machine.write(address, &packet).is_none() {
+            ring.complain(Violation::BufferOutsideMemory { queue: RECEIVE, id });
+        }
+        let written = if fits { packet.len() } else { 0 };
+        ring.complete(id.into(), u32::try_from(written).unwrap_or(0));
+        fits
+    }
+
+    /// From now on the device looks at `queue` by itself and wants no doorbell (`true`), or wants it again.
+    pub fn set_quiet(&self, queue: u16, is_quiet: bool) {
+        self.with_ring(queue, |ring| ring.set_quiet(is_quiet));
+    }
+
+    /// The driver goes to sleep until an interrupt of `queue`, having taken `taken` completions since the start
+    /// (modulo 65536). Complains if nothing would wake it.
+    pub fn driver_sleeps(&self, queue: u16, taken: u16) {
+        self.with_ring(queue, |ring| ring.driver_sleeps(taken));
+    }
+}
+
+/// For the test: misbehaving.
+impl NetDevice {
+    /// Writes an entry of the used ring.
+    pub fn complete_falsely(&self, queue: u16, id: u32, written: u32) {
+        self.with_ring(queue, |ring| ring.complete(id, written));
+    }
+
+    /// Moves the index of the used ring by `distance` without writing entries.
+    pub fn jump(&self, queue: u16, distance: u16) {
+        self.with_ring(queue, |ring| ring.jump(distance));
+    }
+
+    /// Writes the flags and `avail_event` of the used ring.
+    pub fn scribble(&self, queue: u16, flags: u16, event: u16) {
+        self.with_ring(queue, |ring| ring.scribble(flags, event));
+    }
+}
+
+/// The registers one by one: what a driver does through a [`ModelTransport`].
+impl NetDevice {
+    /// Writes the status register.
+    pub fn write_status(&self, status: u8) {
+        self.lock().write_status(status);
+    }
+
+    /// Reads the status register.
+    pub fn read_status(&self) -> u8 {
+        self.lock().read_status()
+    }
+
+    /// Writes the accepted features.
+    pub fn write_features(&self, features: u64) {
+        let model = &mut *self.lock();
+        model.registers.write_features(features, &model.setup, &mut model.violations);
+    }
+
+    /// Writes a queue's size.
+    pub fn write_queue_size(&self, queue: u16, size: u16) {
+        self.lock().write_queue_size(queue, size);
+    }
+
+    /// Writes a queue's addresses.
+    pub fn write_queue_addresses(&self, queue: u16, place: QueuePlace) {
+        self.lock().write_queue_addresses(queue, place);
+    }
+
+    /// Enables a queue.
+    pub fn enable_queue(&self, queue: u16) {
+        self.lock().enable_queue(queue);
+    }
+
+    /// Rings a queue's doorbell.
+    pub fn ring_doorbell(&self, queue: u16) {
+        let mut model = self.lock();
+        let is_running = model.registers.is_running();
+        match model.rings.get_mut(usize::from(queue)) {
+            Some(ring) if is_running => ring.doorbell(),
+            _ => model.violations.push(Violation::DoorbellAtWrongTime { queue }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Model> {
+        lock(&self.model)
+    }
+
+    fn with_ring<V>(&self, queue: u16, act: impl FnOnce(&mut DeviceRing) -> V) -> Option<V> {
+        self.lock().rings.get_mut(usize::from(queue)).map(act)
+    }
+}

@@ -1,0 +1,125 @@
+//! The card as a whole: registers and queues together.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::registers::{FAILED, Registers, Transition};
+use super::ring::{DeviceRing, Place, Way};
+use super::{Setup, Slow, Violation};
+use crate::testing::FakeMachine;
+use crate::virtio::transport::QueuePlace;
+
+/// Number of the receive queue.
+pub(super) const RECEIVE: u16 = 0;
+/// Number of the transmit queue.
+pub(super) const TRANSMIT: u16 = 1;
+const RING_EVENT_IDX: u64 = 1 << 29;
+
+/// The state of a card.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub machine: Arc<FakeMachine>,
+    pub setup: Setup,
+    pub registers: Registers,
+    pub rings: Vec<DeviceRing>,
+    pub violations: Vec<Violation>,
+    /// Looks at the status until a reset shows; with the status that shows until then.
+    pub reset: (Slow, u8),
+    pub generation: u32,
+    pub is_cut_off: bool,
+}
+
+impl Model {
+    pub fn new(machine: Arc<FakeMachine>, setup: Setup) -> Self {
+        Self {
+            machine,
+            registers: Registers::after_reset(&setup),
+            setup,
+            rings: Vec::new(),
+            violations: Vec::new(),
+            reset: (Slow::Looks(0), 0),
+            generation: 0,
+            is_cut_off: false,
+        }
+    }
+
+    /// Takes what the driver has published on all queues.
+    pub fn fetch(&mut self) {
+        for index in 0..self.rings.len() {
+            let of_others = |(i, ring): (usize, &DeviceRing)| (i != index).then(|| ring.buffers());
+            let others: Vec<_> = self.rings.iter().enumerate().filter_map(of_others).flatten().collect();
+            if let Some(ring) = self.rings.get_mut(index) {
+                ring.fetch(&others);
+            }
+        }
+    }
+
+    pub fn write_status(&mut self, status: u8) {
+        let Self { registers, setup, violations, .. } = self;
+        let is_reset_over = self.reset.0 == Slow::Looks(0);
+        if !is_reset_over && status & FAILED == 0 && status != 0 {
+            violations.push(Violation::ResetNotAwaited);
+        }
+        match registers.write_status(status, setup, violations) {
+            Transition::None => {}
+            Transition::Start => self.start(),
+            Transition::Reset => self.reset(),
+        }
+    }
+
+    fn reset(&mut self) {
+        let before = self.registers.status;
+        let slow = if before == 0 { Slow::Looks(0) } else { self.setup.quirks.slow_reset };
+        self.reset = (slow, before);
+        for ring in self.rings.drain(..) {
+            self.violations.extend(ring.violations);
+        }
+        self.registers = Registers::after_reset(&self.setup);
+    }
+
+    fn start(&mut self) {
+        let has_event_idx = self.registers.accepted & RING_EVENT_IDX != 0;
+        for (queue, registers) in (0..).zip(&self.registers.queues) {
+            let way = if queue == RECEIVE { Way::In } else { Way::Out };
+            let ring = DeviceRing::new(self.machine.clone(), queue, way, registers.place, has_event_idx);
+            self.rings.push(ring);
+        }
+    }
+
+    pub fn read_status(&mut self) -> u8 {
+        let (slow, before) = self.reset;
+        let shown = match slow {
+            Slow::Looks(0) => self.registers.status,
+            Slow::Looks(looks) => {
+                self.reset.0 = Slow::Looks(looks - 1);
+                before
+            }
+            Slow::Forever => before,
+        };
+        if shown == 0 { 0 } else { shown | self.setup.quirks.extra_status }
+    }
+
+    pub fn write_queue_size(&mut self, queue: u16, size: u16) {
+        let keeps_size = self.setup.quirks.keeps_queue_size;
+        let offered = self.setup.queue_sizes.get(usize::from(queue)).copied().unwrap_or(0);
+        let Some(registers) = self.registers.queue_to_write(queue, &mut self.violations) else { return };
+        if !size.is_power_of_two() || size > offered {
+            self.violations.push(Violation::QueueSize { queue });
+        }
+        registers.place.size = if keeps_size { registers.place.size } else { size };
+    }
+
+    pub fn write_queue_addresses(&mut self, queue: u16, place: QueuePlace) {
+        let QueuePlace { descriptors, available, used, .. } = place;
+        let Some(registers) = self.registers.queue_to_write(queue, &mut self.violations) else { return };
+        registers.place = Place { size: registers.place.size, descriptors, available, used };
+    }
+
+    pub fn enable_queue(&mut self, queue: u16) {
+        let machine = self.machine.clone();
+        let keeps_disabled = self.setup.quirks.keeps_queue_disabled;
+        let Some(registers) = self.registers.queue_to_write(queue, &mut self.violations) else { return };
+        registers.is_enabled = !keeps_disabled;
+        self.violations.extend(registers.place.complaint(&machine, queue));
+    }
+}

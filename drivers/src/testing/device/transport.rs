@@ -1,0 +1,97 @@
+//! The driver's way to the model.
+
+use super::NetDevice;
+use crate::virtio::features::Features;
+use crate::virtio::status::Status;
+use crate::virtio::transport::{Notifier, QueuePlace, Transport, TransportError};
+
+/// The registers of a [`NetDevice`].
+#[derive(Debug)]
+pub struct ModelTransport {
+    device: NetDevice,
+}
+
+/// The doorbell of one queue of a [`NetDevice`].
+#[derive(Debug)]
+pub struct ModelNotifier {
+    device: NetDevice,
+    queue: u16,
+}
+
+impl ModelTransport {
+    pub(super) fn new(device: NetDevice) -> Self {
+        Self { device }
+    }
+}
+
+impl Transport for ModelTransport {
+    type Notifier = ModelNotifier;
+
+    fn offered_features(&self) -> Features {
+        self.device.lock().setup.offered
+    }
+
+    fn accept_features(&mut self, features: Features) {
+        self.device.write_features(features.bits());
+    }
+
+    fn status(&self) -> Status {
+        Status::from_bits_retain(self.device.read_status())
+    }
+
+    fn set_status(&mut self, status: Status) {
+        self.device.write_status(status.bits());
+    }
+
+    fn queue_size(&self, queue: u16) -> u16 {
+        self.device.queue_size(queue)
+    }
+
+    fn set_queue_size(&mut self, queue: u16, size: u16) {
+        self.device.write_queue_size(queue, size);
+    }
+
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<ModelNotifier, TransportError> {
+        self.device.write_queue_addresses(queue, place);
+        self.device.enable_queue(queue);
+        Ok(ModelNotifier { device: self.device.clone(), queue })
+    }
+
+    fn is_queue_enabled(&self, queue: u16) -> bool {
+        let model = self.device.lock();
+        model.registers.queues.get(usize::from(queue)).is_some_and(|queue| queue.is_enabled)
+    }
+
+    fn config_generation(&self) -> u32 {
+        self.device.lock().generation
+    }
+
+    fn config_u8(&self, offset: usize) -> Result<u8, TransportError> {
+        let mut model = self.device.lock();
+        let status = u8::from(model.setup.is_link_up);
+        let config = model.setup.mac.iter().chain(&[status, 0]).nth(offset).copied();
+        if let Some(left) = model.setup.quirks.config_changes.checked_sub(1) {
+            model.setup.quirks.config_changes = left;
+            model.generation = model.generation.wrapping_add(1);
+            // Every byte of the address is another one now.
+            model.setup.mac.iter_mut().for_each(|byte| *byte ^= 0x40);
+        }
+        config.ok_or(TransportError::NoConfig)
+    }
+
+    fn config_u16(&self, offset: usize) -> Result<u16, TransportError> {
+        Ok(u16::from_le_bytes([self.config_u8(offset)?, self.config_u8(offset + 1)?]))
+    }
+
+    fn quiesce(&mut self) -> bool {
+        let mut model = self.device.lock();
+        model.is_cut_off = !model.setup.quirks.cannot_be_cut_off;
+        model.is_cut_off
+    }
+}
+
+impl Notifier for ModelNotifier {
+    fn notify(&self) {
+        self.device.ring_doorbell(self.queue);
+    }
+}

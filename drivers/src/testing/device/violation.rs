@@ -1,0 +1,162 @@
+//! Rules that a driver can break.
+
+/// A rule of the specification that the driver broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// A status bit was set before those that come first (section 3.1.1).
+    StatusOrder {
+        /// Status before.
+        from: u8,
+        /// Status written.
+        to: u8,
+    },
+    /// A status bit was cleared without a reset (section 2.1.1).
+    StatusCleared {
+        /// Status before.
+        from: u8,
+        /// Status written.
+        to: u8,
+    },
+    /// The status was written before a reset was over (section 4.1.4.3.2).
+    ResetNotAwaited,
+    /// The device was set running with a queue that is not enabled.
+    NotAllQueuesEnabled,
+    /// Features were accepted that are not offered (section 2.2.1).
+    FeaturesNotOffered,
+    /// Features were accepted before DRIVER or after FEATURES_OK.
+    FeaturesAtWrongTime,
+    /// A queue was set up before FEATURES_OK, after DRIVER_OK, or while it was enabled.
+    QueueAtWrongTime {
+        /// The queue.
+        queue: u16,
+    },
+    /// A queue was enabled without addresses.
+    QueueWithoutAddresses {
+        /// The queue.
+        queue: u16,
+    },
+    /// A part of a queue is not aligned as it must be (section 2.7).
+    QueueMisaligned {
+        /// The queue.
+        queue: u16,
+    },
+    /// A part of a queue does not lie in allocated memory, or no longer.
+    QueueOutsideMemory {
+        /// The queue.
+        queue: u16,
+    },
+    /// A queue has a size that is not a power of two, or more than was offered.
+    QueueSize {
+        /// The queue.
+        queue: u16,
+    },
+    /// The doorbell rang before DRIVER_OK, or for a queue that is not enabled.
+    DoorbellAtWrongTime {
+        /// The queue.
+        queue: u16,
+    },
+    /// The doorbell rang, and nothing had been published since it rang last.
+    DoorbellWithoutBuffers {
+        /// The queue.
+        queue: u16,
+    },
+    /// The doorbell rang though the device had asked for none.
+    DoorbellUnwanted {
+        /// The queue.
+        queue: u16,
+    },
+    /// Buffers were published past the point at which the device had asked for a doorbell, and none rang.
+    DoorbellMissed {
+        /// The queue.
+        queue: u16,
+    },
+    /// More entries were published than the queue holds.
+    Overrun {
+        /// The queue.
+        queue: u16,
+    },
+    /// An entry of the available ring names a descriptor that there is not.
+    NoSuchDescriptor {
+        /// The queue.
+        queue: u16,
+        /// What the entry holds.
+        id: u16,
+    },
+    /// A descriptor was made available that the device owns already.
+    OfferedTwice {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
+    /// A descriptor was written while the device owned it.
+    DescriptorChanged {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
+    /// A buffer overlaps with another that the device owns.
+    BufferGivenTwice {
+        /// The queue.
+        queue: u16,
+        /// The later descriptor.
+        id: u16,
+    },
+    /// A buffer does not lie in allocated memory, or no longer, or is empty.
+    BufferOutsideMemory {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
+    /// A buffer was written by the driver while the device was to read it.
+    BufferChanged {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
+    /// A descriptor continues in another, where one was to hold header and packet.
+    Chained {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
+    /// A descriptor has flags that do not fit the queue's direction, or were not negotiated.
+    WrongFlags {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
+    /// A packet to transmit is shorter than its header, or a buffer for one has no room for the header.
+    NoRoomForHeader {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
+    /// The header of a packet to transmit asks for something that was not negotiated.
+    HeaderNotZero {
+        /// The descriptor.
+        id: u16,
+    },
+    /// The driver uses the interrupt flag although EVENT_IDX was negotiated (section 2.7.7.1).
+    FlagWithEventIdx {
+        /// The queue.
+        queue: u16,
+    },
+    /// The driver waits for an interrupt that it has not asked for.
+    SleepsUnarmed {
+        /// The queue.
+        queue: u16,
+    },
+    /// The driver waits for an interrupt that will not come: completions were there before it asked, and it did not
+    /// look again.
+    LostWakeUp {
+        /// The queue.
+        queue: u16,
+    },
+}

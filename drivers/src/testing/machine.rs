@@ -1,0 +1,218 @@
+//! A machine whose memory is the heap, seen by devices at other addresses.
+#![expect(unsafe_code, reason = "it hands out memory, and reaches it on behalf of device models")]
+
+use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Mutex;
+
+use nm_core::platform::{DmaBlock, Platform};
+
+use super::lock;
+use crate::hal::Hal;
+
+/// Physical address of the first block. A process has nothing there, so that an address of the wrong kind faults.
+const FIRST_PHYS: u64 = 0x100_0000_0000;
+/// Nothing lies between two blocks for at least so many bytes: who runs off one block does not end up in the next.
+const GAP: u64 = 0x1000;
+
+/// What was done wrong with the machine's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misuse {
+    /// A block was released that is not allocated: never was, or was released before.
+    ReleasedUnknown {
+        /// Its physical address.
+        phys: u64,
+    },
+    /// A block was released with an address or a length that is not the one it was allocated with.
+    ReleasedAltered {
+        /// Its physical address.
+        phys: u64,
+    },
+}
+
+/// Memory and registers of a fake machine.
+#[derive(Debug)]
+pub struct FakeMachine {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    blocks: BTreeMap<u64, Block>,
+    registers: BTreeMap<u64, Block>,
+    next_phys: u64,
+    /// Bytes that can still be allocated.
+    left: usize,
+    misuse: Vec<Misuse>,
+}
+
+#[derive(Debug)]
+struct Block {
+    virt: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: a block belongs to the machine's map, which a mutex guards; who holds a pointer into one answers for it.
+unsafe impl Send for State {}
+
+/// For tests.
+impl FakeMachine {
+    /// A machine with plenty of memory.
+    pub fn new() -> Arc<Self> {
+        Self::with_memory(usize::MAX)
+    }
+
+    /// A machine that hands out `bytes` of device memory altogether.
+    pub fn with_memory(bytes: usize) -> Arc<Self> {
+        let state = State {
+            blocks: BTreeMap::new(),
+            registers: BTreeMap::new(),
+            next_phys: FIRST_PHYS,
+            left: bytes,
+            misuse: Vec::new(),
+        };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// What was done wrong so far.
+    pub fn misuse(&self) -> Vec<Misuse> {
+        lock(&self.state).misuse.clone()
+    }
+
+    /// Blocks that are allocated.
+    pub fn blocks(&self) -> usize {
+        lock(&self.state).blocks.len()
+    }
+
+    /// Puts `contents` where [`Hal::map_mmio`] finds it: registers that keep what is written to them.
+    pub fn add_registers(&self, phys: u64, contents: &[u8]) {
+        let Some(block) = Block::allocate(contents.len(), 4096) else { return };
+        // SAFETY: the block is as long as `contents`, and new.
+        unsafe { block.virt.as_ptr().copy_from_nonoverlapping(contents.as_ptr(), contents.len()) };
+        lock(&self.state).registers.insert(phys, block);
+    }
+
+    /// The registers that were put at `phys`, as they are now.
+    pub fn registers(&self, phys: u64) -> Vec<u8> {
+        let state = lock(&self.state);
+        let Some(block) = state.registers.get(&phys) else { return Vec::new() };
+        // SAFETY: registers live as long as the machine.
+        (0..block.layout.size()).map(|i| unsafe { block.virt.add(i).read_volatile() }).collect()
+    }
+}
+
+/// For device models: memory by physical address. Nothing is read or written unless all of it lies in one block.
+impl FakeMachine {
+    /// Whether these bytes lie in one allocated block.
+    pub fn has(&self, phys: u64, bytes: usize) -> bool {
+        lock(&self.state).find(phys, bytes).is_some()
+    }
+
+    /// Reads `bytes` bytes.
+    pub fn read(&self, phys: u64, bytes: usize) -> Option<Vec<u8>> {
+        let at = lock(&self.state).find(phys, bytes)?;
+        let mut copy = vec![0; bytes];
+        // SAFETY: `find` checked the range, and the copy is as long.
+        unsafe { at.as_ptr().copy_to_nonoverlapping(copy.as_mut_ptr(), bytes) };
+        Some(copy)
+    }
+
+    /// Reads an array.
+    pub fn read_array<const N: usize>(&self, phys: u64) -> Option<[u8; N]> {
+        self.read(phys, N)?.try_into().ok()
+    }
+
+    /// Writes bytes.
+    pub fn write(&self, phys: u64, bytes: &[u8]) -> Option<()> {
+        let at = lock(&self.state).find(phys, bytes.len())?;
+        // SAFETY: `find` checked the range.
+        unsafe { at.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Some(())
+    }
+
+    /// Reads two bytes as one, before everything that is read after it.
+    pub fn load16(&self, phys: u64) -> Option<u16> {
+        let at = lock(&self.state).find(phys, 2)?;
+        // SAFETY: `find` checked the range; callers pass even addresses, and both address spaces agree in alignment.
+        Some(u16::from_le(unsafe { AtomicU16::from_ptr(at.as_ptr().cast()) }.load(Ordering::Acquire)))
+    }
+
+    /// Writes two bytes as one, after everything that was written before it.
+    pub fn store16(&self, phys: u64, value: u16) -> Option<()> {
+        let at = lock(&self.state).find(phys, 2)?;
+        // SAFETY: as in `load16`.
+        unsafe { AtomicU16::from_ptr(at.as_ptr().cast()) }.store(value.to_le(), Ordering::Release);
+        Some(())
+    }
+}
+
+impl State {
+    fn find(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
+        find(&self.blocks, phys, bytes)
+    }
+}
+
+/// The bytes from `phys` on, if one of `blocks` holds all of them.
+fn find(blocks: &BTreeMap<u64, Block>, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
+    let (&start, block) = blocks.range(..=phys).next_back()?;
+    let offset = usize::try_from(phys - start).ok()?;
+    let end = offset.checked_add(bytes)?;
+    // SAFETY: the offset lies within the block.
+    (end <= block.layout.size()).then(|| unsafe { block.virt.add(offset) })
+}
+
+// SAFETY: blocks come zeroed and aligned from the heap, one block per call; physical addresses are multiples of 4096.
+unsafe impl Platform for FakeMachine {
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
+        let mut state = lock(&self.state);
+        let left = state.left.checked_sub(bytes)?;
+        let block = Block::allocate(bytes, align)?;
+        let (virt, phys) = (block.virt, state.next_phys);
+        state.left = left;
+        state.next_phys = (phys + bytes as u64).next_multiple_of(GAP) + GAP;
+        state.blocks.insert(phys, block);
+        Some(DmaBlock { virt, phys, bytes })
+    }
+
+    unsafe fn release_dma(&self, released: DmaBlock) {
+        let DmaBlock { virt, phys, bytes } = released;
+        let mut state = lock(&self.state);
+        match state.blocks.remove(&phys) {
+            None => state.misuse.push(Misuse::ReleasedUnknown { phys }),
+            Some(block) => {
+                if block.virt != virt || block.layout.size() != bytes {
+                    state.misuse.push(Misuse::ReleasedAltered { phys });
+                }
+                state.left = state.left.saturating_add(block.layout.size());
+            }
+        }
+    }
+}
+
+// SAFETY: `map_mmio` finds registers that live as long as the machine.
+unsafe impl Hal for FakeMachine {
+    fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
+        find(&lock(&self.state).registers, phys, bytes)
+    }
+}
+
+impl Block {
+    fn allocate(bytes: usize, align: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(bytes, align).ok().filter(|layout| layout.size() > 0)?;
+        // SAFETY: the layout is not empty.
+        let virt = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Self { virt, layout })
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and freed here alone.
+        unsafe { dealloc(self.virt.as_ptr(), self.layout) }
+    }
+}

@@ -1,0 +1,18 @@
+//! virtio devices: what they have in common, and the network card.
+//!
+//! Three parts, each replaceable on its own:
+//!
+//! ```text
+//! net        what a network card is: header, configuration, one queue pair     (VirtioNet: Nic)
+//! queue      the split virtqueue, in memory that both sides see                (SplitQueue)
+//! transport  how registers and doorbell are reached                            (Transport; pci: PciTransport)
+//! ```
+//!
+//! Section numbers are those of the OASIS specification "Virtual I/O Device (VIRTIO) Version 1.2".
+
+pub mod features;
+pub mod net;
+pub mod pci;
+pub mod queue;
+pub mod status;
+pub mod transport;

@@ -1,0 +1,197 @@
+//! The virtio network card (section 5.1), one queue pair.
+//!
+//! A packet is one descriptor: the device's header lies in the headroom right in front of the payload. So a queue of N holds
+//! N packets. No offload is accepted: frames go through as they are.
+//!
+//! ```text
+//!            ┌── headroom ──┬────────── payload ──────────┐
+//!            │   … │ header │ frame                       │
+//!            └─────┴────────┴─────────────────────────────┘
+//!                  └─ one descriptor: 12 bytes and the frame
+//! ```
+#![expect(unsafe_code, reason = "`Nic` carries a contract about what the device touches after `stop`")]
+
+mod config;
+mod error;
+mod handshake;
+mod queues;
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use log::error;
+use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
+use nm_core::platform::{DmaMemory, Platform};
+
+use self::handshake::{begin, finish, give_up, negotiate, reset, wanted_features};
+use super::features::Features;
+use super::queue::{Direction, Events, QueueSize, RingMemory, SplitQueue};
+use super::transport::{Transport, activate_queue};
+
+pub use self::error::{NetError, QueueRole};
+pub use self::queues::{Receive, Transmit};
+
+/// Number of the receive queue of the first pair (section 5.1.2).
+const RECEIVE: u16 = 0;
+/// Number of the transmit queue of the first pair.
+const TRANSMIT: u16 = 1;
+
+/// A virtio network card whose registers are reached through `T`.
+pub struct VirtioNet<T: Transport> {
+    transport: T,
+    platform: Arc<dyn Platform>,
+    facts: Facts,
+    /// The memory of the queues that the device knows of: not freed before the device has been stopped.
+    in_use: Vec<Arc<DmaMemory>>,
+    state: State,
+}
+
+/// What the device said when it was looked at first.
+#[derive(Debug, Clone, Copy)]
+struct Facts {
+    /// Of the offered features, those that this driver uses.
+    features: Features,
+    mac: [u8; 6],
+    receive_size: QueueSize,
+    transmit_size: QueueSize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Stopped,
+    Running,
+    /// The device did not confirm a reset and was cut off from memory. It is not used again.
+    Lost,
+}
+
+impl<T: Transport> VirtioNet<T> {
+    /// Looks at the card and leaves it reset. `fallback_mac` is its address if the device has none of its own.
+    pub fn new(
+        mut transport: T,
+        platform: Arc<dyn Platform>,
+        fallback_mac: [u8; 6],
+    ) -> Result<Self, NetError> {
+        begin(&mut transport)?;
+        let facts = Facts::read(&transport, fallback_mac).inspect_err(|_| give_up(&mut transport))?;
+        reset(&mut transport)?;
+        Ok(Self { transport, platform, facts, in_use: Vec::new(), state: State::Stopped })
+    }
+
+    /// Sets up the device from reset to running.
+    fn bring_up(&mut self) -> StartResult<Self> {
+        begin(&mut self.transport)?;
+        negotiate(&mut self.transport, self.facts.features)?;
+        let receive = self.set_up_queue(QueueRole::Receive, self.facts.receive_size)?;
+        let transmit = self.set_up_queue(QueueRole::Transmit, self.facts.transmit_size)?;
+        finish(&mut self.transport)?;
+        Ok(Queues { tx: vec![Transmit::new(transmit)], rx: vec![Receive::new(receive)] })
+    }
+
+    /// Allocates a queue and tells the device of it.
+    fn set_up_queue<D: Direction>(
+        &mut self,
+        role: QueueRole,
+        size: QueueSize,
+    ) -> Result<SplitQueue<D, T::Notifier>, NetError> {
+        let offered = offered_size(&self.transport, role)?;
+        if offered.get() < size.get() {
+            return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
+        }
+        let ring = RingMemory::allocate(&self.platform, size)?;
+        self.in_use.push(ring.memory().clone());
+        let place = ring.place();
+        let notifier = activate_queue(&mut self.transport, role.number(), place)?;
+        Ok(SplitQueue::new(ring, Events::from(self.facts.features), notifier))
+    }
+
+    /// Resets the device and lets go of the memory of its queues.
+    ///
+    /// A device that does not confirm the reset may still write to its queues. It is cut off from memory by other
+    /// means, and the queues' memory is given up for good: nobody gets memory that a device may write to.
+    fn shut_down(&mut self) {
+        let memory = core::mem::take(&mut self.in_use);
+        self.state = State::Stopped;
+        if let Err(problem) = reset(&mut self.transport) {
+            self.state = State::Lost;
+            let cut_off = if self.transport.quiesce() { "is" } else { "cannot be" };
+            error!("{problem}: it {cut_off} cut off from memory, that of {} queues is lost", memory.len());
+            core::mem::forget(memory);
+        }
+    }
+}
+
+impl Facts {
+    fn read<T: Transport>(transport: &T, fallback_mac: [u8; 6]) -> Result<Self, NetError> {
+        let features = wanted_features(transport)?;
+        Ok(Self {
+            features,
+            mac: config::station_address(transport, features, fallback_mac)?,
+            receive_size: offered_size(transport, QueueRole::Receive)?,
+            transmit_size: offered_size(transport, QueueRole::Transmit)?,
+        })
+    }
+}
+
+// SAFETY: the device reaches buffers only through its queues. `shut_down`, on `stop` and on drop, waits until the device
+// confirms its reset, after which it uses no queue (section 2.4.2), or takes its access to memory away. `in_use` holds
+// the memory of the queues until then.
+unsafe impl<T: Transport> Nic for VirtioNet<T> {
+    type Tx = Transmit<T::Notifier>;
+    type Rx = Receive<T::Notifier>;
+    type Error = NetError;
+
+    fn info(&self) -> NicInfo {
+        NicInfo {
+            mac: self.facts.mac,
+            tx_queues: 1,
+            rx_queues: 1,
+            tx_slots: self.facts.transmit_size.get(),
+            rx_slots: self.facts.receive_size.get(),
+        }
+    }
+
+    fn link(&self) -> Link {
+        config::link(&self.transport, self.facts.features)
+    }
+
+    fn start(&mut self) -> StartResult<Self> {
+        self.stop();
+        if self.state == State::Lost {
+            return Err(NetError::NoReset);
+        }
+        self.state = State::Running;
+        let started = self.bring_up();
+        if started.is_err() {
+            self.stop();
+        }
+        started
+    }
+
+    fn stop(&mut self) {
+        if self.state == State::Running {
+            self.shut_down();
+        }
+    }
+}
+
+impl<T: Transport> fmt::Debug for VirtioNet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtioNet")
+            .field("facts", &self.facts)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Transport> Drop for VirtioNet<T> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The size to use of what the device offers for a queue.
+fn offered_size<T: Transport>(transport: &T, role: QueueRole) -> Result<QueueSize, NetError> {
+    QueueSize::within(transport.queue_size(role.number())).ok_or(NetError::NoQueue { role })
+}

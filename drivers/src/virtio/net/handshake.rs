@@ -1,0 +1,74 @@
+//! From reset to running: the order of section 3.1.1.
+//!
+//! | step                         | here                    | status written                        |
+//! |------------------------------|-------------------------|---------------------------------------|
+//! | 1 reset                      | [`begin`] ([`reset`])   | 0, then read until it is 0            |
+//! | 2, 3 acknowledge             | [`begin`]               | ACKNOWLEDGE, then DRIVER with it      |
+//! | 4 choose features            | [`wanted_features`]     |                                       |
+//! | 5, 6 agree on features       | [`negotiate`]           | FEATURES_OK with them, then read back |
+//! | 7 set up queues              | `VirtioNet::bring_up`   |                                       |
+//! | 8 go                         | [`finish`]              | DRIVER_OK with them, then read back   |
+//! | a device that is no use      | [`give_up`]             | FAILED with the first two             |
+//! | when a later step fails      | `Nic::stop`             | 0: a reset, which would wipe FAILED   |
+
+use super::NetError;
+use crate::virtio::features::Features;
+use crate::virtio::status::Status;
+use crate::virtio::transport::Transport;
+
+/// How often the status is read while waiting for a reset. A read of a real card's register takes about a
+/// microsecond, so this is a wait of about a second at most.
+pub(super) const RESET_POLLS: u32 = 1_000_000;
+
+/// Resets the device and waits until it says that it is done (section 4.1.4.3.2).
+pub(super) fn reset<T: Transport>(transport: &mut T) -> Result<(), NetError> {
+    transport.set_status(Status::empty());
+    for _ in 0..RESET_POLLS {
+        if transport.status().is_empty() {
+            return Ok(());
+        }
+        core::hint::spin_loop();
+    }
+    Err(NetError::NoReset)
+}
+
+/// Resets the device and tells it that a driver has found it.
+pub(super) fn begin<T: Transport>(transport: &mut T) -> Result<(), NetError> {
+    reset(transport)?;
+    transport.set_status(Status::ACKNOWLEDGE);
+    transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER);
+    Ok(())
+}
+
+/// What this driver uses of what the device offers. Only VERSION_1 is demanded.
+pub(super) fn wanted_features<T: Transport>(transport: &T) -> Result<Features, NetError> {
+    let used = Features::VERSION_1 | Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS;
+    let wanted = transport.offered_features() & used;
+    if wanted.contains(Features::VERSION_1) { Ok(wanted) } else { Err(NetError::NotVersion1) }
+}
+
+/// Agrees on `features` with the device.
+pub(super) fn negotiate<T: Transport>(transport: &mut T, features: Features) -> Result<(), NetError> {
+    if !transport.offered_features().contains(features) {
+        return Err(NetError::FeaturesRefused);
+    }
+    transport.accept_features(features);
+    transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK);
+    if transport.status().contains(Status::FEATURES_OK) { Ok(()) } else { Err(NetError::FeaturesRefused) }
+}
+
+/// Lets the device work.
+pub(super) fn finish<T: Transport>(transport: &mut T) -> Result<(), NetError> {
+    transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK | Status::DRIVER_OK);
+    let status = transport.status();
+    if status.contains(Status::DRIVER_OK) && !status.intersects(Status::NEEDS_RESET | Status::FAILED) {
+        Ok(())
+    } else {
+        Err(NetError::DeviceFailed)
+    }
+}
+
+/// Tells a device that was only looked at that its driver has given up.
+pub(super) fn give_up<T: Transport>(transport: &mut T) {
+    transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FAILED);
+}

@@ -1,0 +1,161 @@
+//! virtio over PCI, modern interface (section 4.1).
+
+mod layout;
+mod windows;
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::features::Features;
+use super::status::Status;
+use super::transport::{Notifier, QueuePlace, Transport, TransportError};
+use crate::hal::Hal;
+use crate::mmio::{MmioWindow, ReadOnly, Register, WriteOnly};
+use crate::pci::{Command, ConfigSpace, Function};
+
+use self::layout::CommonRegisters;
+use self::windows::Windows;
+
+pub use self::windows::{Part, PciError};
+
+/// A queue or the configuration has no MSI-X vector (section 4.1.5.1.2).
+const NO_VECTOR: u16 = 0xffff;
+
+/// The registers of a virtio device on PCI.
+pub struct PciTransport {
+    config: Arc<dyn ConfigSpace>,
+    function: Function,
+    common: CommonRegisters,
+    notify: MmioWindow,
+    notify_multiplier: u32,
+    device: Option<MmioWindow>,
+}
+
+/// The doorbell of one queue.
+#[derive(Debug)]
+pub struct PciNotifier {
+    register: Register<u16, WriteOnly>,
+    queue: u16,
+}
+
+impl PciTransport {
+    /// Finds and maps the registers, and lets the function decode its memory and access ours. Its INTx line is off.
+    pub fn new(hal: &dyn Hal, config: &Arc<dyn ConfigSpace>, function: &Function) -> Result<Self, PciError> {
+        let windows = Windows::find(config.as_ref(), function)?;
+        let on = Command::MEMORY | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
+        function.change_command(config.as_ref(), on, Command::empty());
+        let common = windows.common.map(hal)?;
+        Ok(Self {
+            config: config.clone(),
+            function: *function,
+            common: CommonRegisters::in_window(&common).map_err(PciError::Register)?,
+            notify: windows.notify.map(hal)?,
+            notify_multiplier: windows.notify_multiplier,
+            device: windows.device.map(|part| part.map(hal)).transpose()?,
+        })
+    }
+
+    fn device_window(&self) -> Result<&MmioWindow, TransportError> {
+        self.device.as_ref().ok_or(TransportError::NoConfig)
+    }
+
+    /// The doorbell of the selected queue (section 4.1.4.4).
+    fn notifier(&self, queue: u16) -> Result<PciNotifier, TransportError> {
+        let offset = u64::from(self.common.queue_notify_off.read()) * u64::from(self.notify_multiplier);
+        let register = self.notify.register(usize::try_from(offset).unwrap_or(usize::MAX))?;
+        Ok(PciNotifier { register, queue })
+    }
+}
+
+impl Transport for PciTransport {
+    type Notifier = PciNotifier;
+
+    fn offered_features(&self) -> Features {
+        let half = |select| {
+            self.common.device_feature_select.write(select);
+            u64::from(self.common.device_feature.read())
+        };
+        Features::from_bits_retain(half(0) | half(1) << 32)
+    }
+
+    fn accept_features(&mut self, features: Features) {
+        let [a, b, c, d, e, f, g, h] = features.bits().to_le_bytes();
+        for (select, half) in [(0, [a, b, c, d]), (1, [e, f, g, h])] {
+            self.common.driver_feature_select.write(select);
+            self.common.driver_feature.write(u32::from_le_bytes(half));
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status::from_bits_retain(self.common.device_status.read())
+    }
+
+    fn set_status(&mut self, status: Status) {
+        self.common.device_status.write(status.bits());
+    }
+
+    fn queue_size(&self, queue: u16) -> u16 {
+        if queue >= self.common.num_queues.read() {
+            return 0;
+        }
+        self.common.queue_select.write(queue);
+        self.common.queue_size.read()
+    }
+
+    fn set_queue_size(&mut self, queue: u16, size: u16) {
+        self.common.queue_select.write(queue);
+        self.common.queue_size.write(size);
+    }
+
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<PciNotifier, TransportError> {
+        let common = &self.common;
+        common.config_msix_vector.write(NO_VECTOR);
+        common.queue_select.write(queue);
+        let notifier = self.notifier(queue)?;
+        common.queue_msix_vector.write(NO_VECTOR);
+        common.queue_desc.write(place.descriptors);
+        common.queue_driver.write(place.available);
+        common.queue_device.write(place.used);
+        common.queue_enable.write(1);
+        Ok(notifier)
+    }
+
+    fn is_queue_enabled(&self, queue: u16) -> bool {
+        self.common.queue_select.write(queue);
+        self.common.queue_enable.read() == 1
+    }
+
+    fn config_generation(&self) -> u32 {
+        self.common.config_generation.read().into()
+    }
+
+    fn config_u8(&self, offset: usize) -> Result<u8, TransportError> {
+        Ok(self.device_window()?.register::<u8, ReadOnly>(offset)?.read())
+    }
+
+    fn config_u16(&self, offset: usize) -> Result<u16, TransportError> {
+        Ok(self.device_window()?.register::<u16, ReadOnly>(offset)?.read())
+    }
+
+    /// A function that is not a bus master makes no accesses; the register is read back to see that it is so.
+    fn quiesce(&mut self) -> bool {
+        let config = self.config.as_ref();
+        self.function.change_command(config, Command::empty(), Command::BUS_MASTER);
+        let now = self.function.change_command(config, Command::empty(), Command::BUS_MASTER);
+        !now.contains(Command::BUS_MASTER)
+    }
+}
+
+impl Notifier for PciNotifier {
+    /// Without NOTIFICATION_DATA, what is written is the queue's number (section 4.1.5.2).
+    #[inline]
+    fn notify(&self) {
+        self.register.write(self.queue);
+    }
+}
+
+impl fmt::Debug for PciTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PciTransport").field("function", &self.function).finish_non_exhaustive()
+    }
+}

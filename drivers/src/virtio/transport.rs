@@ -1,0 +1,154 @@
+//! How the registers of a virtio device are reached, whatever it is attached by (section 4).
+
+use core::fmt;
+
+use super::features::Features;
+use super::status::Status;
+use crate::mmio::MmioError;
+
+/// Attempts to read a configuration field while the configuration does not change.
+const CONFIG_ATTEMPTS: usize = 16;
+
+/// The registers of one virtio device.
+pub trait Transport: Send + 'static {
+    /// The doorbell of one queue.
+    type Notifier: Notifier;
+
+    /// The features that the device offers.
+    fn offered_features(&self) -> Features;
+
+    /// Tells the device which features the driver accepts.
+    fn accept_features(&mut self, features: Features);
+
+    /// The status register.
+    fn status(&self) -> Status;
+
+    /// Writes the status register; [`Status::empty`] requests a reset.
+    fn set_status(&mut self, status: Status);
+
+    /// Number of entries of this queue: after a reset the most that the device offers, 0 when there is no such queue.
+    fn queue_size(&self, queue: u16) -> u16;
+
+    /// Writes the number of entries of this queue.
+    fn set_queue_size(&mut self, queue: u16, size: u16);
+
+    /// Tells the device where the queue is, enables it, and returns its doorbell. See [`activate_queue`].
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Self::Notifier, TransportError>;
+
+    /// Whether the queue is enabled.
+    fn is_queue_enabled(&self, queue: u16) -> bool;
+
+    /// The register that changes whenever the device's configuration does.
+    fn config_generation(&self) -> u32;
+
+    /// Reads a byte of the device-specific configuration.
+    fn config_u8(&self, offset: usize) -> Result<u8, TransportError>;
+
+    /// Reads two bytes of the device-specific configuration.
+    fn config_u16(&self, offset: usize) -> Result<u16, TransportError>;
+
+    /// Cuts the device off from memory by other means than its own registers, for a device that does not confirm a
+    /// reset. Returns whether that can be relied on.
+    fn quiesce(&mut self) -> bool;
+}
+
+/// Rings the doorbell of one queue.
+pub trait Notifier: Send + 'static {
+    /// Tells the device that there are new entries in the queue.
+    fn notify(&self);
+}
+
+/// Where a queue lies, as a device sees it (section 2.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueuePlace {
+    /// Number of entries, a power of two.
+    pub size: u16,
+    /// Descriptor table, a multiple of 16.
+    pub descriptors: u64,
+    /// Available ring ("driver area"), a multiple of 2.
+    pub available: u64,
+    /// Used ring ("device area"), a multiple of 4.
+    pub used: u64,
+}
+
+/// Why registers cannot be used as they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportError {
+    /// A register lies where none can be reached.
+    Register(MmioError),
+    /// The device does not take the size that the driver wants for a queue.
+    SizeRefused {
+        /// The queue.
+        queue: u16,
+        /// What the driver wrote.
+        wanted: u16,
+        /// What the device holds instead.
+        found: u16,
+    },
+    /// The device does not enable a queue.
+    NotEnabled {
+        /// The queue.
+        queue: u16,
+    },
+    /// The configuration changes all the time.
+    ConfigUnstable,
+    /// The device has no configuration of its own.
+    NoConfig,
+}
+
+/// Reads a field of the configuration that takes more than one access, again and again until the device did not
+/// change it meanwhile (section 2.5.1), 16 times at most.
+pub fn read_stable<T, V>(
+    transport: &T,
+    read: impl Fn(&T) -> Result<V, TransportError>,
+) -> Result<V, TransportError>
+where
+    T: Transport + ?Sized,
+{
+    for _ in 0..CONFIG_ATTEMPTS {
+        let before = transport.config_generation();
+        let value = read(transport)?;
+        if transport.config_generation() == before {
+            return Ok(value);
+        }
+    }
+    Err(TransportError::ConfigUnstable)
+}
+
+/// Tells the device the size and place of a queue, enables it, and returns its doorbell; all of it read back, since a
+/// device with another idea of a queue would write beside it.
+pub fn activate_queue<T: Transport>(
+    transport: &mut T,
+    queue: u16,
+    place: QueuePlace,
+) -> Result<T::Notifier, TransportError> {
+    transport.set_queue_size(queue, place.size);
+    let found = transport.queue_size(queue);
+    if found != place.size {
+        return Err(TransportError::SizeRefused { queue, wanted: place.size, found });
+    }
+    let notifier = transport.enable_queue(queue, place)?;
+    if transport.is_queue_enabled(queue) { Ok(notifier) } else { Err(TransportError::NotEnabled { queue }) }
+}
+
+impl From<MmioError> for TransportError {
+    fn from(error: MmioError) -> Self {
+        Self::Register(error)
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Register(error) => write!(f, "{error}"),
+            Self::SizeRefused { queue, wanted, found } => {
+                write!(f, "queue {queue} was given size {wanted} and says {found}")
+            }
+            Self::NotEnabled { queue } => write!(f, "queue {queue} cannot be enabled"),
+            Self::ConfigUnstable => f.write_str("the device's configuration changes without end"),
+            Self::NoConfig => f.write_str("the device has no configuration registers"),
+        }
+    }
+}
+
+impl core::error::Error for TransportError {}

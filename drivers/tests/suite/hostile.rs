@@ -1,0 +1,235 @@
+//! A device that lies: whatever it writes, nothing panics, and an id comes back only if it was outstanding.
+
+use std::collections::BTreeSet;
+
+use millrace_drivers::testing::{Quirks, Setup, Slow};
+use millrace_drivers::virtio::features::Features;
+use millrace_drivers::virtio::net::VirtioNet;
+use nm_core::nic::{Content, Nic, QueueHealth, RxQueue, TxQueue};
+use proptest::prelude::*;
+
+use crate::bench::{Bench, CAPACITY, FALLBACK_MAC, RECEIVE, TRANSMIT};
+
+const HEADER: u32 = 12;
+
+fn health(refused: u64, is_broken: bool) -> QueueHealth {
+    QueueHealth { refused, is_broken }
+}
+
+#[test]
+fn an_id_that_is_not_outstanding_is_counted_and_skipped() {
+    let mut bench = Bench::new(Setup::with_queues(8, 8));
+    for id in 0..4 {
+        assert!(bench.put(id, b"frame"));
+    }
+    bench.tx.kick();
+    for id in [5, 8, 0x10000, u32::MAX] {
+        bench.device.complete_falsely(TRANSMIT, id, 0);
+    }
+    assert_eq!(bench.tx.reclaim(), None);
+    assert_eq!(bench.tx.health(), health(4, false));
+}
+
+#[test]
+fn an_id_comes_back_once() {
+    let mut bench = Bench::new(Setup::with_queues(8, 8));
+    for id in 0..4 {
+        assert!(bench.put(id, b"frame"));
+    }
+    bench.tx.kick();
+    for _ in 0..3 {
+        bench.device.complete_falsely(TRANSMIT, 2, 0);
+    }
+    assert_eq!((bench.tx.reclaim(), bench.tx.reclaim()), (Some(2), None));
+    assert_eq!(bench.tx.health(), health(2, false));
+}
+
+#[test]
+fn an_index_beyond_what_is_outstanding_breaks_the_queue() {
+    for distance in [3, 4, 0x7fff, 0x8000, 0xffff] {
+        let mut bench = Bench::new(Setup::with_queues(8, 8));
+        assert!(bench.put(0, b"known") && bench.put(1, b"known"));
+        bench.tx.kick();
+        assert!(bench.put(2, b"not published"));
+        bench.device.jump(TRANSMIT, distance);
+        assert_eq!(bench.tx.reclaim(), None);
+        assert_eq!(bench.tx.health(), health(0, true), "{distance}");
+        // It stays so, also when the index comes back to where it may be.
+        bench.device.jump(TRANSMIT, distance.wrapping_neg().wrapping_add(1));
+        assert_eq!(bench.tx.reclaim(), None);
+        bench.device.scribble(TRANSMIT, 0, 2);
+        assert!(!bench.tx.kick(), "a broken queue is left alone, also by a doorbell that would be wanted");
+        // After a restart the card works again.
+        let mut queues = bench.nic.start().unwrap();
+        assert_eq!(queues.tx.remove(0).health(), health(0, false));
+    }
+}
+
+#[test]
+fn lengths_that_cannot_be_are_damaged_frames() {
+    let most = HEADER + u32::from(CAPACITY);
+    let cases = [
+        (0, Content::Damaged),
+        (HEADER - 1, Content::Damaged),
+        (HEADER, Content::Frame(0)),
+        (HEADER + 60, Content::Frame(60)),
+        (most, Content::Frame(CAPACITY)),
+        (most + 1, Content::Damaged),
+        (HEADER + 0x10000, Content::Damaged),
+        (HEADER + 0x10000 + 60, Content::Damaged),
+        (u32::MAX, Content::Damaged),
+    ];
+    for (written, content) in cases {
+        let mut bench = Bench::new(Setup::default());
+        assert!(bench.give(0));
+        bench.rx.kick();
+        bench.device.complete_falsely(RECEIVE, 0, written);
+        assert_eq!(bench.rx.take().map(|received| received.content), Some(content), "{written} bytes");
+        assert_eq!(bench.rx.health(), health(0, false));
+    }
+}
+
+/// What driver and device do in a random test.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(u16),
+    Give(u16),
+    KickTx,
+    KickRx,
+    Reclaim,
+    Take,
+    Transmit(usize),
+    Receive(usize, usize),
+    Complete { queue: u16, id: u32, written: u32 },
+    Jump { queue: u16, distance: u16 },
+    Scribble { queue: u16, flags: u16, event: u16 },
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let queue = 0..2u16;
+    let id = prop_oneof![0..10u32, any::<u32>()];
+    let written = prop_oneof![0..200u32, any::<u32>()];
+    let distance = prop_oneof![0..4u16, any::<u16>()];
+    prop_oneof![
+        8 => (0..10u16).prop_map(Step::Put),
+        8 => (0..10u16).prop_map(Step::Give),
+        6 => Just(Step::KickTx),
+        6 => Just(Step::KickRx),
+        8 => Just(Step::Reclaim),
+        8 => Just(Step::Take),
+        4 => any::<usize>().prop_map(Step::Transmit),
+        4 => (0..300usize, any::<usize>()).prop_map(|(len, place)| Step::Receive(len, place)),
+        6 => (queue.clone(), id, written).prop_map(|(queue, id, written)| Step::Complete { queue, id, written }),
+        1 => (queue.clone(), distance).prop_map(|(queue, distance)| Step::Jump { queue, distance }),
+        2 => (queue, any::<u16>(), any::<u16>())
+            .prop_map(|(queue, flags, event)| Step::Scribble { queue, flags, event }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// The driver under test, and what is outstanding by an account of its own.
+struct Account {
+    bench: Bench,
+    sent: BTreeSet<u16>,
+    given: BTreeSet<u16>,
+}
+
+impl Account {
+    fn take(&mut self, step: &Step) {
+        let Self { bench, sent, given } = self;
+        let size = bench.tx.capacity();
+        match *step {
+            Step::Put(id) => {
+                // The core posts no id that is outstanding; if it did, it would be refused.
+                let is_free = id < size && !sent.contains(&id);
+                assert_eq!(bench.put(id, b"frame"), is_free);
+                sent.extend(is_free.then_some(id));
+            }
+            Step::Give(id) => {
+                let is_free = id < size && !given.contains(&id);
+                assert_eq!(bench.give(id), is_free);
+                given.extend(is_free.then_some(id));
+            }
+            Step::KickTx => drop(bench.tx.kick()),
+            Step::KickRx => drop(bench.rx.kick()),
+            Step::Reclaim => {
+                if let Some(id) = bench.tx.reclaim() {
+                    assert!(sent.remove(&id), "transmit id {id} was not outstanding");
+                }
+            }
+            Step::Take => {
+                if let Some(received) = bench.rx.take() {
+                    assert!(given.remove(&received.id), "receive id {} was not outstanding", received.id);
+                    assert!(!matches!(received.content, Content::Frame(len) if len > CAPACITY));
+                }
+            }
+            Step::Transmit(place) => drop(bench.device.transmit(place)),
+            Step::Receive(len, place) => drop(bench.device.receive(&vec![7; len], place)),
+            Step::Complete { queue, id, written } => bench.device.complete_falsely(queue, id, written),
+            Step::Jump { queue, distance } => bench.device.jump(queue, distance),
+            Step::Scribble { queue, flags, event } => bench.device.scribble(queue, flags, event),
+            Step::Restart => {
+                let mut queues = bench.nic.start().expect("a device that lies in its queues still resets");
+                (bench.tx, bench.rx) = (queues.tx.remove(0), queues.rx.remove(0));
+                sent.clear();
+                given.clear();
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn whatever_a_device_writes_into_its_queues(
+        has_event_idx in any::<bool>(),
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let mut setup = Setup::with_queues(8, 8);
+        if !has_event_idx {
+            setup = setup.without(Features::RING_EVENT_IDX);
+        }
+        let mut account = Account { bench: Bench::new(setup), sent: BTreeSet::new(), given: BTreeSet::new() };
+        for step in &steps {
+            account.take(step);
+        }
+        let Bench { machine, nic, tx, rx, buffers, .. } = account.bench;
+        drop((nic, tx, rx, buffers));
+        prop_assert_eq!((machine.blocks(), machine.misuse()), (0, vec![]));
+    }
+
+    #[test]
+    fn whatever_a_device_offers(
+        offered in any::<u64>(),
+        is_version_1 in any::<bool>(),
+        queue_sizes in prop::collection::vec(any::<u16>(), 0..4),
+        extra_status in any::<u8>(),
+        flags in any::<(bool, bool, bool)>(),
+        config_changes in prop_oneof![0..40u32, Just(u32::MAX)],
+        slow in 0..20u32,
+    ) {
+        let (refuses_features, keeps_queue_size, keeps_queue_disabled) = flags;
+        let quirks = Quirks {
+            slow_reset: Slow::Looks(slow),
+            refuses_features,
+            keeps_queue_size,
+            keeps_queue_disabled,
+            extra_status,
+            config_changes,
+            cannot_be_cut_off: false,
+        };
+        let mut offered = Features::from_bits_retain(offered);
+        offered.set(Features::VERSION_1, is_version_1);
+        let setup = Setup { offered, queue_sizes, quirks, ..Setup::default() };
+        let machine = millrace_drivers::testing::FakeMachine::new();
+        let device = millrace_drivers::testing::NetDevice::new(&machine, setup);
+        if let Ok(mut nic) = VirtioNet::new(device.transport(), machine.clone(), FALLBACK_MAC) {
+            let is_started = nic.start().is_ok();
+            prop_assert_eq!(is_started, device.is_running());
+        }
+        prop_assert!(!device.is_running());
+        prop_assert_eq!((machine.blocks(), machine.misuse()), (0, vec![]));
+    }
+}

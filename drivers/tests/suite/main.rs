@@ -1,0 +1,20 @@
+//! Tests of the drivers from outside: through the traits that the core and the kernel use, against the fakes of
+//! `testing`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is a failure, which is what is wanted"
+)]
+
+mod bench;
+mod handshake;
+mod hostile;
+mod loopback;
+mod machine;
+mod pci;
+mod rules;
+mod rust_vmm;
+mod sleeping;
+mod virtio_pci;

@@ -1,0 +1,143 @@
+//! Rules about buffers and their descriptors.
+
+use millrace_drivers::testing::Violation;
+
+use super::by_hand::{ByHand, FLAG_INDIRECT, FLAG_NEXT, FLAG_WRITE, RX, SIZE, TX};
+
+#[test]
+fn not_more_entries_than_the_queue_holds() {
+    let driver = ByHand::running(0);
+    driver.publish(TX, SIZE, 0);
+    driver.expect(Violation::Overrun { queue: TX });
+}
+
+#[test]
+fn entries_name_descriptors_that_there_are() {
+    let driver = ByHand::running(0);
+    driver.publish(TX, 0, SIZE);
+    driver.device.ring_doorbell(TX);
+    driver.expect(Violation::NoSuchDescriptor { queue: TX, id: SIZE });
+}
+
+#[test]
+fn a_descriptor_is_offered_once() {
+    let driver = ByHand::running(0);
+    driver.post(TX, 0, 3);
+    driver.expect_none();
+    driver.post(TX, 1, 3);
+    driver.expect(Violation::OfferedTwice { queue: TX, id: 3 });
+}
+
+#[test]
+fn a_descriptor_is_not_reused_while_the_device_owns_it() {
+    let driver = ByHand::running(0);
+    driver.post(TX, 0, 3);
+    driver.expect_none();
+    driver.descriptor(TX, 3, driver.buffer(9), 60, 0);
+    assert_eq!(driver.device.violations(), []);
+    driver.device.transmit(0).unwrap();
+    driver.expect(Violation::DescriptorChanged { queue: TX, id: 3 });
+}
+
+#[test]
+fn a_buffer_is_given_once() {
+    let twice = Violation::BufferGivenTwice { queue: TX, id: 1 };
+    // To the same queue, whole or in part.
+    for shift in [0, 99] {
+        let driver = ByHand::running(0);
+        driver.post(TX, 0, 0);
+        driver.descriptor(TX, 1, driver.buffer(0) + shift, 100, 0);
+        driver.publish(TX, 1, 1);
+        driver.device.ring_doorbell(TX);
+        driver.expect(twice);
+    }
+    // To the other queue.
+    let driver = ByHand::running(0);
+    driver.descriptor(RX, 0, driver.buffer(1), 100, FLAG_WRITE);
+    driver.publish(RX, 0, 0);
+    driver.device.ring_doorbell(RX);
+    driver.post(TX, 0, 1);
+    driver.expect(twice);
+    // And again, after it came back: as often as one likes.
+    let driver = ByHand::running(0);
+    for index in 0..3 {
+        driver.post(TX, index, 1);
+        driver.device.transmit(0).unwrap();
+    }
+    driver.expect_none();
+}
+
+#[test]
+fn a_buffer_is_left_alone_while_the_device_reads_it() {
+    let driver = ByHand::running(0);
+    driver.post(TX, 0, 0);
+    driver.expect_none();
+    driver.machine.write(driver.buffer(0) + 50, b"too early").unwrap();
+    driver.device.transmit(0).unwrap();
+    driver.expect(Violation::BufferChanged { queue: TX, id: 0 });
+}
+
+#[test]
+fn a_buffer_lies_in_memory() {
+    let driver = ByHand::running(0);
+    let beyond = Violation::BufferOutsideMemory { queue: RX, id: 0 };
+    driver.descriptor(RX, 0, driver.buffer(16) - 50, 100, FLAG_WRITE);
+    driver.publish(RX, 0, 0);
+    driver.device.ring_doorbell(RX);
+    driver.expect(beyond);
+
+    // A virtual address instead of a physical one.
+    let driver = ByHand::running(0);
+    driver.descriptor(RX, 0, driver.buffers.virt().addr().get() as u64, 100, FLAG_WRITE);
+    driver.publish(RX, 0, 0);
+    driver.device.ring_doorbell(RX);
+    driver.expect(beyond);
+}
+
+#[test]
+fn a_buffer_is_not_freed_while_the_device_owns_it() {
+    let driver = ByHand::running(0);
+    driver.post(RX, 0, 0);
+    driver.expect_none();
+    let ByHand { device, buffers, queues, .. } = driver;
+    drop(buffers);
+    device.receive(b"into freed memory", 0);
+    assert!(device.violations().contains(&Violation::BufferOutsideMemory { queue: RX, id: 0 }));
+    drop(queues);
+}
+
+#[test]
+fn header_and_packet_are_one_descriptor() {
+    let driver = ByHand::running(0);
+    driver.descriptor(TX, 0, driver.buffer(0), 12, FLAG_NEXT);
+    driver.publish(TX, 0, 0);
+    driver.device.ring_doorbell(TX);
+    driver.expect(Violation::Chained { queue: TX, id: 0 });
+
+    let driver = ByHand::running(0);
+    driver.descriptor(TX, 0, driver.buffer(0), 11, 0);
+    driver.publish(TX, 0, 0);
+    driver.device.ring_doorbell(TX);
+    driver.expect(Violation::NoRoomForHeader { queue: TX, id: 0 });
+}
+
+#[test]
+fn flags_fit_the_direction() {
+    for (queue, flags) in [(TX, FLAG_WRITE), (RX, 0), (TX, FLAG_INDIRECT), (TX, 8)] {
+        let driver = ByHand::running(0);
+        driver.descriptor(queue, 0, driver.buffer(0), 100, flags);
+        driver.publish(queue, 0, 0);
+        driver.device.ring_doorbell(queue);
+        driver.expect(Violation::WrongFlags { queue, id: 0 });
+    }
+}
+
+#[test]
+fn a_header_asks_for_nothing() {
+    for byte in 0..12 {
+        let driver = ByHand::running(0);
+        driver.machine.write(driver.buffer(0) + byte, &[1]).unwrap();
+        driver.post(TX, 0, 0);
+        driver.expect(Violation::HeaderNotZero { id: 0 });
+    }
+}

@@ -1,0 +1,122 @@
+//! A driver that does what it is told, by hand: writes registers and queue memory.
+
+use std::sync::Arc;
+
+use millrace_drivers::testing::{FakeMachine, NetDevice, Setup, Violation};
+use millrace_drivers::virtio::transport::QueuePlace;
+use nm_core::platform::{DmaMemory, Platform};
+
+pub const SIZE: u16 = 8;
+pub const RX: u16 = 0;
+pub const TX: u16 = 1;
+
+pub const ACKNOWLEDGE: u8 = 1;
+pub const DRIVER: u8 = 2;
+pub const DRIVER_OK: u8 = 4;
+pub const FEATURES_OK: u8 = 8;
+pub const VERSION_1: u64 = 1 << 32;
+pub const EVENT_IDX: u64 = 1 << 29;
+
+pub const FLAG_NEXT: u16 = 1;
+pub const FLAG_WRITE: u16 = 2;
+pub const FLAG_INDIRECT: u16 = 4;
+
+/// A driver that does what it is told.
+pub struct ByHand {
+    pub machine: Arc<FakeMachine>,
+    pub device: NetDevice,
+    /// The memory of both queues, a page each.
+    pub queues: DmaMemory,
+    /// Packet buffers of 256 bytes.
+    pub buffers: DmaMemory,
+}
+
+impl ByHand {
+    /// At a device after reset.
+    pub fn new() -> Self {
+        let machine = FakeMachine::new();
+        let device = NetDevice::new(&machine, Setup::with_queues(SIZE, SIZE));
+        let platform: Arc<dyn Platform> = machine.clone();
+        let queues = DmaMemory::allocate(&platform, 8192, 4096).unwrap();
+        let buffers = DmaMemory::allocate(&platform, 16 * 256, 4096).unwrap();
+        Self { machine, device, queues, buffers }
+    }
+
+    /// At a device that has agreed on these features besides VERSION_1.
+    pub fn negotiated(features: u64) -> Self {
+        let driver = Self::new();
+        driver.device.write_status(ACKNOWLEDGE);
+        driver.device.write_status(ACKNOWLEDGE | DRIVER);
+        driver.device.write_features(VERSION_1 | features);
+        driver.device.write_status(ACKNOWLEDGE | DRIVER | FEATURES_OK);
+        driver
+    }
+
+    /// At a running device.
+    pub fn running(features: u64) -> Self {
+        let driver = Self::negotiated(features);
+        for queue in [RX, TX] {
+            driver.set_up(queue, driver.place(queue));
+            driver.device.enable_queue(queue);
+        }
+        driver.device.write_status(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+        assert_eq!(driver.device.violations(), []);
+        driver
+    }
+
+    pub fn place(&self, queue: u16) -> QueuePlace {
+        let page = self.queues.phys() + 4096 * u64::from(queue);
+        QueuePlace { size: SIZE, descriptors: page, available: page + 1024, used: page + 2048 }
+    }
+
+    /// Writes a queue's size and addresses, and does not enable it.
+    pub fn set_up(&self, queue: u16, place: QueuePlace) {
+        self.device.write_queue_size(queue, place.size);
+        self.device.write_queue_addresses(queue, place);
+    }
+
+    pub fn buffer(&self, number: u64) -> u64 {
+        self.buffers.phys() + 256 * number
+    }
+
+    pub fn descriptor(&self, queue: u16, id: u16, address: u64, bytes: u32, flags: u16) {
+        let fields = [&address.to_le_bytes()[..], &bytes.to_le_bytes(), &flags.to_le_bytes(), &[0, 0]];
+        self.machine.write(self.place(queue).descriptors + 16 * u64::from(id), &fields.concat()).unwrap();
+    }
+
+    /// Puts `id` into the available ring as entry number `index`, and publishes it.
+    pub fn publish(&self, queue: u16, index: u16, id: u16) {
+        let available = self.place(queue).available;
+        self.machine.store16(available + 4 + 2 * u64::from(index % SIZE), id).unwrap();
+        self.machine.store16(available + 2, index.wrapping_add(1)).unwrap();
+    }
+
+    /// Posts a buffer of the queue's own under `id` as entry `index`, as it should be done.
+    pub fn post(&self, queue: u16, index: u16, id: u16) {
+        let (first, flags) = if queue == RX { (8, FLAG_WRITE) } else { (0, 0) };
+        self.descriptor(queue, id, self.buffer(first + u64::from(id)), 100, flags);
+        self.publish(queue, index, id);
+        self.device.ring_doorbell(queue);
+    }
+
+    pub fn set_interrupt_flag(&self, queue: u16, flag: u16) {
+        self.machine.store16(self.place(queue).available, flag).unwrap();
+    }
+
+    pub fn set_used_event(&self, queue: u16, event: u16) {
+        self.machine.store16(self.place(queue).available + 4 + 2 * u64::from(SIZE), event).unwrap();
+    }
+
+    /// The device complains of this and of nothing else.
+    #[track_caller]
+    pub fn expect(&self, violation: Violation) {
+        self.device.fetch();
+        assert_eq!(self.device.violations(), [violation]);
+    }
+
+    #[track_caller]
+    pub fn expect_none(&self) {
+        self.device.fetch();
+        assert_eq!(self.device.violations(), []);
+    }
+}

@@ -1,0 +1,112 @@
+//! The queue's part in sleeping: interrupts asked for, and the look once more.
+
+use std::sync::Arc;
+
+use millrace_drivers::testing::{FakeMachine, ModelNotifier, NetDevice, PacketBuffers, Setup};
+use millrace_drivers::virtio::features::Features;
+use millrace_drivers::virtio::queue::{Events, FromDevice, QueueSize, RingMemory, SplitQueue, ToDevice};
+use millrace_drivers::virtio::status::Status;
+use millrace_drivers::virtio::transport::{Transport, activate_queue};
+use nm_core::platform::Platform;
+
+const RECEIVE: u16 = 0;
+const TRANSMIT: u16 = 1;
+
+/// A running device with a transmit queue of four entries, driven without the driver around the queue.
+struct Queues {
+    device: NetDevice,
+    transmit: SplitQueue<ToDevice, ModelNotifier>,
+    _receive: SplitQueue<FromDevice, ModelNotifier>,
+    buffers: PacketBuffers,
+    /// Completions taken so far.
+    taken: u16,
+}
+
+impl Queues {
+    fn new(events: Events) -> Self {
+        let machine = FakeMachine::new();
+        let device = NetDevice::new(&machine, Setup::with_queues(4, 4));
+        let mut transport = device.transport();
+        let events_idx = if events == Events::Index { Features::RING_EVENT_IDX } else { Features::empty() };
+        let features = Features::VERSION_1 | events_idx;
+        assert_eq!(Events::from(features), events);
+        transport.set_status(Status::ACKNOWLEDGE);
+        transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER);
+        transport.accept_features(features);
+        transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK);
+        let platform: Arc<dyn Platform> = machine;
+        let ring = || RingMemory::allocate(&platform, QueueSize::within(4).unwrap()).unwrap();
+        let (receive, transmit) = (ring(), ring());
+        let bell = activate_queue(&mut transport, RECEIVE, receive.place()).unwrap();
+        let receive = SplitQueue::new(receive, events, bell);
+        let bell = activate_queue(&mut transport, TRANSMIT, transmit.place()).unwrap();
+        let transmit = SplitQueue::new(transmit, events, bell);
+        let running = Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK | Status::DRIVER_OK;
+        transport.set_status(running);
+        let buffers = PacketBuffers::new(&platform, 4, 100).unwrap();
+        Self { device, transmit, _receive: receive, buffers, taken: 0 }
+    }
+
+    /// Posts a packet and rings.
+    fn send(&mut self, id: u16) {
+        let address = self.buffers.lend(id.into()).write_header([0; 12]);
+        self.transmit.post(id, address, 100).unwrap();
+        assert!(self.transmit.kick());
+    }
+
+    fn take_all(&mut self) -> u16 {
+        let before = self.taken;
+        while self.transmit.pop().is_some() {
+            self.taken = self.taken.wrapping_add(1);
+        }
+        self.taken.wrapping_sub(before)
+    }
+}
+
+#[test]
+fn an_interrupt_comes_when_it_was_asked_for_and_not_otherwise() {
+    for events in [Events::Index, Events::Flag] {
+        let mut queues = Queues::new(events);
+        for round in 0..100 {
+            queues.send(0);
+            queues.device.transmit(0).unwrap();
+            assert_eq!(queues.device.interrupts(TRANSMIT), round, "interrupts are off");
+            assert_eq!(queues.take_all(), 1);
+
+            assert!(queues.transmit.enable_notifications(), "nothing is there: sleep");
+            queues.device.driver_sleeps(TRANSMIT, queues.taken);
+            queues.send(1);
+            queues.device.transmit(0).unwrap();
+            assert_eq!(queues.device.interrupts(TRANSMIT), round + 1);
+            queues.transmit.disable_notifications();
+            assert_eq!(queues.take_all(), 1);
+        }
+        assert_eq!(queues.device.violations(), []);
+    }
+}
+
+/// The completion comes between the last look and the asking.
+#[test]
+fn a_completion_that_came_before_the_asking_is_not_slept_on() {
+    for events in [Events::Index, Events::Flag] {
+        let mut queues = Queues::new(events);
+        queues.send(0);
+        assert_eq!(queues.take_all(), 0);
+        queues.device.transmit(0).unwrap();
+        if queues.transmit.enable_notifications() {
+            queues.device.driver_sleeps(TRANSMIT, queues.taken);
+        }
+        assert_eq!(queues.device.violations(), []);
+        assert_eq!(queues.take_all(), 1);
+        assert!(queues.transmit.enable_notifications());
+        queues.device.driver_sleeps(TRANSMIT, queues.taken);
+        assert_eq!(queues.device.violations(), []);
+    }
+}
+
+#[test]
+fn a_buffer_without_bytes_is_refused() {
+    let mut queues = Queues::new(Events::Flag);
+    assert!(queues.transmit.post(0, 4096, 0).is_err());
+    assert!(queues.transmit.post(0, 4096, 1).is_ok());
+}
