@@ -1,0 +1,90 @@
+//! The appliance, from command line to exit.
+//!
+//! ```text
+//! settings   command line ──► Config            before any card is touched
+//! cards      PCI functions ──► vtnet0, vtnet1 …  in PCI order; one that fails is named and left out
+//! nm_apps    opens the ports, takes packets      ── READY
+//! service    step, step, step … and now and then a letter from the console
+//! report     counters and buffer accounting      ── EXIT
+//! ```
+
+mod cards;
+mod report;
+mod service;
+mod settings;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::convert::Infallible;
+use core::fmt;
+
+use millrace::{ExitCode, Machine, clock, console, exit, memory};
+use nm_apps::{AppError, Application, Config};
+use nm_core::Netmap;
+use nm_core::mem::RegionError;
+use nm_core::platform::Platform;
+use nm_core::tunables::Tunables;
+
+/// Runs the appliance until somebody ends it or it fails.
+pub(crate) fn run(machine: Machine) -> ! {
+    let Err(failure) = configure_and_serve(&machine);
+    exit(ExitCode::Application, format_args!("{failure}"))
+}
+
+/// Why the appliance does not run.
+#[derive(Debug)]
+enum Failure {
+    /// The command line cannot be followed; the text says which word, and what is allowed.
+    CommandLine(String),
+    /// There is no memory for packets.
+    Region(RegionError),
+    /// The application does not start.
+    Application(AppError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::CommandLine(text) => f.write_str(text),
+            Failure::Region(error) => error.fmt(f),
+            Failure::Application(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<RegionError> for Failure {
+    fn from(error: RegionError) -> Self {
+        Failure::Region(error)
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        Failure::Application(error)
+    }
+}
+
+fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
+    let sizes = Tunables::for_memory(memory::usage().largest_run);
+    let config = settings::read(&machine.command_line, sizes)?;
+    log::set_max_level(config.log);
+    config.mmio_devices.iter().for_each(|device| {
+        log::warn!(target: "cards", "virtio_mmio.device={device}: this version drives no virtio-mmio devices");
+    });
+    let platform: Arc<dyn Platform> = machine.hal.clone();
+    let netmap = Netmap::new(&platform, config.tunables)?;
+    cards::attach(machine, &netmap);
+    serve(&config, &netmap)
+}
+
+fn serve(config: &Config, netmap: &Netmap) -> Result<Infallible, Failure> {
+    let app = nm_apps::start(config, netmap)?;
+    announce(app.as_ref());
+    service::run(app, netmap)
+}
+
+/// The one line that tells the outside that packets are being taken.
+fn announce(app: &dyn Application) {
+    let (name, ports) = (app.name(), app.ports().join(","));
+    console::line(format_args!("READY app={name} ports={ports} boot_us={}", clock::uptime_us()));
+}

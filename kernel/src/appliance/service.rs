@@ -1,0 +1,76 @@
+//! The loop that the machine spends its life in, and the few letters that a person can type meanwhile.
+
+use alloc::boxed::Box;
+use core::convert::Infallible;
+use core::hint::spin_loop;
+
+use millrace::{ExitCode, clock, console, exit};
+use nm_apps::{AppError, Application, Progress};
+use nm_core::Netmap;
+
+use super::{Failure, report};
+
+/// Time from one look at the console to the next, in microseconds.
+const CONSOLE_PERIOD_US: u64 = 5_000;
+/// Steps from one look at the clock to the next: reading it costs more than a step that finds nothing.
+const STEPS_PER_LOOK: u32 = 64;
+
+/// Lets the application work until a letter from the console ends it, or until it fails.
+pub(super) fn run(mut app: Box<dyn Application>, netmap: &Netmap) -> Result<Infallible, Failure> {
+    let period = clock::ticks_in_us(CONSOLE_PERIOD_US);
+    let mut next_look = clock::ticks();
+    loop {
+        if let Err(error) = steps(app.as_mut()) {
+            drop(app);
+            report::print(netmap);
+            return Err(error.into());
+        }
+        if clock::ticks() >= next_look {
+            next_look = clock::ticks() + period;
+            match console::poll() {
+                Some(b'q') => {
+                    drop(app);
+                    finish(netmap);
+                }
+                Some(letter) => answer(letter, netmap),
+                None => {}
+            }
+        }
+    }
+}
+
+fn steps(app: &mut dyn Application) -> Result<(), AppError> {
+    for _ in 0..STEPS_PER_LOOK {
+        match app.step()? {
+            Progress::Busy => {}
+            Progress::Idle => spin_loop(),
+        }
+    }
+    Ok(())
+}
+
+/// Does what a letter asks for; ignores those that ask for nothing.
+fn answer(letter: u8, netmap: &Netmap) {
+    match letter {
+        b's' => {
+            report::print(netmap);
+        }
+        b'h' | b'?' => {
+            console::line(format_args!("s: counters, q: stop and account for every buffer, h: this"))
+        }
+        _ => {}
+    }
+}
+
+/// Ends the machine after its ports were closed: every buffer must be back in the pool.
+fn finish(netmap: &Netmap) -> ! {
+    let memory = report::print(netmap);
+    if memory.lost() > 0 || memory.held > 0 {
+        let (held, lost) = (memory.held, memory.lost());
+        exit(
+            ExitCode::Kernel,
+            format_args!("buffers are missing after the ports were closed: held={held} lost={lost}"),
+        );
+    }
+    exit(ExitCode::Done, format_args!("stopped from the console"))
+}

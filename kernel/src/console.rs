@@ -1,0 +1,115 @@
+//! The console: COM1 at 115200 baud, written line by line, read one letter at a time.
+//!
+//! A serial port that stops taking bytes must not stop the machine: after a bounded wait the rest of the text
+//! is dropped, and further text waits no more until the port accepts again.
+#![expect(unsafe_code, reason = "names the serial port; takes the console from a faulting owner")]
+
+use core::fmt::{self, Write};
+
+use spin::Mutex;
+use uart_16550::backend::PioBackend;
+use uart_16550::{BaudRate, Config, Uart16550};
+
+/// First I/O port of COM1.
+const COM1: u16 = 0x3f8;
+/// Status reads before a port counts as stuck; each takes about a microsecond, a full queue drains in 1.4 ms.
+const PATIENCE: u32 = 200_000;
+/// Bytes that are collected before they go out together.
+const CHUNK: usize = 64;
+
+static CONSOLE: Mutex<Console> = Mutex::new(Console {
+    // SAFETY: nothing else in this program names COM1's ports, and they do not touch memory.
+    uart: match unsafe { Uart16550::new_port(COM1) } {
+        Ok(uart) => Some(uart),
+        Err(_) => None,
+    },
+    is_stuck: false,
+});
+
+struct Console {
+    uart: Option<Uart16550<PioBackend>>,
+    is_stuck: bool,
+}
+
+/// Sets the port up. Where there is none, all output is dropped from here on.
+pub fn init() {
+    let mut console = CONSOLE.lock();
+    let config = Config { baud_rate: BaudRate::Baud115200, ..Config::DEFAULT };
+    let is_present = console.uart.as_mut().is_some_and(|uart| uart.init(config).is_ok());
+    if !is_present {
+        console.uart = None;
+    }
+}
+
+/// Writes one line.
+pub fn line(text: fmt::Arguments<'_>) {
+    let mut console = CONSOLE.lock();
+    let mut out = Chunks { console: &mut console, bytes: [0; CHUNK], len: 0 };
+    // `Chunks` never fails; a `Display` that does loses the rest of its line.
+    let _ = out.write_fmt(text);
+    out.push_all(b"\r\n");
+    out.flush();
+}
+
+/// The next byte that somebody typed, if there is one.
+pub fn poll() -> Option<u8> {
+    CONSOLE.lock().uart.as_mut()?.try_receive_byte().ok()
+}
+
+/// Makes the console usable for a dump, even if what faulted was just writing a line.
+///
+/// # Safety
+/// Whoever holds the console never runs again: called on the way out of the only processor that runs.
+pub(crate) unsafe fn seize() {
+    if CONSOLE.is_locked() {
+        // SAFETY: the holder never runs again, so this does not let two writers in.
+        unsafe { CONSOLE.force_unlock() };
+        line(format_args!(""));
+    }
+}
+
+impl Console {
+    fn send(&mut self, mut bytes: &[u8]) {
+        let Some(uart) = self.uart.as_mut() else { return };
+        while !bytes.is_empty() {
+            let patience = if self.is_stuck { 1 } else { PATIENCE };
+            let sent = (0..patience).map(|_| uart.send_bytes(bytes)).find(|sent| *sent > 0);
+            self.is_stuck = sent.is_none();
+            let Some(rest) = sent.and_then(|sent| bytes.get(sent..)) else { return };
+            bytes = rest;
+        }
+    }
+}
+
+/// Collects the pieces of formatted text, so that the port's status is asked once for several bytes.
+struct Chunks<'a> {
+    console: &'a mut Console,
+    bytes: [u8; CHUNK],
+    len: usize,
+}
+
+impl Chunks<'_> {
+    fn push_all(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if self.len == CHUNK {
+                self.flush();
+            }
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = *byte;
+                self.len += 1;
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.console.send(self.bytes.get(..self.len).unwrap_or(&[]));
+        self.len = 0;
+    }
+}
+
+impl Write for Chunks<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push_all(text.as_bytes());
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Where the processor enters the kernel on an exception.
+//!
+//! There is one stub of 16 bytes for each vector. It evens out the error code that only some exceptions push,
+//! pushes its vector, and joins the others in saving every general register as it was, before any Rust code
+//! runs.
+#![expect(unsafe_code, reason = "entry code in assembly, and what it passes on")]
+
+use core::arch::global_asm;
+
+use super::{dump, vector};
+
+/// Bytes of a stub.
+const STUB_BYTES: u64 = 16;
+
+/// The interrupted code's registers, as the stubs leave them on the stack.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Interrupted {
+    pub(super) r15: u64,
+    pub(super) r14: u64,
+    pub(super) r13: u64,
+    pub(super) r12: u64,
+    pub(super) r11: u64,
+    pub(super) r10: u64,
+    pub(super) r9: u64,
+    pub(super) r8: u64,
+    pub(super) rbp: u64,
+    pub(super) rdi: u64,
+    pub(super) rsi: u64,
+    pub(super) rdx: u64,
+    pub(super) rcx: u64,
+    pub(super) rbx: u64,
+    pub(super) rax: u64,
+    pub(super) vector: u64,
+    /// Pushed by the processor, or 0 by the stub.
+    pub(super) error_code: u64,
+    pub(super) rip: u64,
+    pub(super) cs: u64,
+    pub(super) rflags: u64,
+    pub(super) rsp: u64,
+    pub(super) ss: u64,
+}
+
+// The stack is aligned to 16 bytes when the processor begins to push; the frame must keep that for the call.
+const _: () = assert!(size_of::<Interrupted>() == 22 * 8 && size_of::<Interrupted>().is_multiple_of(16));
+
+global_asm!(
+    r#"
+    .section .text.exceptions, "ax"
+    .balign {STUB_BYTES}
+exception_stubs:
+    .irp vector, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .balign {STUB_BYTES}
+    .if ({WITH_ERROR_CODE} >> \vector) & 1
+    .else
+    push 0
+    .endif
+    push \vector
+    jmp exception_common
+    .endr
+
+    .balign {STUB_BYTES}
+exception_common:
+    push rax
+    push rbx
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    push rbp
+    push r8
+    push r9
+    push r10
+    push r11
+    push r12
+    push r13
+    push r14
+    push r15
+    cld
+    mov rdi, rsp
+    xor ebp, ebp
+    call {entry}
+    ud2
+    .text
+    "#,
+    STUB_BYTES = const STUB_BYTES,
+    WITH_ERROR_CODE = const vector::WITH_ERROR_CODE,
+    entry = sym exception_entry,
+);
+
+unsafe extern "C" {
+    #[link_name = "exception_stubs"]
+    safe static EXCEPTION_STUBS: u8;
+}
+
+/// Where the stub for `vector` begins; there are stubs for the 32 vectors of the architecture.
+pub(super) fn address(vector: usize) -> u64 {
+    &raw const EXCEPTION_STUBS as u64 + vector as u64 * STUB_BYTES
+}
+
+extern "C" fn exception_entry(interrupted: *const Interrupted) -> ! {
+    // SAFETY: the stub passes the address of the frame that it has just completed, which stays as it is below
+    // this call's own frame.
+    dump::report(unsafe { &*interrupted })
+}

@@ -1,0 +1,39 @@
+//! The Millrace unikernel: the machine, made ready for an application that shares its address space.
+//!
+//! ```text
+//! trampoline (millrace-boot) ──► start ──► the binary's main(Machine)
+//!                                  │
+//!   console, logger   COM1: log lines out, single letters in
+//!   clock             TSC, calibrated; time since the image was entered
+//!   cpu               GDT, TSS, stacks with guard pages, one dump for every exception
+//!   memory            frames, heap, page tables with permissions, device registers, `Hal`
+//!   pci               configuration space by ports or by memory
+//!   exit              the last line, and how the virtual machine learns of the end
+//! ```
+//!
+//! One processor runs one application, from boot to exit, on the boot stack. No interrupt is enabled: an
+//! exception is always a fault of the kernel, and ends the machine with a dump. What happens for each packet
+//! is in `nm-core` and the drivers; nothing here runs per packet.
+//!
+//! What has an algorithm is not in this crate but in one that is tested on the host (`millrace-boot` for the
+//! memory map, frames and command line, `millrace-drivers`, `nm-core`). What is left touches the machine.
+//! `unsafe` is confined to the files that open with the reason for it.
+#![no_std]
+
+extern crate alloc;
+
+pub mod clock;
+pub mod console;
+pub mod cpu;
+pub mod exit;
+#[cfg(feature = "fault-injection")]
+pub mod faults;
+pub mod logger;
+pub mod memory;
+mod panic;
+pub mod pci;
+mod ports;
+pub mod start;
+
+pub use exit::{ExitCode, exit};
+pub use start::Machine;

@@ -1,0 +1,11 @@
+//! The Millrace appliance: a bootable image that forwards packets as its command line says.
+//!
+//! The library makes the machine ready; what is here reads the command line, finds cards, and runs the
+//! application.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod appliance;
+mod entry;

@@ -1,0 +1,33 @@
+//! The one frame allocator of the machine, behind a lock.
+
+use millrace_boot::frames::{FrameAllocator, FreeError};
+use millrace_boot::{Full, Span};
+use spin::Mutex;
+
+/// Free spans and live runs together that the allocator can keep apart.
+const CAPACITY: usize = 1024;
+
+static FRAMES: Mutex<FrameAllocator<CAPACITY>> = Mutex::new(FrameAllocator::new());
+
+pub(super) fn init<T>(ram: &[Span], taken: T) -> Result<(), Full>
+where
+    T: IntoIterator<Item = Span>,
+{
+    FRAMES.lock().manage(ram, taken)
+}
+
+/// Hands out a contiguous run of whole pages. Its content is whatever was there.
+pub(super) fn allocate(bytes: u64, align: u64) -> Option<Span> {
+    FRAMES.lock().allocate(bytes, align)
+}
+
+/// Takes a run back as it was handed out.
+pub(super) fn free(run: Span) -> Result<(), FreeError> {
+    FRAMES.lock().free(run)
+}
+
+/// Bytes managed, bytes free, bytes in the longest free run.
+pub(super) fn usage() -> (u64, u64, u64) {
+    let frames = FRAMES.lock();
+    (frames.managed_bytes(), frames.free_bytes(), frames.largest_run())
+}

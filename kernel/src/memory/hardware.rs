@@ -1,0 +1,56 @@
+//! The machine as the core and the drivers see it.
+#![expect(unsafe_code, reason = "implements traits that promise what memory is like")]
+
+use core::ptr::NonNull;
+
+use millrace_boot::Span;
+use millrace_drivers::hal::Hal;
+use nm_core::platform::{DmaBlock, Platform};
+
+use super::{device, frames};
+
+/// Largest alignment that is promised for device memory, in bytes.
+const MAX_ALIGN: usize = 4096;
+
+/// This machine: memory from its frame allocator, registers through its device window.
+#[derive(Debug, Clone, Copy)]
+pub struct Hardware(());
+
+impl Hardware {
+    /// Made when the memory is ready, see [`Machine`](crate::Machine).
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+// SAFETY: the frame allocator hands out runs of pages of RAM that belong to nobody else, aligned as asked;
+// RAM is mapped writable at its own address, where devices see it too; it is memory of the machine, so its
+// bytes have some value.
+unsafe impl Platform for Hardware {
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
+        if bytes == 0 || !align.is_power_of_two() || align > MAX_ALIGN {
+            return None;
+        }
+        let run = frames::allocate(bytes as u64, align as u64)?;
+        let virt = NonNull::new(run.start() as *mut u8)?;
+        Some(DmaBlock { virt, phys: run.start(), bytes })
+    }
+
+    unsafe fn release_dma(&self, block: DmaBlock) {
+        let run = Span::sized(block.phys, block.bytes as u64).and_then(|span| span.pages_touched());
+        match run.map(frames::free) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                log::error!(target: "memory", "{} bytes at {:#x}: {error}", block.bytes, block.phys)
+            }
+            None => log::error!(target: "memory", "{} bytes at {:#x} are no block", block.bytes, block.phys),
+        }
+    }
+}
+
+// SAFETY: the window maps the whole range uncached and never takes it away.
+unsafe impl Hal for Hardware {
+    fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
+        device::map(phys, bytes)
+    }
+}

@@ -1,0 +1,108 @@
+//! The machine's memory: who owns which page, what may be done with it, and what lies behind an address.
+//!
+//! ```text
+//! virtual                     physical
+//! 0 .. 4 KiB                  nothing: the null page
+//! RAM, at its own address     RAM by 1 GiB, 2 MiB and 4 KiB pages, writable, never executable
+//!   image text                execute and read
+//!   image rodata              read
+//!   image data, stacks        read and write; the page under each stack: nothing
+//! DEVICE_WINDOW ..            device registers, uncached, mapped when a driver asks
+//! everything else             nothing
+//! ```
+//!
+//! Locks, in the order in which they are taken: page tables (`device`), then frames. The heap's is never held
+//! while another is taken. Nobody allocates from the heap while holding one of them.
+
+mod device;
+mod frames;
+mod hardware;
+mod heap;
+mod loader_view;
+mod paging;
+
+use core::fmt;
+
+use millrace_boot::{BootInfo, Full, image};
+
+pub use hardware::Hardware;
+pub(crate) use loader_view::LoaderView;
+pub use paging::PagingError;
+
+/// Why the kernel cannot use the memory that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryError {
+    /// RAM lies in more separate stretches than the frame allocator can keep apart.
+    TooScattered,
+    /// There is no run of pages for the heap.
+    NoHeap {
+        /// How much was asked for, in bytes.
+        bytes: u64,
+    },
+    /// The page tables could not be built.
+    Paging(PagingError),
+}
+
+impl fmt::Display for MemoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MemoryError::TooScattered => f.write_str("RAM lies in too many separate pieces"),
+            MemoryError::NoHeap { bytes } => write!(f, "no {bytes} bytes of contiguous RAM for the heap"),
+            MemoryError::Paging(error) => write!(f, "page tables: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for MemoryError {}
+
+impl From<Full> for MemoryError {
+    fn from(Full: Full) -> Self {
+        MemoryError::TooScattered
+    }
+}
+
+/// How much memory there is, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// RAM that the kernel hands out: not the image, not what the loader or the firmware uses.
+    pub managed: u64,
+    /// What of it is free.
+    pub free: u64,
+    /// The longest contiguous run of that.
+    pub largest_run: u64,
+    /// Size of the heap, part of what is not free.
+    pub heap: u64,
+    /// What of the heap is free.
+    pub heap_free: u64,
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kib = |bytes: u64| bytes / 1024;
+        let (managed, free, run) = (kib(self.managed), kib(self.free), kib(self.largest_run));
+        write!(f, "{managed} KiB RAM, {free} KiB free, longest run {run} KiB, ")?;
+        write!(f, "heap {} KiB, {} KiB free", kib(self.heap), kib(self.heap_free))
+    }
+}
+
+/// How much memory there is now.
+pub fn usage() -> Usage {
+    let (managed, free, largest_run) = frames::usage();
+    let (heap, heap_free) = heap::usage();
+    Usage { managed, free, largest_run, heap, heap_free }
+}
+
+/// Takes over all RAM but the image and what the loader left, and opens the heap. The trampoline's page
+/// tables are still in use, so only the first 4 GiB can be touched yet.
+pub(crate) fn init(info: &BootInfo<'_>) -> Result<(), MemoryError> {
+    let occupied = info.occupied.into_iter().flatten();
+    frames::init(info.memory.ram(), occupied.chain(image::whole()))?;
+    heap::init()
+}
+
+/// Switches to page tables of our own, with permissions, and opens the window for device registers.
+pub(crate) fn protect(info: &BootInfo<'_>) -> Result<(), MemoryError> {
+    let tables = paging::build(info.memory.ram()).map_err(MemoryError::Paging)?;
+    device::init(tables, info.memory.clone());
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! From the trampoline to the application: everything is set up once, in this order.
+#![expect(unsafe_code, reason = "takes over the machine")]
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use log::Level;
+use millrace_boot::acpi::{self, ConfigWindow};
+use millrace_boot::{BootInfo, Loader, start_info, trampoline};
+use millrace_drivers::hal::Hal;
+use millrace_drivers::pci::ConfigSpace;
+
+use crate::memory::{self, Hardware, LoaderView, MemoryError};
+use crate::{ExitCode, clock, console, cpu, exit, logger, pci};
+
+/// The machine, ready for an application.
+pub struct Machine {
+    /// The command line, as the loader left it.
+    pub command_line: Vec<u8>,
+    /// Memory and device registers.
+    pub hal: Arc<dyn Hal>,
+    /// PCI configuration space; `None` on a machine without PCI.
+    pub config_space: Option<Arc<dyn ConfigSpace>>,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine")
+            .field("command_line", &self.command_line.escape_ascii())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets the machine up and lets `main` have it.
+///
+/// # Safety
+/// Called once, by the trampoline, with what it passes to `kernel_entry`, on the boot stack and with the
+/// trampoline's page tables in force.
+pub unsafe fn start(hand_over: u64, loader: u32, entry_tsc: u64, main: fn(Machine) -> !) -> ! {
+    console::init();
+    logger::init();
+    cpu::init();
+    let clock_source = clock::init(entry_tsc);
+    log::info!(target: "boot", "millrace {}", env!("CARGO_PKG_VERSION"));
+    let level = if clock_source == clock::Source::Assumed { Level::Warn } else { Level::Info };
+    log::log!(target: "clock", level, "{} kHz, {clock_source}", clock::hertz() / 1000);
+    // SAFETY: the trampoline's tables stay in force until `protect` below, after which neither the view nor
+    // what is borrowed from it is used. The frame allocator spares what `info` says is occupied, and the ACPI
+    // tables are looked through before it hands out anything.
+    let view = unsafe { LoaderView::new() };
+    let info = match read(&view, hand_over, loader) {
+        Ok(info) => info,
+        Err(error) => exit(ExitCode::Kernel, format_args!("{error}")),
+    };
+    let window = info.rsdp.and_then(|rsdp| acpi::config_window(&view, rsdp));
+    match prepare(&info, window) {
+        Ok(machine) => main(machine),
+        Err(error) => exit(ExitCode::Kernel, format_args!("{error}")),
+    }
+}
+
+/// Why the machine could not be set up.
+#[derive(Debug)]
+enum StartError {
+    /// The trampoline passes a loader that it does not know itself.
+    UnknownLoader(u32),
+    /// What the loader handed over makes no sense.
+    StartInfo(start_info::StartInfoError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::UnknownLoader(number) => write!(f, "no loader has the number {number}"),
+            StartError::StartInfo(error) => write!(f, "what the loader handed over: {error}"),
+        }
+    }
+}
+
+fn read(view: &LoaderView, hand_over: u64, loader: u32) -> Result<BootInfo<'_>, StartError> {
+    match trampoline::loader(loader) {
+        Some(Loader::Pvh) => start_info::read(view, hand_over).map_err(StartError::StartInfo),
+        None => Err(StartError::UnknownLoader(loader)),
+    }
+}
+
+fn prepare(info: &BootInfo<'_>, window: Option<ConfigWindow>) -> Result<Machine, MemoryError> {
+    memory::init(info)?;
+    // From here on there is a heap, and what is needed of the loader's memory is copied to it.
+    let command_line = info.command_line.to_vec();
+    memory::protect(info)?;
+    log::info!(target: "boot", "{}, {} KiB RAM found", info.loader, info.memory.ram_bytes() / 1024);
+    log::info!(target: "boot", "command line: {}", command_line.escape_ascii());
+    log::info!(target: "memory", "{}", memory::usage());
+    let hal: Arc<dyn Hal> = Arc::new(Hardware::new());
+    let found = pci::config_space(hal.as_ref(), window);
+    match &found {
+        Some((_, mechanism)) => log::info!(target: "pci", "configuration space: {mechanism}"),
+        None => log::info!(target: "pci", "this machine has no PCI"),
+    }
+    Ok(Machine { command_line, hal, config_space: found.map(|(space, _)| space) })
+}
