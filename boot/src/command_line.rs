@@ -55,9 +55,9 @@ impl fmt::Display for WordError<'_> {
         f.write_str("command line: word ")?;
         match self.word.get(..SHOWN) {
             Some(head) if self.word.len() > SHOWN => {
-                write!(f, "\"{}…\" ({} bytes)", head.escape_ascii(), self.word.len())?;
+                write!(f, "`{}…` ({} bytes)", Typed(head), self.word.len())?;
             }
-            _ => write!(f, "\"{}\"", self.word.escape_ascii())?,
+            _ => write!(f, "`{}`", Typed(self.word))?,
         }
         match self.fault {
             Fault::UnclosedQuote => f.write_str(" has a quote that is never closed"),
@@ -73,6 +73,18 @@ impl fmt::Display for WordError<'_> {
 }
 
 impl core::error::Error for WordError<'_> {}
+
+/// Bytes as they were typed, those that cannot be shown escaped.
+struct Typed<'a>(&'a [u8]);
+
+impl fmt::Display for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| match byte {
+            b' '..=b'~' => write!(f, "{}", char::from(*byte)),
+            _ => write!(f, "{}", byte.escape_ascii()),
+        })
+    }
+}
 
 /// The words of a command line, in order; after the first bad word there are none.
 pub fn words(line: &[u8]) -> Words<'_> {
@@ -181,15 +193,15 @@ mod tests {
     #[test]
     fn names_the_word_and_its_fault() {
         let cases: [(&[u8], Fault, &str); 9] = [
-            (b"a=1 b=\"x y", Fault::UnclosedQuote, r#""b=\"x y""#),
-            (b"\"", Fault::UnclosedQuote, r#""\"""#),
-            (b"a=x\"y\"", Fault::StrayQuote, r#""a=x\"y\"""#),
-            (b"a=\"x\"y", Fault::StrayQuote, r#""a=\"x\"y""#),
-            (b"\"a\"=b", Fault::StrayQuote, r#""\"a\"=b""#),
-            (b"quiet a=1", Fault::NoValue, "\"quiet\""),
-            (b"=1", Fault::NoKey, "\"=1\""),
-            (b"a=\x07", Fault::NotText, r#""a=\x07""#),
-            (b"a=\xff", Fault::NotText, r#""a=\xff""#),
+            (b"a=1 b=\"x y", Fault::UnclosedQuote, "`b=\"x y`"),
+            (b"\"", Fault::UnclosedQuote, "`\"`"),
+            (b"a=x\"y\"", Fault::StrayQuote, "`a=x\"y\"`"),
+            (b"a=\"x\"y", Fault::StrayQuote, "`a=\"x\"y`"),
+            (b"\"a\"=b", Fault::StrayQuote, "`\"a\"=b`"),
+            (b"quiet a=1", Fault::NoValue, "`quiet`"),
+            (b"=1", Fault::NoKey, "`=1`"),
+            (b"a=\x07", Fault::NotText, "`a=\\x07`"),
+            (b"a=\xff", Fault::NotText, "`a=\\xff`"),
         ];
         for (line, expected, shown) in cases {
             let (fault, text) = fault(line);
@@ -202,7 +214,7 @@ mod tests {
     fn shortens_a_long_word_and_tells_its_length() {
         let (kind, text) = fault(&[b'x'; 3000]);
         assert_eq!(kind, Fault::TooLong);
-        assert!(text.contains("xxx…\" (3000 bytes)"), "{text}");
+        assert!(text.contains("xxx…` (3000 bytes)"), "{text}");
         assert!(text.len() < 150, "{text}");
         let longest = format!("a={}", "x".repeat(MAX_WORD - 2));
         assert_eq!(pairs(&longest).len(), 1);
