@@ -1,0 +1,413 @@
+#!/usr/bin/env bash
+# Builds Millrace, runs it under QEMU, tests and measures it. `./qemu-run.sh help` lists the verbs.
+#
+# Statuses: 0 all is well; 1 something failed; 2 it was asked for what cannot be, or something is missing that it
+# cannot install. `run` and `gdb` end with 0 when the guest ended as done, else with QEMU's own status.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly ROOT
+readonly ELF=$ROOT/target/millrace.elf
+readonly DEBUG=$ROOT/target/millrace.debug
+readonly FAULT_ELF=$ROOT/target/millrace-fault.elf
+# QEMU's status after the guest wrote 0x10, "done", to isa-debug-exit: (code << 1) | 1.
+readonly GUEST_DONE=33
+
+usage() {
+    cat <<'TEXT'
+usage: ./qemu-run.sh [VERB]
+
+  (none)            the demonstration: real traffic through a booted appliance; no root, no configuration
+  build             builds the image; the last line printed is its path
+  run [OPTION]… [-- KEY=VALUE…]
+                    runs the image; on its console, s prints counters, q stops it, Ctrl-C ends QEMU
+  gdb [OPTION]… [-- KEY=VALUE…]
+                    the same, waiting for a debugger
+  test              every test there is
+  bench             every benchmark
+  help              this
+
+options of run and gdb
+  --nic MODEL[:PROP=VALUE…],BACKEND
+                    a card, once for each (default: two of virtio,user). MODEL: virtio, with the properties of QEMU's
+                    virtio-net-pci, a comma between them. BACKEND: user, user:HOSTPORT (forwards it to the
+                    appliance's web port), tap:NAME, dgram:LOCAL:PEER (unix sockets), vhost-user:PATH
+  --machine TYPE    pc, q35 (default) or microvm
+  --memory SIZE     such as 64M (default) or 1G
+  --cpus N          virtual CPUs (default 1)
+  --accel WHICH     auto (default), tcg or kvm
+  --capture FILE    what passes each card, as pcap: FILE with the card's number in front of its suffix
+  --dry-run         prints the QEMU command and does nothing
+  -- KEY=VALUE…     the kernel command line
+
+gdb listens on port 1234 of this host, or on the one in GDB_PORT.
+TEXT
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Something that should have worked did not.
+fail() {
+    say "qemu-run.sh: $*"
+    exit 1
+}
+
+# Wrong use, or something missing that cannot be installed.
+refuse() {
+    say "qemu-run.sh: $*"
+    exit 2
+}
+
+is_root() { [ "$(id -u)" = 0 ]; }
+
+#--- what is needed -------------------------------------------------------------------------------------------------
+
+# need COMMAND PACKAGE…: sees to it that all commands are there, from Debian's packages.
+need() {
+    local missing=() commands=()
+    while [ $# -gt 0 ]; do
+        if ! command -v "$1" >/dev/null; then
+            commands+=("$1")
+            missing+=("$2")
+        fi
+        shift 2
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local install="apt-get install -y --no-install-recommends ${missing[*]}"
+    if ! is_root || ! command -v apt-get >/dev/null; then
+        refuse "missing: ${commands[*]}. Run as root: apt-get update && $install"
+    fi
+    say "installing ${missing[*]} for ${commands[*]}"
+    if ! { DEBIAN_FRONTEND=noninteractive apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install -qq; } \
+        </dev/null >/dev/null; then
+        refuse "cannot install ${missing[*]}. Run as root: apt-get update && $install"
+    fi
+}
+
+need_rust() {
+    if ! command -v rustup >/dev/null || ! command -v cargo >/dev/null; then
+        refuse "missing: rustup. Install it as https://rustup.rs says, with the stable toolchain"
+    fi
+    # Rust links with a C compiler's driver; objcopy comes along with it.
+    need cc gcc objcopy binutils
+}
+
+# The nightly that kernel/rust-toolchain.toml pins, which also says why.
+nightly() {
+    sed -n 's/^channel *= *"\(.*\)"/\1/p' "$ROOT/kernel/rust-toolchain.toml"
+}
+
+# Installed by hand: rustup may be told not to do so by itself.
+need_nightly() {
+    need_rust
+    local toolchain sysroot
+    toolchain=$(nightly)
+    [ -n "$toolchain" ] || refuse "kernel/rust-toolchain.toml names no channel"
+    if sysroot=$(rustup run "$toolchain" rustc --print sysroot 2>/dev/null) &&
+        [ -d "$sysroot/lib/rustlib/src/rust/library/core" ]; then
+        return
+    fi
+    local install="rustup toolchain install $toolchain --profile minimal --component rust-src"
+    say "installing the kernel's toolchain: $install"
+    $install </dev/null >&2 || refuse "cannot install the kernel's toolchain. Run: $install"
+}
+
+need_qemu() { need qemu-system-x86_64 qemu-system-x86 setpriv util-linux; }
+
+#--- build ----------------------------------------------------------------------------------------------------------
+
+# build_image OUTPUT [CARGO OPTION…]: the stripped image.
+build_image() {
+    local output=$1 built=$ROOT/target/x86_64-target/release/millrace
+    shift
+    (cd "$ROOT/kernel" && cargo "+$(nightly)" build --release --bin millrace --target-dir "$ROOT/target" "$@" </dev/null >&2) ||
+        fail "the image does not build"
+    objcopy --strip-all "$built" "$output.new"
+    mv "$output.new" "$output"
+}
+
+build() {
+    need_nightly
+    build_image "$ELF"
+    objcopy --only-keep-debug "$ROOT/target/x86_64-target/release/millrace" "$DEBUG"
+}
+
+verb_build() {
+    for option; do
+        case $option in
+            --iso) refuse "build --iso: the ISO for GRUB comes with a later version; without it, the ELF boots by PVH" ;;
+            *) refuse "build: unknown option $option (there is --iso)" ;;
+        esac
+    done
+    build
+    printf '%s\n' "$ELF"
+}
+
+#--- run ------------------------------------------------------------------------------------------------------------
+
+# Sets ACCEL to tcg or kvm: KVM when the processor virtualises and /dev/kvm opens, as some have the file alone.
+pick_accel() {
+    local why=''
+    if ! grep -qE '^flags.*\b(vmx|svm)\b' /proc/cpuinfo; then
+        why="/proc/cpuinfo shows neither vmx nor svm"
+    elif ! { : <>/dev/kvm; } 2>/dev/null; then
+        why="/dev/kvm does not open for reading and writing"
+    fi
+    if [ "$1" = tcg ]; then
+        ACCEL=tcg why="as asked for"
+    elif [ -z "$why" ]; then
+        ACCEL=kvm
+    elif [ "$1" = kvm ]; then
+        refuse "--accel kvm: $why"
+    else
+        ACCEL=tcg
+    fi
+    say "acceleration: $ACCEL${why:+ ($why)}"
+}
+
+# add_card NUMBER SPEC: one card, as words of QEMU's command line in COMMAND.
+add_card() {
+    local number=$1 spec=$2 model=${2%%[:,]*} properties='' backend=''
+    case $model in
+        virtio) ;;
+        virtio-mmio | e1000 | e1000e) refuse "--nic $spec: the driver for $model is not there yet; there is virtio" ;;
+        *) refuse "--nic $spec: unknown model '$model' (there is virtio)" ;;
+    esac
+    [ "$MACHINE" != microvm ] ||
+        refuse "--nic $spec: microvm has no PCI, and the driver for its virtio-mmio cards is not there yet"
+    # The backend is the last part: the first comma that is followed by one's name ends the properties.
+    [[ $spec =~ ^[^,:]+(:(.*))?,((user|tap|dgram|vhost-user)(:.*)?)$ ]] ||
+        refuse "--nic $spec: no backend (user, user:HOSTPORT, tap:NAME, dgram:LOCAL:PEER or vhost-user:PATH)"
+    backend=${BASH_REMATCH[3]}
+    # A colon between properties will do as well: it is followed by a name and a "=", unlike those in an address.
+    properties=$(sed -E 's/:([a-z][a-z0-9_.-]*=)/,\1/g' <<<"${BASH_REMATCH[2]}")
+    add_backend "$number" "$spec" "$backend"
+    # No option ROM: those come from a package that QEMU does not need otherwise.
+    local device="virtio-net-pci,netdev=net$number,romfile="
+    [[ ,$properties == *,mac=* ]] || device+=",mac=52:54:00:00:00:$(printf '%02x' $((number + 1)))"
+    # QEMU 7.2 crashes when a vhost-user card enables MSI-X under TCG.
+    [[ $backend != vhost-user* || $ACCEL != tcg ]] || device+=,vectors=0
+    COMMAND+=(-device "$device${properties:+,$properties}")
+    [ -z "$CAPTURE" ] || COMMAND+=(-object "filter-dump,id=dump$number,netdev=net$number,file=$(comma "$(capture_file "$number")")")
+}
+
+add_backend() {
+    local number=$1 spec=$2 kind=${3%%:*} rest=''
+    [[ $3 != *:* ]] || rest=${3#*:}
+    case $kind in
+        user)
+            [ -z "$rest" ] || check_port "--nic $spec" "$rest"
+            COMMAND+=(-netdev "user,id=net$number${rest:+,hostfwd=tcp:127.0.0.1:$rest-:80}")
+            ;;
+        tap)
+            [[ $rest =~ ^[^/,:[:space:]]{1,15}$ ]] || refuse "--nic $spec: '$rest' is no name of a TAP device"
+            # Without offloads a frame needs no header for them, which would be in the way of --capture.
+            COMMAND+=(-netdev "tap,id=net$number,ifname=$rest,script=no,downscript=no,vnet_hdr=off")
+            ;;
+        dgram)
+            [[ $rest =~ ^([^:]+):([^:]+)$ ]] || refuse "--nic $spec: dgram wants two sockets, dgram:LOCAL:PEER"
+            COMMAND+=(-netdev "dgram,id=net$number,local.type=unix,local.path=$(comma "${BASH_REMATCH[1]}"),remote.type=unix,remote.path=$(comma "${BASH_REMATCH[2]}")")
+            ;;
+        vhost-user)
+            [ -n "$rest" ] || refuse "--nic $spec: vhost-user wants a socket, vhost-user:PATH"
+            [ -z "$CAPTURE" ] || refuse "--capture: QEMU does not see the packets of a vhost-user card"
+            IS_SHARED=yes
+            COMMAND+=(-chardev "socket,id=char$number,path=$(comma "$rest")" -netdev "vhost-user,id=net$number,chardev=char$number")
+            ;;
+    esac
+}
+
+check_port() {
+    if ! [[ $2 =~ ^[0-9]{1,5}$ ]] || ((10#$2 < 1 || 10#$2 > 65535)); then
+        refuse "$1: '$2' is no port (1 to 65535)"
+    fi
+}
+
+# A comma inside of one of QEMU's options is written twice.
+comma() { printf '%s' "${1//,/,,}"; }
+
+capture_file() {
+    case ${CAPTURE##*/} in
+        *.*) printf '%s-%s.%s' "${CAPTURE%.*}" "$1" "${CAPTURE##*.}" ;;
+        *) printf '%s-%s' "$CAPTURE" "$1" ;;
+    esac
+}
+
+# Reads the options of run and gdb into variables.
+parse_run() {
+    MACHINE=q35 MEMORY=64M CPUS=1 ACCEL=auto CAPTURE='' IS_DRY='' WORDS='' NICS=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --dry-run) IS_DRY=yes ;;
+            --)
+                shift
+                WORDS=$*
+                return
+                ;;
+            --nic | --machine | --memory | --cpus | --accel | --capture)
+                [ $# -ge 2 ] || refuse "$1 wants a value"
+                parse_value "$1" "$2"
+                shift
+                ;;
+            *) refuse "unknown option '$1'; the kernel command line comes after --, and ./qemu-run.sh help lists the options" ;;
+        esac
+        shift
+    done
+}
+
+parse_value() {
+    case $1 in
+        --nic) NICS+=("$2") ;;
+        --machine) check "$@" '^(pc|q35|microvm)$' 'there are pc, q35 and microvm' && MACHINE=$2 ;;
+        --memory) check "$@" '^[1-9][0-9]{0,6}[MG]$' 'give a size such as 64M or 1G' && MEMORY=$2 ;;
+        --cpus) check "$@" '^[1-9][0-9]{0,2}$' 'give a number from 1 on' && CPUS=$2 ;;
+        --accel) check "$@" '^(auto|tcg|kvm)$' 'there are auto, tcg and kvm' && ACCEL=$2 ;;
+        --capture) check "$@" '.' 'give the name of a file' && CAPTURE=$2 ;;
+    esac
+}
+
+# check OPTION VALUE PATTERN HINT
+check() {
+    [[ $2 =~ $3 ]] || refuse "$1 '$2': $4"
+}
+
+# Sets COMMAND from what parse_run read.
+qemu_command() {
+    local number=0 cpu=max nic
+    IS_SHARED=''
+    pick_accel "$ACCEL"
+    [ "$ACCEL" = tcg ] || cpu=host
+    COMMAND=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
+        -accel "$ACCEL" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY"
+        -chardev 'stdio,id=console,signal=on' -serial chardev:console
+        -device 'isa-debug-exit,iobase=0xf4,iosize=4'
+        -kernel "$ELF" -append "$WORDS")
+    [ ${#NICS[@]} -gt 0 ] || [ "$MACHINE" = microvm ] || NICS=('virtio,user' 'virtio,user')
+    for nic in ${NICS[@]+"${NICS[@]}"}; do
+        add_card "$number" "$nic"
+        number=$((number + 1))
+    done
+    # The other side of a vhost-user card maps the guest's memory.
+    if [ -n "$IS_SHARED" ]; then
+        COMMAND+=(-machine "$MACHINE,memory-backend=memory" -object "memory-backend-memfd,id=memory,size=$MEMORY,share=on")
+    else
+        COMMAND+=(-machine "$MACHINE")
+    fi
+}
+
+# Runs COMMAND, or shows it.
+launch() {
+    if [ -n "$IS_DRY" ]; then
+        show_command
+        return
+    fi
+    need_qemu
+    build
+    local status=0
+    "${COMMAND[@]}" || status=$?
+    [ "$status" != "$GUEST_DONE" ] || status=0
+    return "$status"
+}
+
+# COMMAND as it would be typed.
+show_command() {
+    local word line=''
+    for word in "${COMMAND[@]}"; do
+        [[ $word =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]] || word=${word@Q}
+        line+="$word "
+    done
+    printf '%s\n' "${line% }"
+}
+
+verb_run() {
+    parse_run "$@"
+    qemu_command
+    launch
+}
+
+verb_gdb() {
+    parse_run "$@"
+    qemu_command
+    local port=${GDB_PORT:-1234}
+    check_port GDB_PORT "$port"
+    COMMAND+=(-gdb "tcp:127.0.0.1:$port" -S)
+    say "the guest waits for: gdb $DEBUG -ex 'target remote 127.0.0.1:$port'"
+    launch
+}
+
+#--- demonstration, tests, benchmarks -------------------------------------------------------------------------------
+
+# harness SUBCOMMAND OPTION…: cargo on the crate that boots images. Its tests find the images through the environment.
+harness() {
+    local subcommand=$1
+    shift
+    MILLRACE_ELF=$ELF MILLRACE_FAULT_ELF=$FAULT_ELF cargo "$subcommand" --manifest-path "$ROOT/Cargo.toml" \
+        --target-dir "$ROOT/target" --package millrace-tests --profile harness "$@" </dev/null
+}
+
+# program NAME: builds the image, builds one of the harness's programs, and becomes it.
+program() {
+    need_qemu
+    build
+    harness build --bin "$1" || fail "the harness does not build"
+    MILLRACE_ELF=$ELF LAB=${LAB:-$ROOT/../shared/lab} exec "$ROOT/target/harness/$1"
+}
+
+verb_demo() {
+    program demo
+}
+
+verb_bench() {
+    [ $# -eq 0 ] || refuse "bench takes no options"
+    program bench
+}
+
+verb_test() {
+    [ $# -eq 0 ] || refuse "test takes no options"
+    need_qemu
+    need_nightly
+    if is_root; then
+        need ip iproute2 ping iputils-ping iperf3 iperf3
+    fi
+    local log=$ROOT/target/test.log status=0
+    mkdir -p "$ROOT/target"
+    : >"$log"
+
+    say "--- the crates that run on the host, on stable"
+    cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --no-fail-fast </dev/null 2>&1 | tee -a "$log" || status=1
+
+    say "--- the image, and the one that provokes faults"
+    build
+    build_image "$FAULT_ELF" --features fault-injection
+
+    say "--- the image in QEMU"
+    local skip=()
+    if ! is_root; then
+        skip=(--skip root_)
+        say "These need root and are left out:"
+        harness test --test root_namespaces -- --list 2>/dev/null | sed -n 's/^\(.*\): test$/  \1/p' >&2
+    fi
+    harness test --no-fail-fast -- ${skip[@]+"${skip[@]}"} 2>&1 | tee -a "$log" || status=1
+
+    summarize "$log"
+    return "$status"
+}
+
+# Adds up cargo's own closing lines.
+summarize() {
+    awk '/^test result:/ { passed += $4; failed += $6 }
+         END { printf "\n%d passed, %d failed\n", passed, failed }' "$1"
+}
+
+main() {
+    local verb=${1-}
+    [ $# -eq 0 ] || shift
+    case $verb in
+        '') verb_demo ;;
+        build | run | gdb | test | bench) "verb_$verb" "$@" ;;
+        help | --help | -h) usage ;;
+        *) refuse "unknown verb '$verb'; there are build, run, gdb, test, bench and help, and none for the demonstration" ;;
+    esac
+}
+
+main "$@"

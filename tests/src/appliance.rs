@@ -1,0 +1,128 @@
+//! The appliance between two wires, from READY to the proof that every buffer is accounted for.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::console::Mark;
+use crate::counters::{Counters, stats_message};
+use crate::guest::{Guest, STATUS_DONE};
+use crate::qemu::Qemu;
+use crate::{Machine, Wire, image};
+
+/// An image that forwards between `left` (its first card) and `right` (its second).
+#[derive(Debug)]
+pub struct Appliance {
+    /// Where it runs.
+    pub guest: Guest,
+    /// The far end of the first card.
+    pub left: Wire,
+    /// The far end of the second card.
+    pub right: Wire,
+    /// What it said when it was ready.
+    pub ready: Ready,
+}
+
+impl Appliance {
+    /// Boots the bridge with 64 MiB.
+    pub fn boot(machine: Machine) -> Result<Self> {
+        Self::boot_with(machine, |qemu| qemu)
+    }
+
+    /// Boots the bridge in a QEMU that `change` has the last word on.
+    pub fn boot_with(machine: Machine, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
+        Self::boot_image(image::appliance()?, machine, change)
+    }
+
+    fn boot_image(image: PathBuf, machine: Machine, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
+        let (left, right) = (Wire::new()?, Wire::new()?);
+        let qemu = Qemu::new(machine, image).command_line("app=bridge wait=spin").wire(&left).wire(&right);
+        let guest = change(qemu).start()?;
+        let ready = Ready::wait(&guest)?;
+        left.connect()?;
+        right.connect()?;
+        Ok(Self { guest, left, right, ready })
+    }
+
+    /// The counters as they stand: `s` on the console.
+    pub fn counters(&mut self) -> Result<Counters> {
+        let mark = self.guest.console().mark();
+        self.guest.type_in("s")?;
+        let is_last = |line: &str| stats_message(line).is_some_and(|text| text.starts_with("buffers"));
+        self.guest.wait_line(mark, "counters", is_last)?;
+        Ok(Counters::parse(self.guest.console().lines_after(mark).iter().map(String::as_str)))
+    }
+
+    /// Stops it with `q`: it ends as done, and every buffer is back in its place. Returns the last counters.
+    pub fn stop(mut self) -> Result<Counters> {
+        let mark = self.guest.console().mark();
+        self.guest.type_in("q")?;
+        self.guest.wait_status(STATUS_DONE)?;
+        let counters = Counters::parse(self.guest.console().lines_after(mark).iter().map(String::as_str));
+        let buffers = |name| counters.get("buffers", name);
+        let (total, free, held, lost) =
+            (buffers("total")?, buffers("free")?, buffers("held")?, buffers("lost")?);
+        ensure!(
+            total > 0 && free == total && held == 0 && lost == 0,
+            "not every buffer is back: total={total} free={free} held={held} lost={lost}"
+        );
+        Ok(counters)
+    }
+}
+
+/// `READY app=NAME ports=A,B boot_us=N`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// The application.
+    pub app: String,
+    /// Its ports.
+    pub ports: Vec<String>,
+    /// Microseconds from the image's entry, by its own clock.
+    pub boot_us: u64,
+    /// From QEMU's start to here, by the host's clock.
+    pub since_start: Duration,
+}
+
+impl Ready {
+    /// Waits until `guest` is ready.
+    pub fn wait(guest: &Guest) -> Result<Self> {
+        let (line, _) = guest.wait_line(Mark::default(), "READY line", |line| {
+            line.starts_with("READY ") || line.starts_with("EXIT ")
+        })?;
+        let seen = Instant::now();
+        ensure!(line.starts_with("READY "), "the image gave up{}", guest.console().quoted());
+        Self::parse(&line, seen.duration_since(guest.started()))
+    }
+
+    fn parse(line: &str, since_start: Duration) -> Result<Self> {
+        let value = |key: &str| {
+            let mut words = line.split_whitespace().filter_map(|word| word.split_once('='));
+            let found = words.find(|(name, _)| *name == key);
+            found.map(|(_, value)| value).with_context(|| format!("no {key}= in {line:?}"))
+        };
+        Ok(Self {
+            app: value("app")?.to_owned(),
+            ports: value("ports")?.split(',').map(str::to_owned).collect(),
+            boot_us: value("boot_us")?
+                .parse()
+                .with_context(|| format!("boot_us is no number in {line:?}"))?,
+            since_start,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ready_line_is_read() {
+        let line = "READY app=bridge ports=vtnet0,vtnet1 boot_us=12345";
+        let ready = Ready::parse(line, Duration::from_millis(200)).unwrap();
+        assert_eq!((ready.app.as_str(), ready.boot_us), ("bridge", 12345));
+        assert_eq!(ready.ports, ["vtnet0", "vtnet1"]);
+        let error = Ready::parse("READY app=bridge boot_us=1", Duration::ZERO).unwrap_err();
+        assert!(error.to_string().contains("ports="), "{error}");
+    }
+}

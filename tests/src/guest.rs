@@ -1,0 +1,153 @@
+//! A QEMU that runs: what it says, what it is told, and how it ends.
+
+use std::io::Write as _;
+use std::process::{Child, ChildStdin, Command, ExitStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::console::{Console, Mark};
+use crate::permit::Permit;
+
+/// How long a wait for one thing may last. Generous: a loaded machine is no failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// QEMU's status when the image ends with code 0x10: done.
+pub const STATUS_DONE: i32 = 33;
+/// QEMU's status when the image ends with code 0x11: the application or its configuration failed.
+pub const STATUS_REFUSED: i32 = 35;
+/// QEMU's status when the image ends with code 0x12: a fault of the kernel.
+pub const STATUS_FAULT: i32 = 37;
+
+/// A QEMU that was started. Dropping it ends it, and prints its console
+/// if it was not seen to end, or a test has failed, and no error has shown the console.
+#[derive(Debug)]
+pub struct Guest {
+    child: Arc<Mutex<Child>>,
+    console: Console,
+    complaints: Console,
+    input: Option<ChildStdin>,
+    started: Instant,
+    limit: Duration,
+    is_over: bool,
+    /// Hanging up calls the watchdog off.
+    _watchdog: mpsc::Sender<()>,
+    _permit: Permit,
+}
+
+impl Guest {
+    /// Runs `command`, for no longer than `limit`, once fewer than two others run.
+    pub(crate) fn start(mut command: Command, limit: Duration) -> Result<Self> {
+        let permit = Permit::acquire()?;
+        let started = Instant::now();
+        let mut child = command.spawn().context("cannot start qemu-system-x86_64")?;
+        let console = Console::read_from(child.stdout.take().context("QEMU has no output")?);
+        let complaints = Console::read_from(child.stderr.take().context("QEMU has no error output")?);
+        let input = child.stdin.take();
+        let child = Arc::new(Mutex::new(child));
+        let watchdog = watch(Arc::clone(&child), limit);
+        let is_over = false;
+        Ok(Self {
+            child,
+            console,
+            complaints,
+            input,
+            started,
+            limit,
+            is_over,
+            _watchdog: watchdog,
+            _permit: permit,
+        })
+    }
+
+    /// What it says.
+    pub fn console(&self) -> &Console {
+        &self.console
+    }
+
+    /// When QEMU was started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Types `text` on its console.
+    pub fn type_in(&mut self, text: &str) -> Result<()> {
+        let input = self.input.as_mut().context("the console takes no input")?;
+        input.write_all(text.as_bytes()).and_then(|()| input.flush()).context("cannot type on the console")
+    }
+
+    /// Waits for the first line after `mark` that contains `part`.
+    pub fn wait_for(&self, mark: Mark, part: &str) -> Result<(String, Mark)> {
+        self.wait_line(mark, &format!("line with {part:?}"), |line| line.contains(part))
+    }
+
+    /// Waits for the first line after `mark` that `matches`; `what` says in the error what that is.
+    pub fn wait_line(
+        &self,
+        mark: Mark,
+        what: &str,
+        matches: impl Fn(&str) -> bool,
+    ) -> Result<(String, Mark)> {
+        let found = self.console.wait_for(mark, PATIENCE, what, matches);
+        found.map_err(|error| anyhow!("{error}{}", self.complaint()))
+    }
+
+    /// Waits until it has ended, which must be with `status`; returns the console.
+    pub fn wait_status(&mut self, status: i32) -> Result<String> {
+        let ended = self.wait_end()?;
+        let text = self.console.text();
+        if ended.code() != Some(status) {
+            bail!("QEMU ended with {ended} instead of {status}{}{}", self.complaint(), self.console.quoted());
+        }
+        Ok(text)
+    }
+
+    /// Waits until it has ended, however that was.
+    fn wait_end(&mut self) -> Result<ExitStatus> {
+        let closed = self.console.wait_closed(PATIENCE.min(self.limit));
+        closed.map_err(|error| anyhow!("{error}{}", self.complaint()))?;
+        let status = self.lock().wait().context("QEMU's status is unknown")?;
+        self.is_over = true;
+        Ok(status)
+    }
+
+    /// What QEMU itself had to say, which is nothing when all is well.
+    fn complaint(&self) -> String {
+        let text = self.complaints.text();
+        if text.is_empty() { String::new() } else { format!("; QEMU says: {}", text.trim_end()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut child = self.lock();
+            // Both fail only for a process that is gone, which is what is wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if (!self.is_over || thread::panicking()) && !self.console.is_quoted() {
+            let seconds = self.started.elapsed().as_secs_f32();
+            eprintln!("QEMU ran for {seconds:.1} s{}{}", self.console.quoted(), self.complaint());
+        }
+    }
+}
+
+/// Kills `child` when `limit` has passed and nobody has hung up on the returned end.
+fn watch(child: Arc<Mutex<Child>>, limit: Duration) -> mpsc::Sender<()> {
+    let (alive, called_off) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if called_off.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("QEMU is ended: it ran for {} s", limit.as_secs());
+            // Fails only for a process that is gone.
+            let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        }
+    });
+    alive
+}

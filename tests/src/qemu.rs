@@ -1,0 +1,114 @@
+//! QEMU around an image: what it is given, and what becomes of it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::Machine;
+use crate::guest::Guest;
+use crate::wire::Wire;
+
+/// The longest that any QEMU may run, unless [`Qemu::limit`] says otherwise.
+const HARD_LIMIT: Duration = Duration::from_secs(300);
+
+/// What to run: a builder.
+#[derive(Debug, Clone)]
+pub struct Qemu {
+    machine: Machine,
+    image: PathBuf,
+    memory_mib: u32,
+    command_line: String,
+    cards: u8,
+    arguments: Vec<OsString>,
+    limit: Duration,
+}
+
+impl Qemu {
+    /// The image at `image` on `machine` with 64 MiB of memory, no card and an empty command line.
+    pub fn new(machine: Machine, image: impl Into<PathBuf>) -> Self {
+        Self {
+            machine,
+            image: image.into(),
+            memory_mib: 64,
+            command_line: String::new(),
+            cards: 0,
+            arguments: Vec::new(),
+            limit: HARD_LIMIT,
+        }
+    }
+
+    /// Guest memory in MiB.
+    pub fn memory_mib(mut self, memory_mib: u32) -> Self {
+        self.memory_mib = memory_mib;
+        self
+    }
+
+    /// The kernel command line, as it stands.
+    pub fn command_line(mut self, command_line: impl Into<String>) -> Self {
+        self.command_line = command_line.into();
+        self
+    }
+
+    /// The longest that this QEMU may run at all.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// One more argument of QEMU's own.
+    pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// A virtio card at the end of `wire`. Cards are named in the order in which they are added.
+    pub fn wire(self, wire: &Wire) -> Self {
+        let backend = wire.backend();
+        self.card("dgram", &backend)
+    }
+
+    /// A virtio card on a netdev of QEMU's, of type `kind` with the properties `properties`.
+    pub fn card(mut self, kind: &str, properties: &str) -> Self {
+        let number = self.cards;
+        self.cards += 1;
+        let separator = if properties.is_empty() { "" } else { "," };
+        // No option ROM: Debian ships them in a package of their own, and QEMU stops without them.
+        self.argument("-netdev")
+            .argument(format!("{kind},id=net{number}{separator}{properties}"))
+            .argument("-device")
+            .argument(format!("virtio-net-pci,netdev=net{number},mac={},romfile=", mac(number)))
+    }
+
+    /// Starts it, once fewer than two others run.
+    pub fn start(self) -> Result<Guest> {
+        Guest::start(self.command(), self.limit)
+    }
+
+    fn command(&self) -> Command {
+        // util-linux's setpriv becomes QEMU, which the kernel then kills with the thread that started it.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        command.args(["-machine", self.machine.name(), "-accel", "tcg", "-cpu", "max"]);
+        command.arg("-m").arg(format!("{}M", self.memory_mib));
+        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+        command.arg("-kernel").arg(&self.image).arg("-append").arg(&self.command_line);
+        command.args(&self.arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// The address of the card with this number.
+fn mac(number: u8) -> String {
+    format!("52:54:00:00:00:{:02x}", number.saturating_add(1))
+}
+
+/// A path as part of one of QEMU's options, where a comma is written twice.
+pub(crate) fn option_value(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}

@@ -1,0 +1,159 @@
+//! A few thousand frames through the image, compared byte for byte as they arrive.
+
+use std::collections::VecDeque;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::wire::{Interest, PATIENCE, Wire, wait_any};
+
+/// Frames on the way at a time: few enough for any ring.
+pub const IN_FLIGHT: usize = 64;
+
+/// A frame to send, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives as it was sent.
+    Arrives(Vec<u8>),
+    /// It never arrives.
+    Vanishes(Vec<u8>),
+}
+
+/// Sends `frames` from one wire to the other: all arrive, unchanged and in order.
+pub fn carry(from: &Wire, to: &Wire, frames: impl IntoIterator<Item = Vec<u8>>) -> Result<()> {
+    carry_fated(from, to, frames.into_iter().map(Fate::Arrives))
+}
+
+/// Sends `frames` from one wire to the other: what should arrive does, unchanged and in order, and nothing
+/// else. That a frame vanishes is known by the next that arrives, so let the last one arrive.
+pub fn carry_fated(from: &Wire, to: &Wire, frames: impl IntoIterator<Item = Fate>) -> Result<()> {
+    let mut frames = frames.into_iter();
+    let mut next = frames.next();
+    let mut expected = VecDeque::new();
+    let mut arrived = 0_u64;
+    while next.is_some() || !expected.is_empty() {
+        let mut is_idle = true;
+        while expected.len() < IN_FLIGHT
+            && let Some(Fate::Arrives(frame) | Fate::Vanishes(frame)) = &next
+            && from.try_send(frame)?
+        {
+            if let Some(Fate::Arrives(frame)) = next {
+                expected.push_back(frame);
+            }
+            next = frames.next();
+            is_idle = false;
+        }
+        while let Some(frame) = to.try_receive()? {
+            check(&frame, expected.pop_front()).with_context(|| format!("after {arrived} good frames"))?;
+            arrived += 1;
+            is_idle = false;
+        }
+        if is_idle {
+            wait(from, to, next.is_some() && expected.len() < IN_FLIGHT)
+                .with_context(|| format!("{arrived} arrived, {} are on the way", expected.len()))?;
+        }
+    }
+    Ok(())
+}
+
+/// [`carry`] both ways at once.
+pub fn exchange(left: &Wire, right: &Wire, rightwards: Vec<Vec<u8>>, leftwards: Vec<Vec<u8>>) -> Result<()> {
+    thread::scope(|scope| {
+        let there = scope.spawn(|| carry(left, right, rightwards).context("left to right"));
+        let back = carry(right, left, leftwards).context("right to left");
+        there.join().map_err(|_| anyhow!("left to right panicked"))?.and(back)
+    })
+}
+
+fn wait(from: &Wire, to: &Wire, may_send: bool) -> Result<()> {
+    let receive = (to, Interest::Receive);
+    let something = match may_send {
+        true => wait_any(&[receive, (from, Interest::Send)], Some(PATIENCE))?,
+        false => wait_any(&[receive], Some(PATIENCE))?,
+    };
+    ensure!(something, "nothing moves for {} s", PATIENCE.as_secs());
+    Ok(())
+}
+
+fn check(frame: &[u8], expected: Option<Vec<u8>>) -> Result<()> {
+    let expected = expected.with_context(|| format!("a frame came that nobody expects: {}", shown(frame)))?;
+    if frame == expected {
+        return Ok(());
+    }
+    let place = frame.iter().zip(&expected).position(|(is, should)| is != should);
+    let place = place.map_or_else(|| "where the shorter ends".to_owned(), |at| format!("at byte {at}"));
+    Err(anyhow!("a frame differs {place}:\n  came     {}\n  expected {}", shown(frame), shown(&expected)))
+}
+
+/// The length of a frame and its first bytes.
+fn shown(frame: &[u8]) -> String {
+    let bytes: Vec<String> = frame.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
+    format!("{} bytes {}", frame.len(), bytes.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::Generator;
+    use crate::testing::bridge;
+
+    /// The frame that is treated badly.
+    const CHOSEN: usize = 77;
+
+    fn frames() -> Vec<Vec<u8>> {
+        let mut generator = Generator::new();
+        (60..260).map(|length| generator.noise(length)).collect()
+    }
+
+    #[test]
+    fn what_passes_as_it_is_is_fine() {
+        let (left, right) = bridge(|_, frame| vec![frame]);
+        carry(&left, &right, frames()).unwrap();
+        assert_eq!(right.try_receive().unwrap(), None);
+    }
+
+    #[test]
+    fn a_lost_frame_is_noticed() {
+        let (left, right) = bridge(|number, frame| if number == CHOSEN { vec![] } else { vec![frame] });
+        let error = carry(&left, &right, frames()).unwrap_err();
+        assert!(format!("{error:#}").contains("after 77 good frames"), "{error:#}");
+    }
+
+    #[test]
+    fn a_doubled_frame_is_noticed() {
+        let (left, right) = bridge(|number, frame| vec![frame; if number == CHOSEN { 2 } else { 1 }]);
+        carry(&left, &right, frames()).unwrap_err();
+    }
+
+    #[test]
+    fn a_changed_frame_is_noticed_by_place() {
+        let (left, right) = bridge(|number, mut frame| {
+            frame[40] ^= u8::from(number == CHOSEN);
+            vec![frame]
+        });
+        let error = carry(&left, &right, frames()).unwrap_err();
+        assert!(format!("{error:#}").contains("differs at byte 40"), "{error:#}");
+    }
+
+    #[test]
+    fn a_longer_or_shorter_frame_is_noticed() {
+        for length in [60 + CHOSEN - 1, 60 + CHOSEN + 1] {
+            let (left, right) = bridge(move |number, mut frame| {
+                let length = if number == CHOSEN { length } else { frame.len() };
+                frame.resize(length, 0);
+                vec![frame]
+            });
+            let error = carry(&left, &right, frames()).unwrap_err();
+            assert!(format!("{error:#}").contains("where the shorter ends"), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_should_vanish_and_does_not_is_noticed() {
+        let (left, right) = bridge(|_, frame| vec![frame]);
+        let fates = [Fate::Arrives(vec![1; 60]), Fate::Vanishes(vec![2; 60]), Fate::Arrives(vec![3; 60])];
+        carry_fated(&left, &right, fates.clone()).unwrap_err();
+        let (left, right) = bridge(|number, frame| if number == 1 { vec![] } else { vec![frame] });
+        carry_fated(&left, &right, fates).unwrap();
+    }
+}

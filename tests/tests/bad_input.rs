@@ -1,0 +1,104 @@
+//! Objective: whatever is wrong with configuration or machine is said with the offending word, and status 35.
+//!
+//! For each wrong command line or set of cards:
+//! 1. Boot the image with it.
+//! 2. It ends with QEMU's status 35, after an `EXIT code=0x11` line.
+//! 3. The console names what is wrong, and where there is a choice, what is allowed.
+
+use anyhow::Result;
+use millrace_tests::console::Mark;
+use millrace_tests::guest::STATUS_REFUSED;
+use millrace_tests::{Machine, Qemu, Wire, image, on_pc_and_q35};
+
+on_pc_and_q35!(
+    no_card,
+    one_card,
+    unknown_key,
+    unknown_application,
+    unknown_port,
+    same_port_twice,
+    bad_value,
+    bad_tunable,
+    waiting_that_comes_later,
+    unclosed_quote,
+    long_word,
+    word_without_equals_sign,
+    duplicate_key,
+);
+
+fn no_card(machine: Machine) -> Result<()> {
+    refused(machine, 0, "app=bridge", &["2 network cards", "none"])
+}
+
+fn one_card(machine: Machine) -> Result<()> {
+    refused(machine, 1, "app=bridge", &["2 network cards", "only vtnet0"])
+}
+
+fn unknown_key(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge colour=blue", &["colour", "app", "wait", "log"])
+}
+
+fn unknown_application(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=toaster", &["toaster", "bridge"])
+}
+
+fn unknown_port(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge a=vtnet0 b=vtnet7", &["vtnet7", "vtnet0", "vtnet1"])
+}
+
+fn same_port_twice(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge a=vtnet1 b=vtnet1", &["vtnet1"])
+}
+
+fn bad_value(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge log=loudly", &["loudly", "info"])
+}
+
+fn bad_tunable(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge netmap.ring_size=many", &["netmap.ring_size", "many"])
+}
+
+fn waiting_that_comes_later(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge wait=poll", &["poll", "spin"])
+}
+
+fn unclosed_quote(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge a=\"vtnet0 b=vtnet1", &["`a=\"vtnet0 b=vtnet1`", "quote"])
+}
+
+fn long_word(machine: Machine) -> Result<()> {
+    let word = "x".repeat(3000);
+    refused(machine, 2, &format!("app=bridge {word}"), &["xxxxxxxx", "3000"])
+}
+
+fn word_without_equals_sign(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge quiet", &["quiet"])
+}
+
+fn duplicate_key(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge wait=spin app=bridge", &["app"])
+}
+
+/// The image is given `cards` and `words`, and refuses with a complaint that has all `parts`.
+fn refused(machine: Machine, cards: usize, words: &str, parts: &[&str]) -> Result<()> {
+    let wires = (0..cards).map(|_| Wire::new()).collect::<Result<Vec<_>>>()?;
+    let qemu = Qemu::new(machine, image::appliance()?).command_line(words);
+    let mut guest = wires.iter().fold(qemu, Qemu::wire).start()?;
+
+    let is_decided = |line: &str| line.starts_with("EXIT ") || line.starts_with("READY ");
+    let (decision, _) = guest.wait_line(Mark::default(), "decision", is_decided)?;
+    assert!(decision.starts_with("EXIT code=0x11 reason="), "{decision}");
+    guest.wait_status(STATUS_REFUSED)?;
+
+    let lines = guest.console().lines_after(Mark::default());
+    let complaint: Vec<&String> = lines.iter().filter(|line| is_complaint(line)).collect();
+    for part in parts {
+        assert!(complaint.iter().any(|line| line.contains(part)), "no word of {part:?} in {complaint:#?}");
+    }
+    Ok(())
+}
+
+/// Errors and the last line, as opposed to lines that repeat the command line or list the cards.
+fn is_complaint(line: &str) -> bool {
+    line.starts_with("EXIT ") || line.split_whitespace().any(|word| word == "ERROR")
+}

@@ -1,0 +1,38 @@
+//! Objective: the appliance can be spoken to over its serial port.
+//!
+//! 1. Boot the bridge without naming the application: two cards are bridged.
+//! 2. `?` and `h` print what can be typed; a letter that means nothing is ignored, and frames pass on.
+//! 3. `s` prints the counters, and again later, with what passed in between.
+//! 4. `q` stops it with QEMU's status 33, after an `EXIT code=0x10` line.
+
+use anyhow::Result;
+use millrace_tests::console::Mark;
+use millrace_tests::frames::Generator;
+use millrace_tests::guest::STATUS_DONE;
+use millrace_tests::{Appliance, Machine, on_pc_and_q35, transfer};
+
+on_pc_and_q35!(letters_are_answered);
+
+fn letters_are_answered(machine: Machine) -> Result<()> {
+    let mut appliance = Appliance::boot_with(machine, |qemu| qemu.command_line(""))?;
+    assert_eq!(appliance.ready.app, "bridge");
+    assert_eq!(appliance.ready.ports, ["vtnet0", "vtnet1"]);
+
+    for letter in ["?", "h"] {
+        let mark = appliance.guest.console().mark();
+        appliance.guest.type_in("xyz\n")?;
+        appliance.guest.type_in(letter)?;
+        appliance.guest.wait_for(mark, "counters")?;
+    }
+
+    let before = appliance.counters()?.get("vtnet0 rx0", "packets")?;
+    let mut generator = Generator::new();
+    transfer::carry(&appliance.left, &appliance.right, (0..100).map(|_| generator.frame(100)))?;
+    let after = appliance.counters()?.get("vtnet0 rx0", "packets")?;
+    assert_eq!((before, after), (0, 100));
+
+    appliance.guest.type_in("q")?;
+    appliance.guest.wait_status(STATUS_DONE)?;
+    appliance.guest.wait_for(Mark::default(), "EXIT code=0x10 reason=")?;
+    Ok(())
+}

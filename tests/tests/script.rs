@@ -1,0 +1,133 @@
+//! Objective: `qemu-run.sh` gives QEMU what it is asked for, and refuses clearly, with status 2, what cannot
+//! be.
+//!
+//! 1. Ask for a dry run: the QEMU command that is printed has the cards, the machine and the words asked for.
+//! 2. Ask for what there is not: status 2, and the complaint names the offending word and what there is.
+//!
+//! Nothing is built or booted here.
+
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result};
+use millrace_tests::image;
+
+fn script(arguments: &[&str]) -> Result<Output> {
+    let script = image::repository().join("qemu-run.sh");
+    Command::new(&script).args(arguments).output().with_context(|| format!("cannot run {}", script.display()))
+}
+
+/// The command that `run --dry-run` prints for `arguments` has all `parts`.
+fn would_run(arguments: &[&str], parts: &[&str]) -> Result<()> {
+    let output = script(&[&["run", "--dry-run"], arguments].concat())?;
+    let command = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(command.lines().count(), 1, "{command}");
+    for part in parts {
+        assert!(command.contains(part), "no {part:?} in {command}");
+    }
+    Ok(())
+}
+
+/// `arguments` are refused with a complaint that has all `parts`.
+fn refuses(arguments: &[&str], parts: &[&str]) -> Result<()> {
+    let output = script(arguments)?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {complaint}");
+    assert!(output.stdout.is_empty());
+    for part in parts {
+        assert!(complaint.contains(part), "{arguments:?}: no {part:?} in {complaint}");
+    }
+    Ok(())
+}
+
+#[test]
+fn two_cards_on_the_user_network_unless_told_otherwise() -> Result<()> {
+    would_run(&[], &["-netdev user,id=net0 ", "-netdev user,id=net1 ", "-machine q35", "-m 64M", "romfile="])
+}
+
+#[test]
+fn backends_are_given_to_qemu() -> Result<()> {
+    would_run(
+        &["--nic", "virtio,user:8080", "--nic", "virtio,tap:tap7", "--nic", "virtio,dgram:/tmp/a,b:/tmp/c"],
+        &[
+            "user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80",
+            "tap,id=net1,ifname=tap7,script=no,downscript=no",
+            "dgram,id=net2,local.type=unix,local.path=/tmp/a,,b,remote.type=unix,remote.path=/tmp/c",
+        ],
+    )
+}
+
+#[test]
+fn a_vhost_user_card_shares_memory_and_has_no_vectors() -> Result<()> {
+    would_run(
+        &["--accel", "tcg", "--memory", "128M", "--nic", "virtio,vhost-user:/tmp/v"],
+        &["path=/tmp/v", "memory-backend-memfd,id=memory,size=128M,share=on", ",vectors=0"],
+    )
+}
+
+#[test]
+fn properties_and_an_address_are_passed_on() -> Result<()> {
+    would_run(
+        &["--nic", "virtio:mac=52:54:00:aa:bb:cc,mq=on,user", "--nic", "virtio:mq=on:vectors=4,user"],
+        &["mac=52:54:00:aa:bb:cc,mq=on", "mq=on,vectors=4"],
+    )
+}
+
+#[test]
+fn captures_have_the_number_of_their_card() -> Result<()> {
+    would_run(
+        &["--capture", "/tmp/my.pcap"],
+        &["filter-dump,id=dump0,netdev=net0,file=/tmp/my-0.pcap", "netdev=net1,file=/tmp/my-1.pcap"],
+    )
+}
+
+#[test]
+fn the_command_line_is_passed_as_one_word() -> Result<()> {
+    would_run(
+        &["--cpus", "2", "--", "app=bridge", "log=debug"],
+        &["-append 'app=bridge log=debug'", "-smp 2"],
+    )
+}
+
+#[test]
+fn what_there_is_not_is_refused() -> Result<()> {
+    refuses(&["frobnicate"], &["frobnicate", "bench"])?;
+    refuses(&["run", "--frobnicate"], &["--frobnicate"])?;
+    refuses(&["run", "app=bridge"], &["app=bridge", "--"])?;
+    refuses(&["run", "--nic"], &["--nic"])?;
+    refuses(&["build", "--iso"], &["ISO"])?;
+    refuses(&["build", "--fast"], &["--fast"])?;
+    refuses(&["test", "quickly"], &["no options"])?;
+    refuses(&["bench", "quickly"], &["no options"])
+}
+
+#[test]
+fn wrong_values_are_refused() -> Result<()> {
+    refuses(&["run", "--machine", "mac"], &["mac", "q35"])?;
+    refuses(&["run", "--memory", "plenty"], &["plenty", "64M"])?;
+    refuses(&["run", "--cpus", "0"], &["'0'"])?;
+    refuses(&["run", "--accel", "warp"], &["warp", "kvm"])?;
+    refuses(&["run", "--nic", "virtio,user:99999"], &["99999"])?;
+    refuses(&["run", "--nic", "virtio,pigeon"], &["pigeon", "user"])?;
+    refuses(&["run", "--nic", "virtio"], &["virtio", "no backend"])?;
+    refuses(&["run", "--nic", "ne2000,user"], &["ne2000", "virtio"])
+}
+
+#[test]
+fn models_that_come_later_say_so() -> Result<()> {
+    for model in ["e1000", "e1000e", "virtio-mmio"] {
+        refuses(&["run", "--nic", &format!("{model},user")], &[model, "not there yet"])?;
+    }
+    refuses(&["run", "--machine", "microvm", "--nic", "virtio,user"], &["microvm", "not there yet"])
+}
+
+#[test]
+fn help_lists_every_verb() -> Result<()> {
+    let output = script(&["help"])?;
+    let help = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success());
+    for verb in ["build", "run", "gdb", "test", "bench", "help"] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(verb)), "no {verb} in {help}");
+    }
+    Ok(())
+}
