@@ -13,6 +13,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use crate::errno;
 use crate::index::{Index, RingSize};
 use crate::ring::memory::RingMemory;
 use crate::stats::{Direction, RingCounters};
@@ -20,7 +21,14 @@ use crate::stats::{Direction, RingCounters};
 /// Why a sync did not do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncError {
-    /// `head` or `cur` was outside the window. They were put back to what the last sync had accepted.
+    /// Another thread is syncing this ring.
+    Busy,
+    /// The interface is being reset; the ring goes on afterwards.
+    Stopped,
+    /// The interface has disappeared. The ring's memory stays valid until the port is closed.
+    Gone,
+    /// `head` or `cur` was outside the window. The ring was initialised again: the indices are back at what the last
+    /// sync had accepted, and slots that named no buffer or an impossible length hold neither.
     #[doc(alias = "netmap_ring_reinit")]
     BadIndices {
         /// The `head` that was refused.
@@ -41,8 +49,10 @@ impl SyncError {
     /// The number that netmap gives for it.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::BadIndices { .. } | Self::BadBuffer { .. } => crate::errno::EINVAL,
-            Self::DeviceFailed => crate::errno::EIO,
+            Self::Busy => errno::EBUSY,
+            Self::Gone => errno::ENXIO,
+            Self::BadIndices { .. } | Self::BadBuffer { .. } => errno::EINVAL,
+            Self::Stopped | Self::DeviceFailed => errno::EIO,
         }
     }
 }
@@ -50,6 +60,9 @@ impl SyncError {
 impl fmt::Display for SyncError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Busy => f.write_str("another thread is syncing this ring"),
+            Self::Stopped => f.write_str("the interface is being reset"),
+            Self::Gone => f.write_str("the interface has disappeared"),
             Self::BadIndices { head, cur } => {
                 write!(f, "head {head} or cur {cur} is outside the ring's window")
             }
@@ -102,12 +115,6 @@ impl Kring {
         self.rhead
     }
 
-    /// The end of the application's window, as it was last told.
-    #[inline]
-    pub(crate) fn rtail(&self) -> Index {
-        self.rtail
-    }
-
     /// Reads `head` and `cur`, once each, and takes them over if both lie in the window in that order.
     #[doc(alias("nm_txsync_prologue", "nm_rxsync_prologue"))]
     pub(crate) fn prologue(&mut self) -> Result<(), SyncError> {
@@ -119,13 +126,35 @@ impl Kring {
             to_head <= to_cur && to_cur <= window
         });
         let Some((head, _)) = accepted else {
-            self.ring.set_head(self.rhead);
-            self.ring.set_cur(self.rhead);
-            self.ring.set_tail(self.rtail);
+            self.reinit();
             return Err(SyncError::BadIndices { head, cur });
         };
         self.rhead = head;
         Ok(())
+    }
+
+    /// Puts the ring back into a state that can be gone on from.
+    #[cold]
+    #[doc(alias = "netmap_ring_reinit")]
+    fn reinit(&mut self) {
+        self.ring.set_head(self.rhead);
+        self.ring.set_cur(self.rhead);
+        self.ring.set_tail(self.rtail);
+        let size = self.size();
+        let slots = (0..size.slots()).filter_map(|raw| size.index(raw));
+        slots.for_each(|at| self.ring.sanitize(at));
+    }
+
+    /// Makes the ring one that nobody has used yet: what was submitted and not taken over is forgotten, what was
+    /// received is released.
+    pub(crate) fn recycle(&mut self, direction: Direction) {
+        let head = match direction {
+            Direction::Tx => self.rhead,
+            Direction::Rx => self.hwtail,
+        };
+        self.ring.set_head(head);
+        self.ring.set_cur(head);
+        self.finalize();
     }
 
     /// Tells the application the new end of its window.
@@ -205,7 +234,7 @@ mod tests {
         let header = kring.ring.header_copy();
         assert_eq!((header.num_slots, header.nr_buf_size, header.ringid, header.dir), (SLOTS, 2048, 3, 0));
         // NETMAP_BUF: the ring's address, and buf_ofs, and the number of the buffer times the distance.
-        let by_hand = kring.ring.address() as i64
+        let by_hand = kring.ring.header().as_ptr() as i64
             + header.buf_ofs
             + i64::from(slot.buf_idx) * i64::from(header.nr_buf_size);
         let region = memory.region();

@@ -45,6 +45,12 @@
 //! buffers of two slots ([`Slot::swap`]), which is also how a frame is forwarded without a copy. A port with another
 //! memory region refuses the exchange, and then the frame is copied ([`Slot::copy_from`]).
 //!
+//! **Raw ports** ([`raw`]) are netmap's own contract, for programs that reach rings through memory: several may have one
+//! ring, anything may be written to it, and the core believes none of it.
+//!
+//! **Interfaces come and go.** [`Netmap::detach`] turns every later call of an interface's ports into
+//! [`SyncError::Gone`], while views stay valid memory; [`Netmap::reset`] resets a card under its ports.
+//!
 //! **Rings move.** [`Port::split`] takes a port apart into rings that are `Send` and sync on their own: one core, one
 //! ring. The last ring to be dropped closes the port.
 //!
@@ -65,19 +71,21 @@
 //!
 //! | step | where |
 //! |---|---|
+//! | who may be inside a ring, and who stops it | `gate`, `ring::cell` |
 //! | who owns which slots, what a sync accepts | `kring` |
 //! | the loop over slots and queue, once for all cards | `engine` |
 //! | what a card does differently | [`nic`] |
 //! | ring memory, volatile and field by field | `ring::memory` |
+//! | who has which ring of an interface, from the first that is bound to the last that is released | `adapter` |
 //! | regions, pools, the lookup table | [`mem`] |
 //! | positions that wrap around | [`index`] |
 //! | every drop and its cause | [`stats`] |
 //!
 //! # Where unsafe code is
 //!
-//! In [`platform`] and [`nic`] (contracts with the outside), `mem::region`, `mem::port` and `ring::memory` (addresses
-//! inside the region), and `ring::slot` (the right to a lent slot and its buffer). The engine, the krings, the
-//! adapters and the registry are safe code.
+//! In [`platform`], [`nic`] and [`raw`] (contracts with the outside), `mem::region`, `mem::port` and `ring::memory`
+//! (addresses inside the region), `ring::cell` (who is inside a ring) and `ring::slot` (the right to a lent slot and its
+//! buffer). The engine, the krings, the adapters and the registry are safe code.
 #![no_std]
 
 extern crate alloc;
@@ -88,6 +96,7 @@ pub mod abi;
 mod adapter;
 mod engine;
 pub mod errno;
+mod gate;
 pub mod index;
 mod kring;
 pub mod mem;
@@ -96,8 +105,10 @@ mod netmap;
 pub mod nic;
 pub mod platform;
 mod port;
+pub mod raw;
 pub mod ring;
 pub mod stats;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tunables;

@@ -1,9 +1,9 @@
 //! Names of ports: netmap's grammar.
 //!
-//! `netmap:IF` and plain `IF` are all hardware rings of an interface. An interface goes by its name, or by its
-//! station address as `mac-525400000001`. What netmap writes behind the interface (`-1` for one ring, `^` and `*` for
-//! host rings, `{1` for a pipe, `/` and `@` for options) and `vale…:` names are recognised and refused as what they
-//! are, so that nobody looks for an interface of that name.
+//! `netmap:IF` and plain `IF` are all hardware rings of an interface, `netmap:IF-2` is ring 2 each way. An interface
+//! goes by its name, or by its station address as `mac-525400000001`. What netmap's names can ask for besides (`^` and
+//! `*` for host rings, `{1` for a pipe, `/` and `@` for options) and `vale…:` names are recognised and refused as what
+//! they are, so that nobody looks for an interface of that name.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -14,11 +14,31 @@ pub const INTERFACE_NAME_MAX: usize = 15;
 
 /// A port's name, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PortName<'a> {
+pub struct PortName<'a> {
+    /// The interface.
+    pub interface: InterfaceName<'a>,
+    /// Which of its rings.
+    pub rings: RingSelection,
+}
+
+/// How a port's name points at an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterfaceName<'a> {
     /// The interface of this name.
-    Interface(&'a str),
+    Name(&'a str),
     /// The interface with this station address.
     Mac([u8; 6]),
+}
+
+/// The rings that a port binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RingSelection {
+    /// All hardware rings.
+    #[doc(alias = "NR_REG_ALL_NIC")]
+    AllHardware,
+    /// The hardware ring of this number, each way.
+    #[doc(alias("NR_REG_ONE_NIC", "NETMAP_HW_RING"))]
+    One(u16),
 }
 
 /// Why a name is not the name of a port.
@@ -38,8 +58,6 @@ pub enum NameError {
 /// What netmap's names can ask for besides a whole interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
-    /// `-N`
-    SingleRing,
     /// `^` or `*`
     HostRings,
     /// `{N` or `}N`
@@ -53,7 +71,6 @@ pub enum Feature {
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::SingleRing => "a single ring",
             Self::HostRings => "host rings",
             Self::Pipe => "a pipe",
             Self::Options => "port options",
@@ -82,25 +99,36 @@ impl<'a> PortName<'a> {
         if name.starts_with("vale") && name.contains(':') {
             return unsupported(Feature::Vale);
         }
-        let rest = name.strip_prefix("netmap:").unwrap_or(name);
-        if let Some(mac) = rest.strip_prefix("mac-").and_then(parse_mac) {
-            return Ok(Self::Mac(mac));
-        }
-        let end =
-            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(rest.len());
-        let (interface, suffix) = rest.split_at(end);
-        if !is_interface_name(interface) {
-            return Err(NameError::Invalid(name.to_string()));
-        }
-        match suffix.chars().next() {
-            None => Ok(Self::Interface(interface)),
-            Some('-') => unsupported(Feature::SingleRing),
-            Some('^' | '*') => unsupported(Feature::HostRings),
-            Some('{' | '}') => unsupported(Feature::Pipe),
-            Some('/' | '@') => unsupported(Feature::Options),
-            Some(_) => Err(NameError::Invalid(name.to_string())),
-        }
+        let invalid = || NameError::Invalid(name.to_string());
+        let (interface, suffix) =
+            split_interface(name.strip_prefix("netmap:").unwrap_or(name)).ok_or_else(invalid)?;
+        let mut rest = suffix.chars();
+        let rings = match rest.next() {
+            None => RingSelection::AllHardware,
+            Some('-') => RingSelection::One(parse_ring(rest.as_str()).ok_or_else(invalid)?),
+            Some('^' | '*') => return unsupported(Feature::HostRings),
+            Some('{' | '}') => return unsupported(Feature::Pipe),
+            Some('/' | '@') => return unsupported(Feature::Options),
+            Some(_) => return Err(invalid()),
+        };
+        Ok(Self { interface, rings })
     }
+}
+
+/// The interface at the front of a name, and what follows it.
+fn split_interface(name: &str) -> Option<(InterfaceName<'_>, &str)> {
+    let mac = name.strip_prefix("mac-").and_then(|rest| rest.split_at_checked(MAC_DIGITS));
+    if let Some((Some(mac), rest)) = mac.map(|(digits, rest)| (parse_mac(digits), rest)) {
+        return Some((InterfaceName::Mac(mac), rest));
+    }
+    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(name.len());
+    let (interface, rest) = name.split_at(end);
+    is_interface_name(interface).then_some((InterfaceName::Name(interface), rest))
+}
+
+/// The number of a ring: decimal digits alone.
+fn parse_ring(digits: &str) -> Option<u16> {
+    digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Whether an interface can have this name: 1 to [`INTERFACE_NAME_MAX`] letters, digits, dots and underscores.
@@ -109,9 +137,12 @@ pub fn is_interface_name(name: &str) -> bool {
     letters && (1..=INTERFACE_NAME_MAX).contains(&name.len())
 }
 
+/// Digits of a station address.
+const MAC_DIGITS: usize = 12;
+
 /// Twelve hexadecimal digits.
 fn parse_mac(digits: &str) -> Option<[u8; 6]> {
-    if digits.len() != 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if digits.len() != MAC_DIGITS || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     let value = u64::from_str_radix(digits, 16).ok()?;
@@ -126,19 +157,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_interfaces() {
-        for name in ["vtnet0", "netmap:vtnet0"] {
-            assert_eq!(PortName::parse(name), Ok(PortName::Interface("vtnet0")));
+    fn interfaces_and_their_rings() {
+        let all = RingSelection::AllHardware;
+        let by_name = InterfaceName::Name("vtnet0");
+        let by_mac = InterfaceName::Mac([0x52, 0x54, 0, 0, 0, 0xab]);
+        let cases = [
+            ("vtnet0", by_name, all),
+            ("netmap:vtnet0", by_name, all),
+            ("vtnet0-0", by_name, RingSelection::One(0)),
+            ("netmap:vtnet0-12", by_name, RingSelection::One(12)),
+            ("mac-5254000000aB", by_mac, all),
+            ("netmap:mac-5254000000ab-1", by_mac, RingSelection::One(1)),
+        ];
+        for (name, interface, rings) in cases {
+            assert_eq!(PortName::parse(name), Ok(PortName { interface, rings }), "{name}");
         }
-        let mac = Ok(PortName::Mac([0x52, 0x54, 0, 0, 0, 0xab]));
-        assert_eq!(PortName::parse("mac-5254000000aB"), mac);
-        assert_eq!(PortName::parse("netmap:mac-5254000000ab"), mac);
     }
 
     #[test]
     fn what_is_not_offered_is_named() {
         let cases = [
-            ("netmap:em0-1", Feature::SingleRing),
             ("em0^", Feature::HostRings),
             ("netmap:em0*", Feature::HostRings),
             ("netmap:em0{1", Feature::Pipe),
@@ -154,7 +192,20 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for name in ["", "netmap:", "netmap:^", "em 0", "netmap:netmap:em0", "abcdefghijklmnop", "em0é"] {
+        for name in [
+            "",
+            "netmap:",
+            "netmap:^",
+            "em 0",
+            "netmap:netmap:em0",
+            "em0-",
+            "em0-x",
+            "em0-+1",
+            "em0-65536",
+            "em0-1^",
+            "abcdefghijklmnop",
+            "em0é",
+        ] {
             assert_eq!(PortName::parse(name), Err(NameError::Invalid(name.into())), "{name}");
         }
     }

@@ -8,10 +8,10 @@ use core::fmt;
 use spin::Mutex;
 
 use crate::adapter::hardware::HardwareAdapter;
-use crate::adapter::{Adapter, InterfaceInfo};
+use crate::adapter::{Adapter, Bound, InterfaceInfo, RingSet, Sharing};
 use crate::errno;
 use crate::mem::{MemoryReport, Region, RegionError};
-use crate::name::{PortName, is_interface_name};
+use crate::name::{InterfaceName, PortName, RingSelection, is_interface_name};
 use crate::nic::Nic;
 use crate::platform::Platform;
 use crate::port::{OpenError, Port};
@@ -51,22 +51,66 @@ impl Netmap {
         Ok(())
     }
 
-    /// Opens the port of this name (see [`name`](crate::name)) on all hardware rings of the interface.
+    /// Opens the port of this name (see [`name`](crate::name)). It has its rings for itself.
     #[doc(alias = "NIOCREGIF")]
     pub fn open(&self, name: &str) -> Result<Port, OpenError> {
+        let bound = self.bind(name, Sharing::Exclusive)?;
+        if bound.lease.is_distrusted() {
+            return Err(OpenError::Distrusted(bound.name));
+        }
+        Ok(Port::new(bound))
+    }
+
+    pub(crate) fn bind(&self, name: &str, sharing: Sharing) -> Result<Bound, OpenError> {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
-        let adapters = self.adapters.lock();
-        let wanted = |info: &InterfaceInfo| match port {
-            PortName::Interface(name) => info.name == name,
-            PortName::Mac(mac) => info.nic.mac == mac,
+        let (adapter, share) = self.find(name, port.interface)?;
+        let InterfaceInfo { name, nic, .. } = adapter.info();
+        let RingSelection::One(ring) = port.rings else {
+            let all = RingSet::all(&nic);
+            return adapter.bind(&self.region, all, sharing, share);
         };
-        let Some(adapter) = adapters.iter().find(|a| wanted(&a.info())) else {
+        let rings = (nic.tx_queues, nic.rx_queues);
+        let set = RingSet::one(ring, &nic).ok_or(OpenError::NoRing { name, ring, rings })?;
+        adapter.bind(&self.region, set, sharing, share)
+    }
+
+    /// The adapter of an interface, and its fair share of the free buffers.
+    fn find(&self, name: &str, interface: InterfaceName<'_>) -> Result<(Arc<dyn Adapter>, u32), OpenError> {
+        let infos: Vec<_> = self.adapters.lock().iter().map(|a| (a.info(), a.clone())).collect();
+        let is_wanted = |info: &InterfaceInfo| match interface {
+            InterfaceName::Name(name) => info.name == name,
+            InterfaceName::Mac(mac) => info.nic.mac == mac,
+        };
+        let Some((_, adapter)) = infos.iter().find(|(info, _)| is_wanted(info)) else {
+            let known = infos.into_iter().map(|(info, _)| info.name).collect();
+            return Err(OpenError::Unknown { name: name.to_string(), known });
+        };
+        let closed = infos.iter().filter(|(info, _)| !info.is_open).count().max(1);
+        Ok((adapter.clone(), self.region.report().free / closed as u32))
+    }
+
+    /// Takes the interface `name` away. Ports that are open on it stay valid memory, and each of their syncs says
+    /// [`Gone`](crate::SyncError::Gone); the card touches nothing any more when this returns.
+    #[doc(alias = "netmap_detach")]
+    pub fn detach(&self, name: &str) -> Result<(), OpenError> {
+        let mut adapters = self.adapters.lock();
+        let Some(at) = adapters.iter().position(|a| a.info().name == name) else {
             let known = adapters.iter().map(|a| a.info().name).collect();
             return Err(OpenError::Unknown { name: name.to_string(), known });
         };
-        let closed = adapters.iter().filter(|a| !a.info().is_open).count().max(1);
-        let share = self.region.report().free / closed as u32;
-        adapter.clone().open(&self.region, share)
+        let adapter = adapters.remove(at);
+        drop(adapters);
+        adapter.disappear();
+        Ok(())
+    }
+
+    /// Resets the card of interface `name`. Ports stay open: slots that were the application's stay as they are, frames
+    /// that the card held count as sent or are lost, and receive slots are given to it anew. If the card does not
+    /// start again, its ports find it [`Gone`](crate::SyncError::Gone).
+    #[doc(alias("netmap_disable_all_rings", "netmap_enable_all_rings"))]
+    pub fn reset(&self, name: &str) -> Result<(), OpenError> {
+        let (adapter, _) = self.find(name, InterfaceName::Name(name))?;
+        adapter.reset()
     }
 
     /// The interfaces, in the order in which they were attached.

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::adapter::Bound;
 use crate::errno;
 use crate::mem::MemoryError;
 use crate::name::NameError;
@@ -20,7 +21,9 @@ pub struct Port {
 }
 
 impl Port {
-    pub(crate) fn new(name: String, tx: Vec<TxRing>, rx: Vec<RxRing>) -> Self {
+    pub(crate) fn new(bound: Bound) -> Self {
+        let Bound { name, tx, rx, .. } = bound;
+        let (tx, rx) = (tx.into_iter().map(TxRing::new).collect(), rx.into_iter().map(RxRing::new).collect());
         Self { name, tx, rx }
     }
 }
@@ -68,8 +71,27 @@ pub enum OpenError {
         /// Those that there are.
         known: Vec<String>,
     },
-    /// A port is open on the interface already.
-    Busy(String),
+    /// Another port has one of the rings.
+    Busy {
+        /// The interface.
+        name: String,
+        /// Number of the ring.
+        ring: u16,
+    },
+    /// The interface has no ring of this number.
+    NoRing {
+        /// The interface.
+        name: String,
+        /// The number that was asked for.
+        ring: u16,
+        /// Transmit and receive rings that there are.
+        rings: (u16, u16),
+    },
+    /// A raw port is or was open on the interface since it was last closed altogether, so the buffers in its slots are
+    /// not known to be anybody's. A safe port opens when the interface has been closed.
+    Distrusted(String),
+    /// The interface is disappearing, or did not come back from a reset; ports are still open on what is left of it.
+    Gone(String),
     /// A pool of the memory region has too few objects.
     Memory(MemoryError),
     /// The card did not start.
@@ -85,9 +107,9 @@ impl OpenError {
     /// The number that netmap gives for it.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Name(_) => errno::EINVAL,
-            Self::Unknown { .. } => errno::ENXIO,
-            Self::Busy(_) => errno::EBUSY,
+            Self::Name(_) | Self::NoRing { .. } => errno::EINVAL,
+            Self::Unknown { .. } | Self::Gone(_) => errno::ENXIO,
+            Self::Busy { .. } | Self::Distrusted(_) => errno::EBUSY,
             Self::Memory(_) => errno::ENOMEM,
             Self::Device { .. } => errno::EIO,
         }
@@ -104,7 +126,17 @@ impl fmt::Display for OpenError {
             Self::Unknown { name, known } => {
                 write!(f, "no interface \"{name}\"; there are {}", known.join(" "))
             }
-            Self::Busy(name) => write!(f, "{name} is in use by another port"),
+            Self::Busy { name, ring } => write!(f, "ring {ring} of {name} is in use by another port"),
+            Self::NoRing { name, ring, rings: (tx, rx) } => {
+                write!(f, "{name} has no ring {ring}; it has {tx} transmit and {rx} receive rings, from 0")
+            }
+            Self::Distrusted(name) => {
+                write!(
+                    f,
+                    "{name} has been in the hands of a raw port; close all its ports before opening a safe one"
+                )
+            }
+            Self::Gone(name) => write!(f, "{name} has disappeared"),
             Self::Memory(error) => error.fmt(f),
             Self::Device { name, cause } => write!(f, "{name} did not start: {cause}"),
         }

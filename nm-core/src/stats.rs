@@ -65,6 +65,8 @@ pub struct RingCounters {
     pub drop_short: Counter,
     /// Receive: buffers that the device reported as damaged, dropped.
     pub drop_error: Counter,
+    /// Receive: frames that arrived while no port had the ring, dropped when one opened it.
+    pub drop_unbound: Counter,
     /// Transmit: slots with an impossible buffer or length, dropped.
     pub drop_invalid: Counter,
     /// Transmit: syncs that ended early because the device's queue was full.
@@ -99,6 +101,7 @@ impl fmt::Display for RingReport {
             Direction::Rx => {
                 put("drop_short", &c.drop_short)?;
                 put("drop_error", &c.drop_error)?;
+                put("drop_unbound", &c.drop_unbound)?;
             }
             Direction::Tx => {
                 put("drop_invalid", &c.drop_invalid)?;

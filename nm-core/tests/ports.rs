@@ -34,7 +34,10 @@ fn a_port_opens_by_name_and_by_address_and_once() {
     assert_eq!(port.name(), "em0");
     assert!(netmap.interfaces()[0].is_open && wire.is_running());
     let busy = netmap.open("netmap:em0").unwrap_err();
-    assert_eq!((busy.to_string().as_str(), busy.errno()), ("em0 is in use by another port", errno::EBUSY));
+    assert_eq!(
+        (busy.to_string().as_str(), busy.errno()),
+        ("ring 0 of em0 is in use by another port", errno::EBUSY)
+    );
     drop(port);
     assert_all_home(&netmap, &[&wire]);
     netmap.open("em0").unwrap();

@@ -188,7 +188,10 @@ fn frames_that_are_no_frames_are_counted_by_cause() {
     assert_eq!(frames, [frame(1, 14), frame(3, 1984)]);
     assert_eq!((rx.counters().drop_short.get(), rx.counters().drop_error.get()), (13, 1));
     let line = netmap.counters()[1].to_string();
-    assert_eq!(line, "em0 rx0 packets=2 bytes=1998 syncs=4 kicks=4 drop_short=13 drop_error=1 refused=0");
+    assert_eq!(
+        line,
+        "em0 rx0 packets=2 bytes=1998 syncs=4 kicks=4 drop_short=13 drop_error=1 drop_unbound=0 refused=0"
+    );
     drop(port);
     assert_all_home(&netmap, &[&wire]);
 }

@@ -57,7 +57,9 @@ impl Bridge {
 /// A port that is busy because it is port `a` deserves a plainer word.
 fn same_port(error: AppError, a: &str) -> AppError {
     match error {
-        AppError::Open { cause: nm_core::OpenError::Busy(name), .. } if name == a => AppError::SamePort(name),
+        AppError::Open { cause: nm_core::OpenError::Busy { name, .. }, .. } if name == a => {
+            AppError::SamePort(name)
+        }
         error => error,
     }
 }

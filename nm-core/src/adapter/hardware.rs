@@ -1,27 +1,29 @@
 //! The adapter of a network card.
 
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::hint::spin_loop;
 
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
-use super::{Adapter, Binding, InterfaceInfo};
-use crate::engine::{Engine, RxEngine, TxEngine};
+use super::session::Session;
+use super::users::{RingSet, Sharing};
+use super::{Adapter, Bound, InterfaceInfo};
+use crate::gate::Stop;
 use crate::index::RingSize;
-use crate::kring::Kring;
 use crate::mem::{PortMemory, Region, RingShape};
-use crate::nic::{Nic, NicInfo, Queues};
-use crate::port::{OpenError, Port};
-use crate::ring::{Ring, RxRing, TxRing};
+use crate::nic::{Nic, NicInfo};
+use crate::port::OpenError;
 use crate::stats::{Direction, RingCounters, RingReport};
 
 /// Rings are not made smaller than this for want of buffers.
 const SLOTS_MIN: u32 = 16;
 
-/// A card, and whether a port is open on it.
-pub(crate) struct HardwareAdapter<N> {
+/// A card, and its session while a port is open on it.
+///
+/// The adapter's lock is taken before that of a session's users, and never by a sync.
+pub(crate) struct HardwareAdapter<N: Nic> {
     name: String,
     nic_info: NicInfo,
     state: Mutex<State<N>>,
@@ -29,9 +31,20 @@ pub(crate) struct HardwareAdapter<N> {
     rx_counters: Vec<Arc<RingCounters>>,
 }
 
-struct State<N> {
+struct State<N: Nic> {
     nic: N,
-    is_open: bool,
+    session: Weak<Session<N>>,
+    /// From the start of the card to its stop, which comes after the session's last reference has gone.
+    is_running: bool,
+    is_gone: bool,
+}
+
+/// The locked state of an adapter that is in netmap mode.
+struct Entered<'a, N: Nic> {
+    state: MutexGuard<'a, State<N>>,
+    session: Arc<Session<N>>,
+    /// Whether the session began just now.
+    is_new: bool,
 }
 
 impl<N: Nic> HardwareAdapter<N> {
@@ -43,11 +56,78 @@ impl<N: Nic> HardwareAdapter<N> {
             tx_counters: counters(nic_info.tx_queues),
             rx_counters: counters(nic_info.rx_queues),
             nic_info,
-            state: Mutex::new(State { nic, is_open: false }),
+            state: Mutex::new(State { nic, session: Weak::new(), is_running: false, is_gone: false }),
         })
     }
 
-    /// The rings of a port: as many slots as the queues hold, fewer where ring objects or buffers are short.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn nic_info(&self) -> &NicInfo {
+        &self.nic_info
+    }
+
+    pub(super) fn counters_of(&self, direction: Direction) -> &[Arc<RingCounters>] {
+        match direction {
+            Direction::Tx => &self.tx_counters,
+            Direction::Rx => &self.rx_counters,
+        }
+    }
+
+    /// The card did something that its driver or an engine cannot go on from.
+    pub(super) fn failed<E>(&self, cause: E) -> OpenError
+    where
+        E: core::error::Error + Send + Sync + 'static,
+    {
+        OpenError::Device { name: self.name.clone(), cause: Arc::new(cause) }
+    }
+
+    /// The last reference to the session has gone: the card stops.
+    pub(super) fn leave(&self) {
+        let mut state = self.state.lock();
+        if state.is_running {
+            state.nic.stop();
+            state.is_running = false;
+        }
+    }
+
+    /// The adapter's state and its session, which is started if there is none.
+    fn enter(self: &Arc<Self>, region: &Arc<Region>, share: u32) -> Result<Entered<'_, N>, OpenError> {
+        let mut state = self.settled();
+        let session = state.session.upgrade();
+        if state.is_gone || (session.is_some() && !state.is_running) {
+            drop(state);
+            return Err(OpenError::Gone(self.name.clone()));
+        }
+        if let Some(session) = session {
+            return Ok(Entered { state, session, is_new: false });
+        }
+        let shapes = self.shapes(region, share);
+        let memory = PortMemory::new(region, &self.name, &shapes).map_err(OpenError::Memory)?;
+        let queues = state.nic.start().map_err(|cause| self.failed(cause))?;
+        state.is_running = true;
+        // A session that is dropped stops the card, and takes the lock for it.
+        drop(state);
+        let session = Session::new(self.clone(), queues, memory)?;
+        let mut state = self.state.lock();
+        state.session = Arc::downgrade(&session);
+        Ok(Entered { state, session, is_new: true })
+    }
+
+    /// The state when no session is on its way out. One that is holds no lock that we need, and gets ours.
+    fn settled(&self) -> MutexGuard<'_, State<N>> {
+        loop {
+            let state = self.state.lock();
+            if !state.is_running || state.session.strong_count() > 0 {
+                return state;
+            }
+            drop(state);
+            spin_loop();
+        }
+    }
+
+    /// All rings: as many slots as the queues hold, fewer where ring objects or buffers are short.
     fn shapes(&self, region: &Region, share: u32) -> Vec<RingShape> {
         let nic = &self.nic_info;
         let slots_max = region.tunables().slots_max();
@@ -69,86 +149,72 @@ impl<N: Nic> HardwareAdapter<N> {
         };
         rings(Direction::Tx, nic.tx_queues, tx).chain(rings(Direction::Rx, nic.rx_queues, rx)).collect()
     }
-
-    fn start(&self) -> Result<Queues<N::Tx, N::Rx>, OpenError> {
-        let mut state = self.state.lock();
-        if state.is_open {
-            return Err(OpenError::Busy(self.name.clone()));
-        }
-        let queues = state
-            .nic
-            .start()
-            .map_err(|cause| OpenError::Device { name: self.name.clone(), cause: Arc::new(cause) })?;
-        state.is_open = true;
-        Ok(queues)
-    }
-}
-
-/// Pairs each queue of one direction with its ring and its counters, and makes a [`Ring`] of the three.
-fn rings<D, Q, E: Engine + 'static>(
-    binding: &Arc<Binding>,
-    direction: Direction,
-    first: usize,
-    queues: Vec<Q>,
-    counters: &[Arc<RingCounters>],
-    engine: impl Fn(Q, &mut Kring) -> Result<E, OpenError>,
-) -> Result<Vec<Ring<D>>, OpenError> {
-    let memory = binding.memory().rings().iter().skip(first);
-    let parts = queues.into_iter().zip(memory).zip(counters);
-    parts
-        .map(|((queue, memory), counters)| {
-            let mut kring = Kring::new(memory.clone(), direction, counters.clone());
-            let engine = engine(queue, &mut kring)?;
-            Ok(Ring::new(kring, Box::new(engine), binding.clone()))
-        })
-        .collect()
 }
 
 impl<N: Nic> Adapter for HardwareAdapter<N> {
     fn info(&self) -> InterfaceInfo {
         let state = self.state.lock();
-        let (name, nic) = (self.name.clone(), self.nic_info.clone());
-        InterfaceInfo { name, nic, link: state.nic.link(), is_open: state.is_open }
+        let (name, nic, link) = (self.name.clone(), self.nic_info.clone(), state.nic.link());
+        let session = state.session.upgrade();
+        let is_open = session.as_ref().is_some_and(|session| session.is_used());
+        // Dropping what may be the last reference takes the lock.
+        drop(state);
+        drop(session);
+        InterfaceInfo { name, nic, link, is_open }
     }
 
     fn counters(&self) -> Vec<RingReport> {
-        let report = |direction, counters: &[Arc<RingCounters>]| {
-            let reports = counters.iter().zip(0..).map(|(counters, ring)| RingReport {
-                interface: self.name.clone(),
-                direction,
-                ring,
-                counters: counters.clone(),
+        let report = |direction| {
+            let reports = self.counters_of(direction).iter().zip(0..).map(move |(counters, ring)| {
+                RingReport { interface: self.name.clone(), direction, ring, counters: counters.clone() }
             });
             reports.collect::<Vec<_>>()
         };
-        [report(Direction::Tx, &self.tx_counters), report(Direction::Rx, &self.rx_counters)].concat()
+        [report(Direction::Tx), report(Direction::Rx)].concat()
     }
 
-    fn open(self: Arc<Self>, region: &Arc<Region>, share: u32) -> Result<Port, OpenError> {
-        if self.state.lock().is_open {
-            return Err(OpenError::Busy(self.name.clone()));
-        }
-        let memory =
-            PortMemory::new(region, &self.name, &self.shapes(region, share)).map_err(OpenError::Memory)?;
-        let queues = self.start()?;
-        // From here on the binding closes the adapter, whichever way this function is left.
-        let binding = Binding::new(self.clone(), memory);
-        let refused = |error| OpenError::Device { name: self.name.clone(), cause: Arc::new(error) };
-        let tx_count = self.tx_counters.len();
-        let tx: Vec<TxRing> =
-            rings(&binding, Direction::Tx, 0, queues.tx, &self.tx_counters, |queue, kring| {
-                Ok(TxEngine::new(queue, kring.size()))
-            })?;
-        let rx: Vec<RxRing> =
-            rings(&binding, Direction::Rx, tx_count, queues.rx, &self.rx_counters, |queue, kring| {
-                RxEngine::new(queue, kring).map_err(refused)
-            })?;
-        Ok(Port::new(self.name.clone(), tx, rx))
+    fn bind(
+        self: Arc<Self>,
+        region: &Arc<Region>,
+        set: RingSet,
+        sharing: Sharing,
+        share: u32,
+    ) -> Result<Bound, OpenError> {
+        let Entered { state, session, is_new } = self.enter(region, share)?;
+        let bound = session.bind(set, sharing, is_new);
+        // A session that nobody has bound ends here, and takes the lock for it.
+        drop(state);
+        bound
     }
 
-    fn close(&self) {
-        let mut state = self.state.lock();
+    fn reset(&self) -> Result<(), OpenError> {
+        let mut state = self.settled();
+        let Some(session) = state.session.upgrade() else { return Ok(()) };
+        session.stop(Stop::Pause);
         state.nic.stop();
-        state.is_open = false;
+        let started = state.nic.start().map_err(|cause| self.failed(cause));
+        let outcome = started.and_then(|queues| session.restart(queues));
+        if outcome.is_err() {
+            session.stop(Stop::Gone);
+            state.nic.stop();
+            state.is_running = false;
+        }
+        drop(state);
+        outcome
+    }
+
+    fn disappear(&self) {
+        let mut state = self.settled();
+        state.is_gone = true;
+        let session = state.session.upgrade();
+        if let Some(session) = &session {
+            session.stop(Stop::Gone);
+        }
+        if state.is_running {
+            state.nic.stop();
+            state.is_running = false;
+        }
+        drop(state);
+        drop(session);
     }
 }

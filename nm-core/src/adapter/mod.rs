@@ -4,20 +4,23 @@
 //! [`Adapter`].
 
 pub(crate) mod hardware;
+mod session;
+mod users;
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use spin::Mutex;
-
 use crate::engine::Engine;
-use crate::mem::{PortMemory, Region};
+use crate::mem::Region;
 use crate::nic::{Link, NicInfo};
-use crate::port::{OpenError, Port};
-use crate::stats::RingReport;
+use crate::port::OpenError;
+use crate::ring::cell::RingCell;
+use crate::stats::{Direction, RingReport};
+
+pub(crate) use users::RingSet;
+pub use users::Sharing;
 
 /// What is behind an interface name.
 pub(crate) trait Adapter: Send + Sync {
@@ -26,11 +29,82 @@ pub(crate) trait Adapter: Send + Sync {
     /// The counters of all its rings, transmit rings first.
     fn counters(&self) -> Vec<RingReport>;
 
-    /// Opens a port on all its rings, with about `share` buffers at most.
-    fn open(self: Arc<Self>, region: &Arc<Region>, share: u32) -> Result<Port, OpenError>;
+    /// Binds the rings of `set`. The first binding enters netmap mode, with about `share` buffers at most.
+    fn bind(
+        self: Arc<Self>,
+        region: &Arc<Region>,
+        set: RingSet,
+        sharing: Sharing,
+        share: u32,
+    ) -> Result<Bound, OpenError>;
 
-    /// Leaves netmap mode. After it, nothing behind the adapter touches the port's memory.
-    fn close(&self);
+    /// Resets what is behind the adapter; bound rings go on afterwards, with the application's slots as they were.
+    fn reset(&self) -> Result<(), OpenError>;
+
+    /// The interface disappears: its rings do nothing any more, and nothing touches their memory.
+    fn disappear(&self);
+}
+
+/// A ring as its users share it.
+pub(crate) type Cell = Arc<RingCell<dyn Engine>>;
+
+/// The rings that a port has bound.
+pub(crate) struct Bound {
+    pub(crate) name: String,
+    pub(crate) tx: Vec<BoundRing>,
+    pub(crate) rx: Vec<BoundRing>,
+    pub(crate) lease: Arc<dyn Lease>,
+}
+
+/// One bound ring. Dropping it releases the ring.
+pub(crate) struct BoundRing {
+    number: u16,
+    direction: Direction,
+    cell: Cell,
+    lease: Arc<dyn Lease>,
+}
+
+/// Where bound rings are given back. The last of a session's leases to go leaves netmap mode.
+pub(crate) trait Lease: Send + Sync {
+    /// One user of this ring less.
+    fn release(&self, direction: Direction, ring: u16);
+
+    /// From now on the buffer numbers in the session's slots are not believed: they are in reach of a raw port.
+    fn distrust(&self);
+
+    /// Whether they are not.
+    fn is_distrusted(&self) -> bool;
+}
+
+impl BoundRing {
+    /// A ring whose new user is counted already.
+    fn new(number: u16, direction: Direction, cell: Cell, lease: Arc<dyn Lease>) -> Self {
+        Self { number, direction, cell, lease }
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    #[inline]
+    pub(crate) fn cell(&self) -> &Cell {
+        &self.cell
+    }
+}
+
+impl Drop for BoundRing {
+    fn drop(&mut self) {
+        self.lease.release(self.direction, self.number);
+    }
+}
+
+impl fmt::Debug for BoundRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundRing")
+            .field("number", &self.number)
+            .field("cell", &self.cell)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What an interface is. `Display` is the line that the console prints.
@@ -65,34 +139,5 @@ impl fmt::Display for InterfaceInfo {
         };
         write!(f, "{name} mac={} link={link}", Mac(nic.mac))?;
         write!(f, " tx={}x{} rx={}x{}", nic.tx_queues, nic.tx_slots, nic.rx_queues, nic.rx_slots)
-    }
-}
-
-/// What the rings of one bound port share. The last of them to go closes the port: the adapter is stopped first, then
-/// the engines go, then the memory.
-pub(crate) struct Binding {
-    adapter: Arc<dyn Adapter>,
-    parked: Mutex<Vec<Box<dyn Engine>>>,
-    memory: PortMemory,
-}
-
-impl Binding {
-    pub(crate) fn new(adapter: Arc<dyn Adapter>, memory: PortMemory) -> Arc<Self> {
-        Arc::new(Self { adapter, parked: Mutex::new(Vec::new()), memory })
-    }
-
-    pub(crate) fn memory(&self) -> &PortMemory {
-        &self.memory
-    }
-
-    /// Keeps the engine of a dropped ring until the adapter has been stopped.
-    pub(crate) fn park(&self, engine: Box<dyn Engine>) {
-        self.parked.lock().push(engine);
-    }
-}
-
-impl Drop for Binding {
-    fn drop(&mut self) {
-        self.adapter.close();
     }
 }

@@ -16,11 +16,15 @@ pub(crate) use tx::TxEngine;
 
 use crate::kring::{Kring, SyncError};
 use crate::nic::QueueHealth;
+use crate::stats::Direction;
 
 /// What moves frames between a ring and what is behind it.
 pub(crate) trait Engine: Send {
     /// Brings ring and queue into step.
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError>;
+
+    /// The direction that the ring carries.
+    fn direction(&self) -> Direction;
 }
 
 /// Notes what the driver has refused, and whether the device is past use.

@@ -11,6 +11,7 @@ use super::{Engine, check};
 use crate::index::Index;
 use crate::kring::{Kring, SyncError};
 use crate::nic::{Content, RxQueue};
+use crate::stats::Direction;
 
 /// Shorter than two addresses and a type: not an Ethernet frame (IEEE 802.3, 3.1.1).
 const FRAME_MIN: u16 = 14;
@@ -40,10 +41,28 @@ impl<Q: RxQueue> RxEngine<Q> {
             is_permuted: false,
             posted: size.first(),
         };
-        if engine.refill(kring)? {
-            kring.counters.kicks.add(u64::from(engine.queue.kick()));
-        }
+        engine.refill(kring)?;
+        engine.kick(kring);
         Ok(engine)
+    }
+
+    /// Goes on with the queue of a card that was reset: the slots that the old queue held are posted to the new one,
+    /// those of the application stay as they are.
+    #[doc(alias("netmap_reset", "nkr_hwofs"))]
+    pub(crate) fn restart(&mut self, queue: Q, kring: &mut Kring) -> Result<(), SyncError> {
+        self.queue = queue;
+        self.is_permuted = false;
+        for table in [&mut self.ticket_of, &mut self.slot_of] {
+            table.iter_mut().zip(0..).for_each(|(entry, number)| *entry = number);
+        }
+        self.posted = kring.hwtail;
+        self.refill(kring)?;
+        self.kick(kring);
+        Ok(())
+    }
+
+    fn kick(&mut self, kring: &Kring) {
+        kring.counters.kicks.add(u64::from(self.queue.kick()));
     }
 
     /// Takes filled buffers into the slots from `hwtail` on. Returns whether a buffer went back to the device.
@@ -119,17 +138,16 @@ impl<Q: RxQueue> RxEngine<Q> {
         true
     }
 
-    /// Posts released slots, up to one before `rhead`. Returns whether there was one.
-    fn refill(&mut self, kring: &mut Kring) -> Result<bool, SyncError> {
+    /// Posts released slots, up to one before `rhead`.
+    fn refill(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
         let size = kring.size();
         let end = size.prev(kring.rhead());
-        let any = self.posted != end;
         while self.posted != end {
             self.post(kring, self.posted)?;
             self.posted = size.next(self.posted);
         }
         kring.hwcur = kring.rhead();
-        Ok(any)
+        Ok(())
     }
 
     /// Posts the buffer of slot `at` under the slot's ticket.
@@ -157,16 +175,23 @@ fn count_drop(kring: &Kring, content: Content) {
 }
 
 impl<Q: RxQueue> Engine for RxEngine<Q> {
+    fn direction(&self) -> Direction {
+        Direction::Rx
+    }
+
     #[doc(alias = "nm_rxsync")]
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
         kring.prologue()?;
         kring.counters.syncs.add(1);
-        let returned = self.import(kring)?;
-        let refilled = self.refill(kring)?;
-        if returned || refilled {
-            kring.counters.kicks.add(u64::from(self.queue.kick()));
+        let posted = self.posted;
+        let imported = self.import(kring);
+        // A slot that cannot be given back keeps those behind it waiting, and nothing else.
+        let refilled = self.refill(kring);
+        if self.posted != posted || imported == Ok(true) {
+            self.kick(kring);
         }
         kring.finalize();
+        imported.and(refilled)?;
         check(self.queue.health(), kring)
     }
 }

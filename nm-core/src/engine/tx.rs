@@ -7,6 +7,7 @@ use crate::index::{Index, RingSize};
 use crate::kring::{Kring, SyncError};
 use crate::nic::{QueueFull, TxQueue};
 use crate::ring::memory::SlotValue;
+use crate::stats::Direction;
 
 /// Drives one transmit queue. A slot is posted under its own number.
 pub(crate) struct TxEngine<Q> {
@@ -26,6 +27,16 @@ enum Sent {
 impl<Q: TxQueue> TxEngine<Q> {
     pub(crate) fn new(queue: Q, size: RingSize) -> Self {
         Self { queue, finished: alloc::vec![false; size.slots() as usize].into(), early: 0 }
+    }
+
+    /// Goes on with the queue of a card that was reset. What the old queue still held counts as sent: nobody can tell.
+    /// The application's slots stay as they are; it sees those that come back at its next sync, as always.
+    #[doc(alias("netmap_reset", "nkr_hwofs"))]
+    pub(crate) fn restart(&mut self, queue: Q, kring: &mut Kring) {
+        self.queue = queue;
+        self.finished.fill(false);
+        self.early = 0;
+        kring.hwtail = kring.size().prev(kring.hwcur);
     }
 
     /// Posts what the application submitted, as far as the queue has room, and rings the doorbell once.
@@ -110,6 +121,10 @@ impl<Q: TxQueue> TxEngine<Q> {
 }
 
 impl<Q: TxQueue> Engine for TxEngine<Q> {
+    fn direction(&self) -> Direction {
+        Direction::Tx
+    }
+
     #[doc(alias = "nm_txsync")]
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
         kring.prologue()?;

@@ -52,6 +52,15 @@ impl Pool {
         true
     }
 
+    /// Makes every object but the first `reserved` free, whoever had it. Returns how many were taken.
+    pub(super) fn reclaim(&mut self, reserved: u32) -> u32 {
+        let before = self.available;
+        (reserved..self.total).for_each(|object| {
+            self.put_back(object);
+        });
+        self.available - before
+    }
+
     /// How many objects are free.
     pub(super) fn available(&self) -> u32 {
         self.available
@@ -74,7 +83,10 @@ mod tests {
             let mut free: BTreeSet<u32> = (reserved.min(total)..total).collect();
             let mut taken = BTreeSet::new();
             for op in ops {
-                if op >= 210 {
+                if op == 259 {
+                    prop_assert_eq!(pool.reclaim(reserved) as usize, taken.len());
+                    free.append(&mut taken);
+                } else if op >= 210 {
                     let object = pool.take();
                     prop_assert_eq!(object, free.pop_first());
                     taken.extend(object);

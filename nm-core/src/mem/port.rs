@@ -3,6 +3,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::{MemoryError, PoolKind, Region};
 use crate::abi::{self, InterfaceHeader, RING_OFS_OFFSET};
@@ -26,14 +27,21 @@ pub(crate) struct PortMemory {
     ring_objects: Vec<u32>,
     /// The rings, in the order of the shapes asked for.
     rings: Vec<RingMemory>,
+    /// Whether slots were in reach of somebody who may have written any buffer number to them.
+    is_distrusted: AtomicBool,
 }
 
 impl PortMemory {
     /// Takes and initialises the objects for a port named `name` with these rings, transmit rings first.
     pub(crate) fn new(region: &Arc<Region>, name: &str, shapes: &[RingShape]) -> Result<Self, MemoryError> {
         let rings = Vec::with_capacity(shapes.len());
-        let mut memory =
-            Self { region: region.clone(), interface: Vec::new(), ring_objects: Vec::new(), rings };
+        let mut memory = Self {
+            region: region.clone(),
+            interface: Vec::new(),
+            ring_objects: Vec::new(),
+            rings,
+            is_distrusted: AtomicBool::new(false),
+        };
         region.take(PoolKind::Interface, 1, &mut memory.interface)?;
         region.take(PoolKind::Ring, shapes.len() as u32, &mut memory.ring_objects)?;
         for (&object, shape) in memory.ring_objects.iter().zip(shapes) {
@@ -61,6 +69,18 @@ impl PortMemory {
     #[cfg(test)]
     pub(crate) fn region(&self) -> &Region {
         &self.region
+    }
+
+    /// From now on the buffer numbers in the slots are not believed, so the buffers are not given back with them: they
+    /// are reclaimed when the region has no users left.
+    pub(crate) fn distrust(&self) {
+        // Relaxed: read by whoever binds or drops next, both under the adapter's lock.
+        self.is_distrusted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they are not.
+    pub(crate) fn is_distrusted(&self) -> bool {
+        self.is_distrusted.load(Ordering::Relaxed)
     }
 
     fn write_interface(&self, name: &str, shapes: &[RingShape]) {
@@ -97,7 +117,9 @@ impl Drop for PortMemory {
     fn drop(&mut self) {
         let mut refused = 0;
         for ring in &self.rings {
-            refused += self.region.put_back(PoolKind::Buffer, ring.buffers());
+            if !self.is_distrusted() {
+                refused += self.region.put_back(PoolKind::Buffer, ring.buffers());
+            }
             self.region.adjust_held(-(ring.size().slots() as i32));
         }
         if refused > 0 {

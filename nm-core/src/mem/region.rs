@@ -193,10 +193,16 @@ impl Region {
         refused
     }
 
-    /// Notes that slots came to hold a buffer (positive) or ceased to (negative).
+    /// Notes that slots came to hold a buffer (positive) or ceased to (negative). When none is left, nobody has a
+    /// buffer: what was not given back is reclaimed.
     pub(super) fn adjust_held(&self, slots: i32) {
         let mut pools = self.pools.lock();
         pools.held = pools.held.saturating_add_signed(slots);
+        let reclaimed = if pools.held == 0 { pools.buffers.reclaim(RESERVED_BUFFERS) } else { 0 };
+        drop(pools);
+        if reclaimed > 0 {
+            log::info!(target: "netmap", "{reclaimed} buffers that their ports did not give back were reclaimed");
+        }
     }
 
     /// Where interface object `object` is.

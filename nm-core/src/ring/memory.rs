@@ -1,12 +1,13 @@
 //! A ring in shared memory, accessed field by field.
 //!
-//! Everything here is a raw pointer and one volatile read or write a field, never a reference into the ring: a ring
-//! may be mapped elsewhere, and then any field may change at any time. What is read is a copy, to be checked before
-//! use. Number of slots and distance of buffers are never read back; this value has its own.
+//! Everything here is a raw pointer and one relaxed atomic access a field, never a reference into the ring: a raw port's
+//! ring may be written by anybody at any time. What is read is a copy, to be checked before use. Number of slots and
+//! distance of buffers are never read back; this value has its own.
 #![expect(unsafe_code, reason = "the one place that touches ring memory")]
 
 use alloc::sync::Arc;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::abi::{self, DIR_RX, DIR_TX, RingHeader, SLOTS_OFFSET};
 use crate::index::{Index, RingSize};
@@ -14,19 +15,12 @@ use crate::mem::{Region, RingShape};
 use crate::nic::DmaBuffer;
 use crate::stats::Direction;
 
-/// Reads one field of the ring's header, once.
-macro_rules! read {
+/// One of the ring's indices, as an atomic.
+macro_rules! index {
     ($ring:expr, $field:ident) => {
-        // SAFETY: `RingMemory::new` was promised a valid header for as long as the ring is bound.
-        unsafe { (&raw const (*$ring.header.as_ptr()).$field).read_volatile() }
-    };
-}
-
-/// Writes one field of the ring's header, once.
-macro_rules! write {
-    ($ring:expr, $field:ident, $value:expr) => {
-        // SAFETY: `RingMemory::new` was promised a valid header for as long as the ring is bound.
-        unsafe { (&raw mut (*$ring.header.as_ptr()).$field).write_volatile($value) }
+        // SAFETY: `RingMemory::new` was promised a valid header for as long as the ring is bound; the field is aligned
+        // to 4, and the core accesses it atomically only.
+        unsafe { AtomicU32::from_ptr(&raw mut (*$ring.header.as_ptr()).$field) }
     };
 }
 
@@ -72,20 +66,23 @@ impl RingMemory {
             header.cast::<u8>().add(SLOTS_OFFSET).cast()
         };
         let ring = Self { header, slots, size: shape.size, region };
-        write!(ring, buf_ofs, buf_ofs);
-        write!(ring, num_slots, shape.size.slots());
-        write!(ring, nr_buf_size, ring.region.tunables().buf_size);
-        write!(ring, ringid, shape.number);
-        ring.set_head(shape.size.first());
-        ring.set_cur(shape.size.first());
-        match shape.direction {
-            Direction::Tx => write!(ring, dir, DIR_TX),
-            Direction::Rx => write!(ring, dir, DIR_RX),
+        let dir = match shape.direction {
+            Direction::Tx => DIR_TX,
+            Direction::Rx => DIR_RX,
+        };
+        // SAFETY: the header is valid and nobody else uses it yet.
+        unsafe {
+            let header = ring.header.as_ptr();
+            (&raw mut (*header).buf_ofs).write(buf_ofs);
+            (&raw mut (*header).num_slots).write(shape.size.slots());
+            (&raw mut (*header).nr_buf_size).write(ring.region.tunables().buf_size);
+            (&raw mut (*header).ringid).write(shape.number);
+            (&raw mut (*header).dir).write(dir);
         }
         let mut at = shape.size.first();
         for &buf_idx in buffers.iter().take(shape.size.slots() as usize) {
             // SAFETY: `at` is a slot of this ring.
-            unsafe { ring.slot_at(at).write_volatile(abi::Slot { buf_idx, ..abi::Slot::default() }) };
+            unsafe { ring.slot_at(at).write(abi::Slot { buf_idx, ..abi::Slot::default() }) };
             at = shape.size.next(at);
         }
         ring
@@ -104,32 +101,32 @@ impl RingMemory {
 
     #[inline]
     pub(crate) fn head(&self) -> u32 {
-        read!(self, head)
+        index!(self, head).load(Relaxed)
     }
 
     #[inline]
     pub(crate) fn cur(&self) -> u32 {
-        read!(self, cur)
+        index!(self, cur).load(Relaxed)
     }
 
-    #[cfg(test)]
+    #[inline]
     pub(crate) fn tail(&self) -> u32 {
-        read!(self, tail)
+        index!(self, tail).load(Relaxed)
     }
 
     #[inline]
     pub(crate) fn set_head(&self, head: Index) {
-        write!(self, head, head.get());
+        index!(self, head).store(head.get(), Relaxed);
     }
 
     #[inline]
     pub(crate) fn set_cur(&self, cur: Index) {
-        write!(self, cur, cur.get());
+        index!(self, cur).store(cur.get(), Relaxed);
     }
 
     #[inline]
     pub(crate) fn set_tail(&self, tail: Index) {
-        write!(self, tail, tail.get());
+        index!(self, tail).store(tail.get(), Relaxed);
     }
 
     /// Where slot `at` is. Every [`Index`] comes from a [`RingSize`]; callers use the one of this ring.
@@ -140,38 +137,58 @@ impl RingMemory {
         unsafe { self.slots.add(at.get() as usize) }
     }
 
-    /// Buffer, length and flags of slot `at`, read at once.
+    /// Buffer, length and flags of slot `at`.
     #[inline]
     pub(crate) fn slot(&self, at: Index) -> SlotValue {
-        // SAFETY: the slot is valid, aligned to 8, and its first 8 bytes are these three fields (asserted in `abi`).
-        let word = unsafe { self.slot_at(at).cast::<u64>().read_volatile() };
-        SlotValue { buf_idx: word as u32, len: (word >> 32) as u16, flags: (word >> 48) as u16 }
+        let [buffer, frame] = self.slot_words(at);
+        let (buf_idx, frame) = (buffer.load(Relaxed), frame.load(Relaxed));
+        SlotValue { buf_idx, len: frame as u16, flags: (frame >> 16) as u16 }
     }
 
-    /// Writes buffer, length and flags of slot `at` at once.
+    /// Writes buffer, length and flags of slot `at`.
     #[inline]
     pub(crate) fn set_slot(&self, at: Index, value: SlotValue) {
-        let word = u64::from(value.buf_idx) | u64::from(value.len) << 32 | u64::from(value.flags) << 48;
-        // SAFETY: as in `slot`.
-        unsafe { self.slot_at(at).cast::<u64>().write_volatile(word) }
+        let [buffer, frame] = self.slot_words(at);
+        buffer.store(value.buf_idx, Relaxed);
+        frame.store(u32::from(value.len) | u32::from(value.flags) << 16, Relaxed);
+    }
+
+    /// The number of the buffer of slot `at`, and its length and flags, each as one atomic.
+    #[inline]
+    fn slot_words(&self, at: Index) -> [&AtomicU32; 2] {
+        let words = self.slot_at(at).cast::<u32>().as_ptr();
+        // SAFETY: the slot is valid and aligned to 8; its first 8 bytes are these two words (asserted in `abi`), which
+        // the core accesses atomically only while the ring is shared.
+        unsafe { [AtomicU32::from_ptr(words), AtomicU32::from_ptr(words.add(1))] }
+    }
+
+    /// Takes a buffer number that names no buffer, and a length that fits into none, out of slot `at`.
+    pub(crate) fn sanitize(&self, at: Index) {
+        let slot = self.slot(at);
+        let buf_idx = if self.region.payload(slot.buf_idx).is_some() { slot.buf_idx } else { 0 };
+        let len = if slot.len <= self.region.frame_max() { slot.len } else { 0 };
+        if (buf_idx, len) != (slot.buf_idx, slot.len) {
+            self.set_slot(at, SlotValue { buf_idx, len, flags: slot.flags });
+        }
     }
 
     /// Writes the length of slot `at` and clears its flags.
     #[inline]
     pub(crate) fn set_received(&self, at: Index, len: u16) {
-        // SAFETY: the slot is valid; length and flags are its bytes 4 to 7 (asserted in `abi`), aligned to 4.
-        unsafe { self.slot_at(at).cast::<u32>().add(1).write_volatile(u32::from(len)) }
+        let [_, frame] = self.slot_words(at);
+        frame.store(u32::from(len), Relaxed);
     }
 
     /// The buffer of slot `at` on its way to a device, if the slot names one.
     #[inline]
     pub(crate) fn dma_buffer(&self, at: Index) -> Option<DmaBuffer<'_>> {
-        self.region.dma_buffer(self.slot(at).buf_idx)
+        let [buffer, _] = self.slot_words(at);
+        self.region.dma_buffer(buffer.load(Relaxed))
     }
 
-    #[cfg(test)]
-    pub(crate) fn address(&self) -> usize {
-        self.header.as_ptr() as usize
+    /// Where the ring's header is.
+    pub(crate) fn header(&self) -> NonNull<RingHeader> {
+        self.header
     }
 
     #[cfg(test)]

@@ -12,22 +12,22 @@
 //! sync needs the ring mutably and so do the slots. It is `Send`: [`Port::split`](crate::Port::split) gives each
 //! core its own.
 
+pub(crate) mod cell;
 pub(crate) mod memory;
 mod slot;
 
 pub use slot::{DifferentRegion, FrameTooLong, Slot, Slots};
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::adapter::Binding;
-use crate::engine::Engine;
+use crate::adapter::BoundRing;
 use crate::index::Index;
-use crate::kring::{Kring, SyncError};
+use crate::kring::SyncError;
 use crate::mem::Region;
-use crate::stats::RingCounters;
+use crate::ring::memory::RingMemory;
+use crate::stats::{Direction, RingCounters};
 
 /// Marks a transmit ring.
 #[derive(Debug)]
@@ -45,22 +45,46 @@ pub type RxRing = Ring<Rx>;
 
 /// One ring of a bound port.
 #[doc(alias = "netmap_ring")]
-pub struct Ring<D> {
-    kring: Kring,
-    /// `None` only while the ring is dropped.
-    engine: Option<Box<dyn Engine>>,
-    binding: Arc<Binding>,
-    direction: PhantomData<fn(D) -> D>,
+pub struct Ring<D: Side> {
+    bound: BoundRing,
+    side: PhantomData<fn(D) -> D>,
 }
 
-impl<D> Ring<D> {
-    pub(crate) fn new(kring: Kring, engine: Box<dyn Engine>, binding: Arc<Binding>) -> Self {
-        Self { kring, engine: Some(engine), binding, direction: PhantomData }
+/// Which way a ring carries, as a type.
+pub trait Side: sealed::Sealed {
+    /// The same as a value.
+    const DIRECTION: Direction;
+}
+
+impl Side for Tx {
+    const DIRECTION: Direction = Direction::Tx;
+}
+
+impl Side for Rx {
+    const DIRECTION: Direction = Direction::Rx;
+}
+
+mod sealed {
+    /// Nobody else has directions.
+    pub trait Sealed {}
+
+    impl Sealed for super::Tx {}
+    impl Sealed for super::Rx {}
+}
+
+impl<D: Side> Ring<D> {
+    pub(crate) fn new(bound: BoundRing) -> Self {
+        Self { bound, side: PhantomData }
+    }
+
+    /// Number of the ring on its interface.
+    pub fn number(&self) -> u16 {
+        self.bound.number()
     }
 
     /// How many slots the ring has. One of them always stays empty.
     pub fn num_slots(&self) -> u32 {
-        self.kring.size().slots()
+        self.memory().size().slots()
     }
 
     /// First slot of the application's window.
@@ -75,39 +99,39 @@ impl<D> Ring<D> {
 
     /// First slot behind the application's window.
     pub fn tail(&self) -> u32 {
-        self.kring.rtail().get()
+        self.tail_index().get()
     }
 
     /// How many slots are the application's: those of `[head, tail)`.
     #[inline]
     #[doc(alias = "nm_ring_space")]
     pub fn window(&self) -> u32 {
-        self.kring.size().distance(self.head_index(), self.kring.rtail())
+        self.memory().size().distance(self.head_index(), self.tail_index())
     }
 
     /// How many slots of the window were not looked at: those of `[cur, tail)`.
     pub fn avail(&self) -> u32 {
-        self.kring.size().distance(self.cur_index(), self.kring.rtail())
+        self.memory().size().distance(self.cur_index(), self.tail_index())
     }
 
     /// How many slots of the window were looked at and kept: those of `[head, cur)`.
     pub fn reserved(&self) -> u32 {
-        self.kring.size().distance(self.head_index(), self.cur_index())
+        self.memory().size().distance(self.head_index(), self.cur_index())
     }
 
     /// The longest frame that one slot holds.
     pub fn frame_max(&self) -> u16 {
-        self.kring.ring.region().frame_max()
+        self.memory().region().frame_max()
     }
 
     /// The memory region that the slots' buffers belong to.
     pub fn region(&self) -> &Region {
-        self.kring.ring.region()
+        self.memory().region()
     }
 
     /// What the ring has moved and dropped.
     pub fn counters(&self) -> &Arc<RingCounters> {
-        &self.kring.counters
+        self.bound.cell().counters()
     }
 
     /// The slots of the window, each lent once. The window itself does not change: [`advance`](Self::advance) does
@@ -115,20 +139,20 @@ impl<D> Ring<D> {
     #[inline]
     pub fn slots(&mut self) -> Slots<'_> {
         let (head, window) = (self.head_index(), self.window());
-        Slots::new(&self.kring.ring, head, window)
+        Slots::new(self.memory(), head, window)
     }
 
     /// Gives the first `slots` slots of the window to the core: to be sent, or to be filled again. They are its own
     /// from now on; it looks at them in the next sync. No more than the window are given. Returns how many were.
     #[inline]
     pub fn advance(&mut self, slots: u32) -> u32 {
-        let size = self.kring.size();
+        let size = self.memory().size();
         let given = slots.min(self.window());
         let (head, reserved) = (self.head_index(), self.reserved());
         let new = size.advance(head, given);
-        self.kring.ring.set_head(new);
+        self.memory().set_head(new);
         if given > reserved {
-            self.kring.ring.set_cur(new);
+            self.memory().set_cur(new);
         }
         given
     }
@@ -137,27 +161,38 @@ impl<D> Ring<D> {
     /// keeps them. Stays within the window. Returns how far it moved.
     pub fn look(&mut self, slots: u32) -> u32 {
         let moved = slots.min(self.avail());
-        let cur = self.kring.size().advance(self.cur_index(), moved);
-        self.kring.ring.set_cur(cur);
+        let cur = self.memory().size().advance(self.cur_index(), moved);
+        self.memory().set_cur(cur);
         moved
     }
 
     #[inline]
+    fn memory(&self) -> &RingMemory {
+        self.bound.cell().memory()
+    }
+
+    // The ring's memory is private to this port and the core, and both write indices of the ring only; 0 stands for
+    // what cannot be.
+
+    #[inline]
     fn head_index(&self) -> Index {
-        self.kring.size().index(self.kring.ring.head()).unwrap_or(self.kring.rhead())
+        self.index(self.memory().head())
     }
 
     #[inline]
     fn cur_index(&self) -> Index {
-        self.kring.size().index(self.kring.ring.cur()).unwrap_or(self.kring.rhead())
+        self.index(self.memory().cur())
     }
 
     #[inline]
-    fn sync(&mut self) -> Result<(), SyncError> {
-        match &mut self.engine {
-            Some(engine) => engine.sync(&mut self.kring),
-            None => Err(SyncError::DeviceFailed),
-        }
+    fn tail_index(&self) -> Index {
+        self.index(self.memory().tail())
+    }
+
+    #[inline]
+    fn index(&self, raw: u32) -> Index {
+        let size = self.memory().size();
+        size.index(raw).unwrap_or(size.first())
     }
 }
 
@@ -166,7 +201,7 @@ impl TxRing {
     #[inline]
     #[doc(alias = "NIOCTXSYNC")]
     pub fn txsync(&mut self) -> Result<(), SyncError> {
-        self.sync()
+        self.bound.cell().sync()
     }
 
     /// How many slots are on their way: given, and not come back. As long as there are some, a
@@ -183,20 +218,12 @@ impl RxRing {
     #[inline]
     #[doc(alias = "NIOCRXSYNC")]
     pub fn rxsync(&mut self) -> Result<(), SyncError> {
-        self.sync()
+        self.bound.cell().sync()
     }
 }
 
-impl<D> Drop for Ring<D> {
-    fn drop(&mut self) {
-        if let Some(engine) = self.engine.take() {
-            self.binding.park(engine);
-        }
-    }
-}
-
-impl<D> fmt::Debug for Ring<D> {
+impl<D: Side> fmt::Debug for Ring<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ring").field("kring", &self.kring).finish_non_exhaustive()
+        f.debug_struct("Ring").field("direction", &D::DIRECTION).field("bound", &self.bound).finish()
     }
 }

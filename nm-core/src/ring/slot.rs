@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use crate::abi;
+use crate::index::{Index, RingSize};
 use crate::mem::Region;
 use crate::ring::memory::RingMemory;
 
@@ -145,17 +146,25 @@ impl fmt::Debug for Slot<'_> {
 }
 
 /// The slots of a window, each lent once.
+///
+/// All that a step needs is in the iterator itself, so that a loop over it keeps it in registers.
 #[derive(Debug)]
 pub struct Slots<'a> {
-    ring: &'a RingMemory,
-    next: crate::index::Index,
+    /// Slot 0 of the ring.
+    base: NonNull<abi::Slot>,
+    size: RingSize,
+    region: &'a Region,
+    next: Index,
     left: u32,
 }
 
 impl<'a> Slots<'a> {
     /// The `count` slots from `first` on, all inside the window of the ring's application.
-    pub(super) fn new(ring: &'a RingMemory, first: crate::index::Index, count: u32) -> Self {
-        Self { ring, next: first, left: count.min(ring.size().slots() - 1) }
+    #[inline]
+    pub(super) fn new(ring: &'a RingMemory, first: Index, count: u32) -> Self {
+        let size = ring.size();
+        let left = count.min(size.slots() - 1);
+        Self { base: ring.slot_at(size.first()), size, region: ring.region(), next: first, left }
     }
 }
 
@@ -165,9 +174,10 @@ impl<'a> Iterator for Slots<'a> {
     #[inline]
     fn next(&mut self) -> Option<Slot<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let at = self.ring.slot_at(self.next);
-        self.next = self.ring.size().next(self.next);
-        Some(Slot { at, region: self.ring.region(), lent: PhantomData })
+        // SAFETY: the index is one of the ring, which has this many slots from `base` on.
+        let at = unsafe { self.base.add(self.next.get() as usize) };
+        self.next = self.size.next(self.next);
+        Some(Slot { at, region: self.region, lent: PhantomData })
     }
 
     #[inline]

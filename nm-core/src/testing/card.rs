@@ -362,6 +362,11 @@ impl Wire {
         self.0.lock().health = QueueHealth { refused: 1, is_broken: true };
     }
 
+    /// Whether the card starts when it is told to.
+    pub fn set_starts(&self, starts: bool) {
+        self.0.lock().spec.starts = starts;
+    }
+
     /// Plugs the cable in or pulls it.
     pub fn set_link(&self, link: Link) {
         self.0.lock().link = link;

@@ -1,0 +1,95 @@
+//! One ring with all that belongs to it, shared between those who sync it and those who control it.
+#![expect(unsafe_code, reason = "the gate, not the type system, says who is inside")]
+
+use alloc::sync::Arc;
+use core::cell::UnsafeCell;
+use core::fmt;
+
+use super::memory::RingMemory;
+use crate::engine::Engine;
+use crate::gate::{Gate, Refusal, Stop};
+use crate::kring::{Kring, SyncError};
+use crate::stats::RingCounters;
+
+/// A ring: its memory and counters for everybody, its kring and engine for who is inside the gate.
+pub(crate) struct RingCell<E: ?Sized> {
+    memory: RingMemory,
+    counters: Arc<RingCounters>,
+    gate: Gate,
+    inside: UnsafeCell<Inside<E>>,
+}
+
+/// What only one at a time may touch.
+pub(crate) struct Inside<E: ?Sized> {
+    pub(crate) kring: Kring,
+    pub(crate) engine: E,
+}
+
+// SAFETY: `inside` is `Send` and is reached only by who has entered the gate or has stopped it; the gate lets one in at
+// a time and orders one after the other (state table in `gate`).
+unsafe impl<E: Send + ?Sized> Sync for RingCell<E> {}
+
+impl<E> RingCell<E> {
+    pub(crate) fn new(kring: Kring, engine: E) -> Arc<Self> {
+        let (memory, counters) = (kring.ring.clone(), kring.counters.clone());
+        Arc::new(Self {
+            memory,
+            counters,
+            gate: Gate::new(),
+            inside: UnsafeCell::new(Inside { kring, engine }),
+        })
+    }
+}
+
+impl<E: Engine + ?Sized> RingCell<E> {
+    pub(crate) fn memory(&self) -> &RingMemory {
+        &self.memory
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<RingCounters> {
+        &self.counters
+    }
+
+    /// Brings ring and queue into step.
+    #[inline]
+    pub(crate) fn sync(&self) -> Result<(), SyncError> {
+        let _entered = self.gate.enter().map_err(SyncError::from)?;
+        // SAFETY: the gate let us in, so nobody else is, until `_entered` is dropped.
+        let inside = unsafe { &mut *self.inside.get() };
+        inside.engine.sync(&mut inside.kring)
+    }
+
+    /// Works on the ring from outside of a sync: waits for one that is under way, and keeps others out meanwhile.
+    /// Afterwards the ring goes on, unless it is gone. Called under the adapter's lock.
+    pub(crate) fn pause<R>(&self, work: impl FnOnce(&mut Inside<E>) -> R) -> R {
+        self.gate.stop(Stop::Pause);
+        // SAFETY: the gate is stopped and nobody is inside; the adapter's lock keeps out others who would stop it.
+        let result = work(unsafe { &mut *self.inside.get() });
+        self.gate.start();
+        result
+    }
+
+    /// Keeps syncs out: until the next [`pause`](Self::pause) is over, or for good.
+    pub(crate) fn stop(&self, why: Stop) {
+        self.gate.stop(why);
+    }
+}
+
+impl From<Refusal> for SyncError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Busy => Self::Busy,
+            Refusal::Stopped => Self::Stopped,
+            Refusal::Gone => Self::Gone,
+        }
+    }
+}
+
+impl<E: ?Sized> fmt::Debug for RingCell<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingCell")
+            .field("memory", &self.memory)
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
+    }
+}

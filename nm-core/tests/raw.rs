@@ -1,0 +1,217 @@
+//! Raw ports: rings through memory, shared by several, with anything written to them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends here when it fails")]
+#![allow(unsafe_code, reason = "raw ports are used through memory")]
+
+mod common;
+
+use std::ptr::NonNull;
+
+use common::{assert_all_home, frame, netmap};
+use nm_core::abi::{DIR_RX, RingHeader, SLOTS_OFFSET, Slot};
+use nm_core::raw::{RawPort, Sharing};
+use nm_core::testing::{CardSpec, Order, Wire, card};
+use nm_core::{Netmap, OpenError, SyncError, errno};
+use proptest::prelude::*;
+
+fn interface(slots: u16, order: Order) -> (Netmap, Wire) {
+    let (_, netmap) = netmap(4096);
+    let (nic, wire) = card(CardSpec::new(1, slots, order));
+    netmap.attach("em0", nic).unwrap();
+    (netmap, wire)
+}
+
+fn open(netmap: &Netmap, sharing: Sharing) -> Result<RawPort, OpenError> {
+    // SAFETY: no safe port is open on these netmaps.
+    unsafe { netmap.open_raw("netmap:em0", sharing) }
+}
+
+/// A ring as a C program sees it.
+#[derive(Clone, Copy)]
+struct View(NonNull<RingHeader>);
+
+impl View {
+    fn header(self) -> RingHeader {
+        // SAFETY: the port that the ring belongs to is open in every test.
+        unsafe { self.0.read_volatile() }
+    }
+
+    fn set_head(self, head: u32, cur: u32) {
+        // SAFETY: as above.
+        unsafe {
+            (&raw mut (*self.0.as_ptr()).head).write_volatile(head);
+            (&raw mut (*self.0.as_ptr()).cur).write_volatile(cur);
+        }
+    }
+
+    fn slot(self, at: u32) -> NonNull<Slot> {
+        // SAFETY: `at` is below the ring's number of slots.
+        unsafe { self.0.cast::<u8>().add(SLOTS_OFFSET).cast::<Slot>().add(at as usize) }
+    }
+
+    /// NETMAP_BUF, and the length of the frame in it.
+    fn frame(self, at: u32) -> Vec<u8> {
+        let header = self.header();
+        // SAFETY: a released slot of the application's window names a buffer of the region.
+        unsafe {
+            let slot = self.slot(at).read_volatile();
+            let payload = self
+                .0
+                .cast::<u8>()
+                .offset(header.buf_ofs as isize)
+                .add((slot.buf_idx * header.nr_buf_size) as usize);
+            std::slice::from_raw_parts(payload.as_ptr(), slot.len.into()).to_vec()
+        }
+    }
+
+    fn put(self, at: u32, bytes: &[u8]) {
+        let header = self.header();
+        // SAFETY: as for `frame`, and nobody else writes the slot.
+        unsafe {
+            let slot = self.slot(at);
+            let payload = self
+                .0
+                .cast::<u8>()
+                .offset(header.buf_ofs as isize)
+                .add((slot.read().buf_idx * header.nr_buf_size) as usize);
+            payload.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
+            (&raw mut (*slot.as_ptr()).len).write_volatile(bytes.len() as u16);
+        }
+    }
+}
+
+#[test]
+fn a_program_for_netmap_finds_its_way() {
+    let (netmap, wire) = interface(8, Order::Shuffled(2));
+    let port = open(&netmap, Sharing::Exclusive).unwrap();
+    let (tx, rx) = (View(port.tx_ring(0).unwrap()), View(port.rx_ring(0).unwrap()));
+    assert_eq!((rx.header().num_slots, rx.header().dir, rx.header().ringid), (8, DIR_RX, 0));
+    assert!(port.rx_ring(1).is_none());
+    for number in 0..50 {
+        wire.send(&frame(number, 60 + number as usize));
+        port.rxsync().unwrap();
+        let (head, tail) = (rx.header().head, rx.header().tail);
+        assert_eq!((head + 1) % 8, tail);
+        assert_eq!(rx.frame(head), frame(number, 60 + number as usize));
+        rx.set_head(tail, tail);
+        let at = tx.header().head;
+        tx.put(at, &frame(number, 99));
+        tx.set_head((at + 1) % 8, (at + 1) % 8);
+        port.txsync().unwrap();
+        assert_eq!(wire.sent(), [frame(number, 99)]);
+    }
+    drop(port);
+    assert_eq!(wire.breaches(), Vec::<String>::new());
+}
+
+#[test]
+fn several_share_a_ring_unless_one_wants_it_alone() {
+    let (netmap, wire) = interface(8, Order::Posted);
+    let (first, second) = (open(&netmap, Sharing::Shared).unwrap(), open(&netmap, Sharing::Shared).unwrap());
+    assert_eq!(first.rx_ring(0), second.rx_ring(0));
+    assert_eq!(open(&netmap, Sharing::Exclusive).unwrap_err().errno(), errno::EBUSY);
+    wire.send(&frame(1, 60));
+    first.rxsync().unwrap();
+    assert_eq!(View(second.rx_ring(0).unwrap()).frame(0), frame(1, 60));
+    drop(first);
+    second.rxsync().unwrap();
+    drop(second);
+    open(&netmap, Sharing::Exclusive).unwrap();
+}
+
+#[test]
+fn a_safe_port_is_not_given_rings_that_were_in_raw_hands() {
+    let (netmap, wire) = interface(8, Order::Posted);
+    let raw = open(&netmap, Sharing::Shared).unwrap();
+    assert_eq!(netmap.open("em0").unwrap_err().errno(), errno::EBUSY);
+    drop(raw);
+    let safe = netmap.open("em0").unwrap();
+    drop(safe);
+    assert!(!wire.is_running());
+}
+
+#[test]
+fn indices_out_of_the_window_are_named_and_put_back() {
+    let (netmap, _wire) = interface(8, Order::Posted);
+    let port = open(&netmap, Sharing::Exclusive).unwrap();
+    let tx = View(port.tx_ring(0).unwrap());
+    tx.set_head(3, 2);
+    assert_eq!(port.txsync(), Err(SyncError::BadIndices { head: 3, cur: 2 }));
+    assert_eq!((tx.header().head, tx.header().cur, tx.header().tail), (0, 0, 7));
+    port.txsync().unwrap();
+}
+
+#[derive(Debug, Clone)]
+enum Hostile {
+    Indices { is_tx: bool, head: u32, cur: u32 },
+    Slot { is_tx: bool, at: u32, slot: (u32, u16, u16, u64) },
+    Header { is_tx: bool, tail: u32, num_slots: u32, buf_size: u32 },
+    Arrive(u8),
+    Sync { is_tx: bool },
+}
+
+fn hostile() -> impl Strategy<Value = Hostile> {
+    let index = || prop_oneof![4 => 0u32..12, 1 => any::<u32>()];
+    let buffer = prop_oneof![4 => 0u32..40, 1 => 4090u32..4100, 1 => any::<u32>()];
+    let len = prop_oneof![3 => 0u16..2100, 1 => any::<u16>()];
+    prop_oneof![
+        3 => (any::<bool>(), index(), index()).prop_map(|(is_tx, head, cur)| Hostile::Indices { is_tx, head, cur }),
+        3 => (any::<bool>(), 0u32..8, (buffer, len, any::<u16>(), any::<u64>()))
+            .prop_map(|(is_tx, at, slot)| Hostile::Slot { is_tx, at, slot }),
+        1 => (any::<bool>(), index(), any::<u32>(), any::<u32>())
+            .prop_map(|(is_tx, tail, num_slots, buf_size)| Hostile::Header { is_tx, tail, num_slots, buf_size }),
+        1 => (0u8..9).prop_map(Hostile::Arrive),
+        4 => any::<bool>().prop_map(|is_tx| Hostile::Sync { is_tx }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
+
+    /// Whatever a program writes to its rings: no panic, no access out of bounds (this file runs under Miri too), an
+    /// error that a later sync recovers from, and at the end every buffer back.
+    #[test]
+    fn anything_may_be_written_to_a_ring(
+        order in prop_oneof![Just(Order::Posted), Just(Order::Reversed), any::<u64>().prop_map(Order::Shuffled)],
+        ops in prop::collection::vec(hostile(), 1..200),
+    ) {
+        let (netmap, wire) = interface(8, order);
+        let ports = [open(&netmap, Sharing::Shared).unwrap(), open(&netmap, Sharing::Shared).unwrap()];
+        let view = |is_tx| View(if is_tx { ports[0].tx_ring(0) } else { ports[1].rx_ring(0) }.unwrap());
+        for op in ops {
+            match op {
+                Hostile::Indices { is_tx, head, cur } => view(is_tx).set_head(head, cur),
+                Hostile::Slot { is_tx, at, slot: (buf_idx, len, flags, ptr) } => {
+                    // SAFETY: the slot is in the ring, and any value may be written to it.
+                    unsafe { view(is_tx).slot(at).write_volatile(Slot { buf_idx, len, flags, ptr }) }
+                }
+                // SAFETY: the header is valid, and any value may be written to it.
+                Hostile::Header { is_tx, tail, num_slots, buf_size } => unsafe {
+                    let header = view(is_tx).0.as_ptr();
+                    (&raw mut (*header).tail).write_volatile(tail);
+                    (&raw mut (*header).num_slots).write_volatile(num_slots);
+                    (&raw mut (*header).nr_buf_size).write_volatile(buf_size);
+                },
+                Hostile::Arrive(frames) => (0..frames).for_each(|number| wire.send(&frame(number.into(), 60))),
+                Hostile::Sync { is_tx } => {
+                    let outcome = if is_tx { ports[0].txsync() } else { ports[1].rxsync() };
+                    let is_expected = matches!(
+                        outcome,
+                        Ok(()) | Err(SyncError::BadIndices { .. } | SyncError::BadBuffer { .. } | SyncError::DeviceFailed)
+                    );
+                    prop_assert!(is_expected, "{outcome:?}");
+                }
+            }
+        }
+        drop(ports);
+        prop_assert!(!wire.is_running());
+        let report = netmap.memory();
+        prop_assert_eq!((report.free, report.held), (report.total, 0), "{}", report);
+    }
+}
+
+#[test]
+fn buffers_come_home_after_well_behaved_raw_ports() {
+    let (netmap, wire) = interface(8, Order::Posted);
+    drop(open(&netmap, Sharing::Shared).unwrap());
+    assert_all_home(&netmap, &[&wire]);
+}
