@@ -97,6 +97,7 @@ mod adapter;
 mod engine;
 pub mod errno;
 mod gate;
+pub mod generic;
 pub mod index;
 mod kring;
 pub mod mem;

@@ -162,6 +162,13 @@ pub unsafe trait RxQueue: Send + 'static {
     /// The next buffer that the device has finished with.
     fn take(&mut self) -> Option<Received>;
 
+    /// Whether a sync that is not forced should look at the queue now. A device that is costly to look at spares
+    /// itself some looks here; whoever calls `rxsync` forces, and is not asked.
+    #[doc(alias = "NAF_FORCE_READ")]
+    fn is_due(&mut self) -> bool {
+        true
+    }
+
     /// What the queue has seen go wrong.
     fn health(&self) -> QueueHealth;
 }
@@ -214,5 +221,49 @@ impl DmaBuffer<'_> {
         // SAFETY: `N` is at most `HEADROOM`, so the bytes lie in the headroom that `new` was promised.
         unsafe { self.payload.as_ptr().sub(N).cast::<[u8; N]>().write(header) };
         at
+    }
+
+    /// Copies the payload out for a device that is software: as much as `to` holds, `capacity` at most. Returns how
+    /// many bytes.
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        let len = to.len().min(usize::from(self.capacity));
+        // SAFETY: `capacity` bytes from `payload` on are valid (promised to `new`), and `to` is other memory.
+        unsafe { self.payload.as_ptr().copy_to_nonoverlapping(to.as_mut_ptr(), len) };
+        len
+    }
+
+    /// Keeps hold of the buffer beyond this call, for a device that is software and fills it later.
+    ///
+    /// # Safety
+    /// The result is used only until the queue reports the buffer back or its card is stopped, whichever is first.
+    pub unsafe fn hold(self) -> HeldBuffer {
+        HeldBuffer { payload: self.payload, capacity: self.capacity }
+    }
+}
+
+/// A posted buffer in the hands of a device that is software. The bytes are only ever copied, never referred to, so
+/// that whoever maps the memory sees a frame late or torn, but can do the device no harm.
+#[derive(Debug)]
+pub struct HeldBuffer {
+    payload: NonNull<u8>,
+    capacity: u16,
+}
+
+// SAFETY: until it is reported back the buffer belongs to the holder alone (promised to `hold`), on any thread.
+unsafe impl Send for HeldBuffer {}
+
+impl HeldBuffer {
+    /// The longest payload that fits, in bytes.
+    pub fn capacity(&self) -> u16 {
+        self.capacity
+    }
+
+    /// Copies `frame` in, if it fits. Returns its length.
+    pub fn copy_from(&mut self, frame: &[u8]) -> Option<u16> {
+        let len = u16::try_from(frame.len()).ok().filter(|len| *len <= self.capacity)?;
+        // SAFETY: `capacity` bytes from `payload` on are valid while the value may be used, and `frame` is other
+        // memory: nobody has a reference into a posted buffer.
+        unsafe { self.payload.as_ptr().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
+        Some(len)
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! - [`HeapPlatform`]: memory from the heap whose device addresses differ from the processor's, with a count of what
 //!   was not released.
-//! - [`card`]: a network card without hardware, and the [`Wire`] at its other end. It completes in any order asked for
+//! - [`card()`]: a network card without hardware, and the [`Wire`] at its other end. It completes in any order asked for
 //!   and notes every breach of the contract that [`nic`](crate::nic) sets.
+//! - [`frame_device`]: an interface that passes frames one by one, and the [`Line`] at its other end.
 
 mod card;
+mod frames;
 mod heap;
 
 pub use card::{CardError, CardSpec, FakeCard, FakeRx, FakeTx, Order, Wire, card};
+pub use frames::{FakeDevice, Line, frame_device};
 pub use heap::HeapPlatform;

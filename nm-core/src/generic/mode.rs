@@ -1,0 +1,127 @@
+//! The choice between a card's own rings and the generic adapter.
+
+use core::fmt;
+
+use crate::errno;
+
+/// Which adapter an interface gets (sysctl `admode`).
+///
+/// | | driver with rings, in use | driver with rings, idle | frame-at-a-time only | neither |
+/// |---|---|---|---|---|
+/// | [`Best`](Self::Best) | native | native | generic | refused |
+/// | [`Native`](Self::Native) | native | native | refused | refused |
+/// | [`Generic`](Self::Generic) | native | generic | generic | refused |
+///
+/// "Idle, generic" needs an interface that offers frames besides its rings; one that has rings alone is refused.
+#[doc(alias = "netmap_admode")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AdMode {
+    /// Native where there are rings, else generic.
+    #[default]
+    #[doc(alias = "NETMAP_ADMODE_BEST")]
+    Best,
+    /// Native or nothing.
+    #[doc(alias = "NETMAP_ADMODE_NATIVE")]
+    Native,
+    /// Generic, even over a driver with rings.
+    #[doc(alias = "NETMAP_ADMODE_GENERIC")]
+    Generic,
+}
+
+impl From<u32> for AdMode {
+    /// The sysctl's number. A number that means nothing is [`AdMode::Best`], as in netmap.
+    fn from(number: u32) -> Self {
+        match number {
+            1 => Self::Native,
+            2 => Self::Generic,
+            _ => Self::Best,
+        }
+    }
+}
+
+/// What an interface has to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Present {
+    /// Rings of its own.
+    pub has_native: bool,
+    /// A port is open on these rings.
+    pub is_native_open: bool,
+    /// A [`FrameDevice`](super::FrameDevice).
+    pub has_frames: bool,
+}
+
+/// The adapter that was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The card's own rings.
+    Native,
+    /// The generic adapter.
+    Generic,
+}
+
+/// The interface has no adapter of the kind that the mode asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoAdapter(pub AdMode);
+
+impl NoAdapter {
+    /// The number that netmap gives for it.
+    pub fn errno(&self) -> i32 {
+        errno::EINVAL
+    }
+}
+
+impl fmt::Display for NoAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            AdMode::Best => "the interface has neither rings nor a way to pass frames one by one",
+            AdMode::Native => "the interface has no rings of its own, and admode asks for them",
+            AdMode::Generic => "the interface cannot pass frames one by one, and admode asks for that",
+        })
+    }
+}
+
+impl core::error::Error for NoAdapter {}
+
+impl AdMode {
+    /// The choice for an interface, by the table above.
+    #[doc(alias = "netmap_get_hw_na")]
+    pub fn choose(self, present: Present) -> Result<Choice, NoAdapter> {
+        let Present { has_native, is_native_open, has_frames } = present;
+        match self {
+            Self::Best | Self::Native if has_native => Ok(Choice::Native),
+            Self::Generic if has_native && is_native_open => Ok(Choice::Native),
+            Self::Best | Self::Generic if has_frames => Ok(Choice::Generic),
+            mode => Err(NoAdapter(mode)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_choice_is_netmaps() {
+        use AdMode::{Best, Generic, Native};
+        let frames = Present { has_frames: true, ..Present::default() };
+        let rings = Present { has_native: true, ..Present::default() };
+        let both = Present { has_native: true, has_frames: true, is_native_open: false };
+        let open = Present { is_native_open: true, ..both };
+        for (present, expected) in [
+            (open, [Ok(Choice::Native), Ok(Choice::Native), Ok(Choice::Native)]),
+            (both, [Ok(Choice::Native), Ok(Choice::Native), Ok(Choice::Generic)]),
+            (rings, [Ok(Choice::Native), Ok(Choice::Native), Err(NoAdapter(Generic))]),
+            (frames, [Ok(Choice::Generic), Err(NoAdapter(Native)), Ok(Choice::Generic)]),
+            (Present::default(), [Best, Native, Generic].map(|mode| Err(NoAdapter(mode)))),
+        ] {
+            assert_eq!([Best, Native, Generic].map(|mode| mode.choose(present)), expected, "{present:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_without_meaning_is_best() {
+        assert_eq!([0, 1, 2, 3, u32::MAX].map(AdMode::from), {
+            [AdMode::Best, AdMode::Native, AdMode::Generic, AdMode::Best, AdMode::Best]
+        });
+    }
+}

@@ -1,0 +1,358 @@
+//! The generic adapter: an interface without rings as a netmap port.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends here when it fails"
+)]
+
+mod common;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Wake, Waker};
+
+use common::{frame, netmap};
+use nm_core::generic::{
+    Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, Settings, TransmitError, Watchers,
+};
+use nm_core::nic::{Link, Nic, RxQueue};
+use nm_core::testing::{FakeDevice, Line, frame_device};
+use nm_core::tunables::Tunables;
+use nm_core::{Netmap, Port, SyncError, errno};
+use proptest::prelude::*;
+use smoltcp::phy::{Loopback, Medium};
+
+/// A clock that stands still.
+fn stopped() -> Clock {
+    Arc::new(|| 0)
+}
+
+fn settings(ring_size: u16) -> Settings {
+    Settings { ring_size, ..Settings::new(&Tunables::default()) }
+}
+
+struct Bench {
+    netmap: Netmap,
+    port: Port,
+    line: Line,
+    counters: Arc<GenericCounters>,
+}
+
+/// A port of `slots` slots each way on a device without rings.
+fn bench(slots: u16) -> Bench {
+    let (_, netmap) = netmap(4096);
+    let (device, line) = frame_device(1);
+    let nic = GenericNic::new(device, settings(slots), stopped());
+    let counters = nic.counters().clone();
+    netmap.attach("gen0", nic).unwrap();
+    let port = netmap.open("gen0").unwrap();
+    Bench { netmap, port, line, counters }
+}
+
+impl Bench {
+    fn submit(&mut self, frames: &[Vec<u8>]) {
+        let tx = &mut self.port.tx_rings()[0];
+        for (mut slot, frame) in tx.slots().zip(frames) {
+            slot.copy_from(frame).unwrap();
+        }
+        assert_eq!(tx.advance(frames.len() as u32), frames.len() as u32);
+        tx.txsync().unwrap();
+    }
+
+    /// Everything that the receive ring shows, released.
+    fn received(&mut self) -> Vec<Vec<u8>> {
+        let rx = &mut self.port.rx_rings()[0];
+        rx.rxsync().unwrap();
+        let frames = rx.slots().map(|slot| slot.frame().to_vec()).collect::<Vec<_>>();
+        rx.advance(frames.len() as u32);
+        frames
+    }
+
+    fn pending(&mut self) -> u32 {
+        self.port.tx_rings()[0].pending()
+    }
+
+    fn close(self) {
+        drop(self.port);
+        let report = self.netmap.memory();
+        assert_eq!((report.free, report.held, report.lost()), (report.total, 0, 0), "{report}");
+    }
+}
+
+fn frames(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
+    numbers.map(|number| frame(number, 60 + number as usize % 1400)).collect()
+}
+
+#[test]
+fn the_ring_size_is_the_tunables_and_the_interface_says_what_it_is() {
+    let (_, netmap) = netmap(8192);
+    let (device, line) = frame_device(7);
+    netmap.attach("gen0", GenericNic::new(device, Settings::new(&Tunables::default()), stopped())).unwrap();
+    line.set_link(Link::Down);
+    let info = netmap.interfaces().remove(0);
+    assert_eq!(info.to_string(), "gen0 mac=52:54:00:00:01:07 link=down tx=1x1024 rx=1x1024");
+    let mut port = netmap.open("mac-525400000107").unwrap();
+    assert_eq!((port.tx_rings()[0].num_slots(), port.rx_rings()[0].num_slots()), (1024, 1024));
+}
+
+#[test]
+fn what_the_device_has_no_room_for_stays_pending_and_goes_first_later() {
+    let mut bench = bench(16);
+    bench.line.set_room(3);
+    bench.submit(&frames(0..8));
+    assert_eq!((bench.line.sent(), bench.pending()), (frames(0..3), 5));
+    bench.submit(&frames(8..10));
+    assert_eq!((bench.line.sent(), bench.pending()), (vec![], 7), "nothing overtakes");
+    bench.line.set_room(2);
+    bench.port.tx_rings()[0].txsync().unwrap();
+    assert_eq!((bench.line.sent(), bench.pending()), (frames(3..5), 5));
+    bench.line.set_room(usize::MAX);
+    bench.port.tx_rings()[0].txsync().unwrap();
+    assert_eq!((bench.line.sent(), bench.pending()), (frames(5..10), 0));
+    assert_eq!(bench.counters.no_room.get(), 3);
+    assert_eq!(bench.port.tx_rings()[0].counters().packets.get(), 10);
+    bench.close();
+}
+
+#[test]
+fn frames_that_cannot_be_carried_are_counted_by_cause() {
+    let mut bench = bench(16);
+    bench.line.send(&frame(1, 1984));
+    bench.line.send(&frame(2, 1985));
+    bench.line.send(&frame(3, 9000));
+    bench.line.send_damaged();
+    bench.line.send(&frame(4, 13));
+    bench.line.send(&frame(5, 14));
+    assert_eq!(bench.received(), [frame(1, 1984), frame(5, 14)]);
+    bench.line.refuse_from(1515);
+    bench.submit(&[frame(6, 1514), frame(7, 1515), frame(8, 60)]);
+    assert_eq!((bench.line.sent(), bench.pending()), (vec![frame(6, 1514), frame(8, 60)], 0));
+    assert_eq!(bench.counters.to_string(), "no_room=0 refused=1 too_long=2 damaged=1 looks=7");
+    let counters = bench.port.rx_rings()[0].counters().clone();
+    assert_eq!((counters.drop_error.get(), counters.drop_short.get()), (3, 1));
+    bench.close();
+}
+
+#[test]
+fn a_frame_longer_than_the_adapter_carries_is_refused_not_cut() {
+    let (_, netmap) = netmap(4096);
+    let (device, line) = frame_device(1);
+    let nic = GenericNic::new(device, Settings { frame_max: 1000, ..settings(16) }, stopped());
+    let counters = nic.counters().clone();
+    netmap.attach("gen0", nic).unwrap();
+    let port = netmap.open("gen0").unwrap();
+    let mut bench = Bench { netmap, port, line, counters };
+    bench.submit(&[frame(1, 1001), frame(2, 1000)]);
+    [1001, 1000].iter().for_each(|&len| bench.line.send(&frame(3, len)));
+    assert_eq!(bench.received(), [frame(3, 1000)]);
+    assert_eq!((bench.line.sent(), bench.pending()), (vec![frame(2, 1000)], 0));
+    assert_eq!((bench.counters.refused.get(), bench.counters.too_long.get()), (1, 1));
+    bench.close();
+}
+
+/// IEEE 802.1Q: the tag stands between the source address and the type; 802.1ad puts another in front of it.
+fn tagged(tags: &[[u8; 4]]) -> Vec<u8> {
+    let addresses = [0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
+    [&addresses[..], &tags.concat(), &[0x08, 0x00], &[0x45; 46]].concat()
+}
+
+#[test]
+fn vlan_tags_survive_both_ways() {
+    let customer = [0x81, 0x00, 0x60, 0x2a]; // priority 3, VLAN 42
+    let service = [0x88, 0xa8, 0x0f, 0xff]; // VLAN 4095
+    let all = [tagged(&[]), tagged(&[customer]), tagged(&[service, customer]), tagged(&[customer, customer])];
+    let mut bench = bench(16);
+    all.iter().for_each(|frame| bench.line.send(frame));
+    assert_eq!(bench.received(), all);
+    bench.submit(&all);
+    assert_eq!(bench.line.sent(), all);
+    bench.close();
+}
+
+#[test]
+fn a_device_that_goes_is_an_error_and_a_new_port_finds_it_again() {
+    let mut bench = bench(16);
+    bench.line.set_gone(true);
+    let tx = &mut bench.port.tx_rings()[0];
+    tx.slots().next().unwrap().copy_from(&frame(1, 60)).unwrap();
+    tx.advance(1);
+    assert_eq!(tx.txsync(), Err(SyncError::DeviceFailed));
+    assert_eq!(bench.port.rx_rings()[0].rxsync(), Err(SyncError::DeviceFailed));
+    assert_eq!(SyncError::DeviceFailed.errno(), errno::EIO);
+    bench.line.set_gone(false);
+    assert_eq!(bench.port.rx_rings()[0].rxsync(), Err(SyncError::DeviceFailed), "until it is opened again");
+    let Bench { netmap, port, line, counters } = bench;
+    drop(port);
+    let port = netmap.open("gen0").unwrap();
+    let mut bench = Bench { netmap, port, line, counters };
+    bench.line.send(&frame(2, 60));
+    assert_eq!(bench.received(), [frame(2, 60)]);
+    bench.close();
+}
+
+#[test]
+fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
+    let now = Arc::new(AtomicU64::new(0));
+    let clock = now.clone();
+    let (device, line) = frame_device(1);
+    let mut nic = GenericNic::new(device, settings(8), Arc::new(move || clock.load(Relaxed)));
+    let mut rx = nic.start().unwrap().rx.remove(0);
+    assert!(rx.is_due(), "never looked at");
+    // A queue without buffers does not look; one with a buffer does, and finds nothing.
+    assert!(rx.take().is_none() && rx.is_due());
+    let mut payload = vec![0u8; nm_core::nic::HEADROOM + 256];
+    give(&mut rx, 0, &mut payload);
+    assert!(rx.take().is_none());
+    for (at, is_due) in [(0, false), (99_999, false), (100_000, true), (5_000_000, true)] {
+        now.store(at, Relaxed);
+        assert_eq!(rx.is_due(), is_due, "{at} ns");
+    }
+    now.store(99_999, Relaxed);
+    line.send(&frame(1, 60));
+    assert!(!rx.is_due(), "what has not been looked at is not known");
+    assert!(rx.take().is_some(), "a forced sync looks all the same");
+    assert!(rx.is_due(), "there may be more");
+    assert_eq!(nic.counters().looks.get(), 2);
+    nic.stop();
+    assert!(rx.take().is_none());
+}
+
+#[allow(unsafe_code, reason = "a buffer is posted by hand")]
+fn give(rx: &mut impl RxQueue, id: u16, memory: &mut Vec<u8>) {
+    use std::ptr::NonNull;
+
+    use nm_core::nic::{DmaBuffer, HEADROOM};
+    let capacity = (memory.len() - HEADROOM) as u16;
+    let start = NonNull::new(memory.as_mut_ptr()).unwrap();
+    // SAFETY: the headroom and `capacity` bytes behind it are the vector's, which the test keeps until the queue is stopped.
+    let buffer = unsafe { DmaBuffer::new(start.add(HEADROOM), 0, capacity) };
+    rx.give(id, buffer).unwrap();
+}
+
+struct Count(AtomicU64);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[test]
+fn a_waiter_is_told_of_frames_and_of_room() {
+    let (device, line) = frame_device(1);
+    let nic = GenericNic::new(device, settings(8), stopped());
+    let [arrival, room] = [(); 2].map(|()| Arc::new(Count(AtomicU64::new(0))));
+    let waker = |count: &Arc<Count>| Waker::from(count.clone());
+    assert!(nic.watch(Watchers { arrival: waker(&arrival), room: waker(&room) }));
+    line.send(&frame(1, 60));
+    line.send(&frame(2, 60));
+    line.set_room(0);
+    line.set_room(1);
+    assert_eq!((arrival.0.load(Relaxed), room.0.load(Relaxed)), (2, 1));
+}
+
+#[test]
+fn a_smoltcp_device_becomes_a_port() {
+    assert!(PhyFrames::new(Loopback::new(Medium::Ip), [2; 6], stopped()).is_none());
+    let device = PhyFrames::new(Loopback::new(Medium::Ethernet), [2, 0, 0, 0, 0, 9], stopped()).unwrap();
+    let too_long = vec![0; 65536];
+    assert_eq!(device.transmit(&too_long), Err(TransmitError::Refused));
+    let (_, netmap) = netmap(4096);
+    netmap.attach("lo0", GenericNic::new(device, settings(16), stopped())).unwrap();
+    let mut port = netmap.open("netmap:lo0").unwrap();
+    let (tx, rx) = port.rings();
+    for (number, mut slot) in tx[0].slots().take(10).enumerate() {
+        slot.copy_from(&frame(number as u64, 60)).unwrap();
+    }
+    tx[0].advance(10);
+    tx[0].txsync().unwrap();
+    rx[0].rxsync().unwrap();
+    let back = rx[0].slots().map(|slot| slot.frame().to_vec()).collect::<Vec<_>>();
+    assert_eq!(back, (0..10).map(|number| frame(number, 60)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_device_of_any_type_is_attached_through_one() {
+    let (device, line): (FakeDevice, Line) = frame_device(1);
+    let device: Arc<dyn FrameDevice> = Arc::new(device);
+    let (_, netmap) = netmap(4096);
+    netmap.attach("gen0", GenericNic::new(device, settings(16), stopped())).unwrap();
+    let mut port = netmap.open("gen0").unwrap();
+    line.send(&frame(1, 60));
+    port.rx_rings()[0].rxsync().unwrap();
+    assert_eq!(port.rx_rings()[0].window(), 1);
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Arrive(u8),
+    Rxsync,
+    Release(u8),
+    Submit(u8),
+    Txsync,
+    Room(u8),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let n = 0u8..30;
+    prop_oneof![
+        n.clone().prop_map(Op::Arrive),
+        Just(Op::Rxsync),
+        n.clone().prop_map(Op::Release),
+        n.clone().prop_map(Op::Submit),
+        Just(Op::Txsync),
+        n.prop_map(Op::Room),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 256 }))]
+
+    /// Against two queues: what goes in comes out, in order, whole.
+    #[test]
+    fn frames_stay_whole_and_in_order(slots in 2u16..40, ops in prop::collection::vec(op(), 1..120)) {
+        let Bench { netmap, mut port, line, .. } = bench(slots);
+        let (tx, rx) = port.rings();
+        let (tx, rx) = (&mut tx[0], &mut rx[0]);
+        let (mut arrived, mut submitted, mut number) = (VecDeque::new(), VecDeque::new(), 0);
+        let mut next = || { number += 1; frame(number, 14 + (number * 37 % 1900) as usize) };
+        let end = [Op::Room(u8::MAX), Op::Txsync, Op::Rxsync, Op::Release(u8::MAX)];
+        for op in ops.iter().chain(end.iter().cycle().take(4 * 2000)) {
+            match *op {
+                Op::Arrive(n) => for _ in 0..n {
+                    let frame = next();
+                    line.send(&frame);
+                    arrived.push_back(frame);
+                },
+                Op::Rxsync => rx.rxsync().unwrap(),
+                Op::Release(n) => {
+                    let count = rx.window().min(n.into());
+                    for slot in rx.slots().take(count as usize) {
+                        let expected = arrived.pop_front();
+                        prop_assert_eq!(Some(slot.frame()), expected.as_deref());
+                    }
+                    rx.advance(count);
+                }
+                Op::Submit(n) => {
+                    let count = tx.window().min(n.into());
+                    for mut slot in tx.slots().take(count as usize) {
+                        let frame = next();
+                        slot.copy_from(&frame).unwrap();
+                        submitted.push_back(frame);
+                    }
+                    tx.advance(count);
+                }
+                Op::Txsync => tx.txsync().unwrap(),
+                Op::Room(n) => line.set_room(n.into()),
+            }
+            for sent in line.sent() {
+                prop_assert_eq!(Some(sent), submitted.pop_front());
+            }
+        }
+        prop_assert!(arrived.is_empty() && submitted.is_empty() && tx.pending() == 0);
+        drop(port);
+        prop_assert_eq!(netmap.memory().free, netmap.memory().total);
+    }
+}
