@@ -2,8 +2,9 @@
 //!
 //! - [`HeapPlatform`]: memory from the heap whose device addresses differ from the processor's, with a count of what
 //!   was not released.
-//! - [`card()`]: a network card without hardware, and the [`Wire`] at its other end. It completes in any order asked for
-//!   and notes every breach of the contract that [`nic`](crate::nic) sets.
+//! - [`card()`]: a network card without hardware, and the [`Wire`] at its other end. It notes every breach of the
+//!   contract that [`nic`](crate::nic) sets. A [`CardSpec`] says how it behaves: queues, delays, order of completion,
+//!   mishaps; [`CardSpec::simulated`] draws one from a seed.
 //! - [`frame_device`]: an interface that passes frames one by one, and the [`Line`] at its other end.
 
 mod card;

@@ -1,0 +1,298 @@
+//! The insides of a fake card.
+#![expect(
+    unsafe_code,
+    reason = "the card's end of the memory: it reads and writes buffers by device address"
+)]
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::spec::Random;
+use super::{CardSpec, Order};
+use crate::nic::{Content, Link, QueueFull, QueueHealth, Received};
+use crate::stats::Direction;
+use crate::testing::HeapPlatform;
+
+/// A buffer that the card holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Posted {
+    pub(super) id: u16,
+    pub(super) phys: u64,
+    /// Transmit: length of the frame. Receive: capacity.
+    pub(super) len: u16,
+}
+
+/// Something that takes effect at a time.
+#[derive(Debug)]
+struct Due<T> {
+    at: u64,
+    what: T,
+}
+
+/// One queue of the card.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Posted since the last doorbell: the card does not know of them.
+    unseen: Vec<Posted>,
+    /// The card's own.
+    owned: VecDeque<Posted>,
+    /// Transmitted, not reported.
+    sent: VecDeque<Due<Posted>>,
+    done: VecDeque<Received>,
+    /// Ids that were posted and not reported.
+    outstanding: Vec<u16>,
+}
+
+impl Queue {
+    fn holds(&self, phys: u64) -> bool {
+        let sent = self.sent.iter().map(|due| &due.what);
+        self.unseen.iter().chain(&self.owned).chain(sent).any(|posted| posted.phys == phys)
+    }
+}
+
+/// The card's insides, shared with the wire.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) spec: CardSpec,
+    random: Random,
+    /// Looks at the card so far: its time.
+    now: u64,
+    tx: Vec<Queue>,
+    rx: Vec<Queue>,
+    /// Frames on the wire towards each receive queue.
+    to_card: Vec<VecDeque<Due<Vec<u8>>>>,
+    /// Frames that have left, with the queue by which.
+    pub(super) from_card: VecDeque<(u16, Vec<u8>)>,
+    /// Frames moved since the start.
+    moved: u64,
+    /// Frames that were sent towards a card without link.
+    pub(super) lost: u64,
+    pub(super) breaches: Vec<String>,
+    pub(super) is_running: bool,
+    pub(super) is_held: bool,
+    pub(super) completions_allowed: u32,
+    pub(super) queue_room: usize,
+    pub(super) health: QueueHealth,
+    pub(super) link: Link,
+}
+
+impl State {
+    pub(super) fn new(spec: CardSpec) -> Self {
+        let random = Random::new(if let Order::Shuffled(seed) = spec.order { seed } else { 1 });
+        let wires = usize::from(spec.info.rx_queues);
+        Self {
+            spec,
+            random,
+            now: 0,
+            tx: Vec::new(),
+            rx: Vec::new(),
+            to_card: (0..wires).map(|_| VecDeque::new()).collect(),
+            from_card: VecDeque::new(),
+            moved: 0,
+            lost: 0,
+            breaches: Vec::new(),
+            is_running: false,
+            is_held: false,
+            completions_allowed: 1,
+            queue_room: usize::MAX,
+            health: QueueHealth::default(),
+            link: Link::Up,
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        let queues = |count| (0..count).map(|_| Queue::default()).collect();
+        (self.tx, self.rx) = (queues(self.spec.info.tx_queues), queues(self.spec.info.rx_queues));
+        self.is_running = true;
+        self.health = QueueHealth::default();
+        self.moved = 0;
+    }
+
+    /// Lets everything go.
+    pub(super) fn stop(&mut self) {
+        self.is_running = false;
+        (self.tx, self.rx) = (Vec::new(), Vec::new());
+    }
+
+    fn queues(&mut self, direction: Direction) -> &mut Vec<Queue> {
+        match direction {
+            Direction::Tx => &mut self.tx,
+            Direction::Rx => &mut self.rx,
+        }
+    }
+
+    /// What hardware would do by itself: sends what is posted, receives what is on the wire.
+    pub(super) fn work(&mut self) {
+        self.now += 1;
+        let numbers = 0..self.spec.info.tx_queues.max(self.spec.info.rx_queues);
+        for number in numbers {
+            self.transmit(number);
+            self.report(number);
+            self.receive(number);
+        }
+    }
+
+    fn can_move(&self) -> bool {
+        self.is_running && !self.health.is_broken && self.link == Link::Up
+    }
+
+    /// Notes that a frame was moved, after which the card may break down.
+    fn note_moved(&mut self) {
+        self.moved += 1;
+        if self.spec.breaks_after.is_some_and(|after| self.moved >= after) {
+            self.break_down();
+        }
+    }
+
+    /// The card moves nothing more until it is started anew.
+    pub(super) fn break_down(&mut self) {
+        self.health = QueueHealth { refused: 1, is_broken: true };
+    }
+
+    /// Sends the frames of one queue, in order.
+    fn transmit(&mut self, number: u16) {
+        let delay = self.spec.tx_delays.get(usize::from(number)).map_or(0, |&delay| u64::from(delay));
+        while self.can_move()
+            && let Some(queue) = self.tx.get_mut(usize::from(number))
+            && let Some(posted) = queue.owned.pop_front()
+        {
+            // SAFETY: the core posted the buffer, so until it is reported back its bytes are the card's to read.
+            let bytes = unsafe {
+                core::slice::from_raw_parts(HeapPlatform::virt(posted.phys), usize::from(posted.len))
+            };
+            self.from_card.push_back((number, bytes.to_vec()));
+            queue.sent.push_back(Due { at: self.now + self.random.below(delay + 1), what: posted });
+            self.note_moved();
+        }
+    }
+
+    /// Reports sent frames of one queue, as far as it is allowed.
+    fn report(&mut self, number: u16) {
+        let Some(queue) = self.tx.get_mut(usize::from(number)) else { return };
+        if self.health.is_broken {
+            return;
+        }
+        while self.completions_allowed > 0
+            && let Some(at) = pick_due(self.spec.order, &mut self.random, &queue.sent, self.now)
+            && let Some(Due { what: posted, .. }) = queue.sent.remove(at)
+        {
+            self.completions_allowed = self.completions_allowed.saturating_sub(u32::from(self.is_held));
+            queue.done.push_back(Received { id: posted.id, content: Content::Frame(posted.len) });
+        }
+    }
+
+    /// Fills buffers of one queue with the frames that have arrived, in order.
+    fn receive(&mut self, number: u16) {
+        while self.can_move()
+            && let Some(queue) = self.rx.get_mut(usize::from(number))
+            && let Some(wire) = self.to_card.get_mut(usize::from(number))
+            && wire.front().is_some_and(|due| due.at <= self.now)
+            && let Some(at) = pick(self.spec.order, &mut self.random, queue.owned.len())
+            && let Some(posted) = queue.owned.remove(at)
+        {
+            let content = wire.pop_front().map_or(Content::Damaged, |due| fill(posted, &due.what));
+            queue.done.push_back(Received { id: posted.id, content });
+            self.note_moved();
+        }
+    }
+
+    /// A frame on the wire towards a queue. Without link it is lost.
+    pub(super) fn arrive(&mut self, number: u16, frame: Vec<u8>) {
+        let delay = self.spec.rx_delays.get(usize::from(number)).map_or(0, |&delay| u64::from(delay));
+        let at = self.now + self.random.below(delay + 1);
+        match self.to_card.get_mut(usize::from(number)) {
+            Some(wire) if self.link == Link::Up => wire.push_back(Due { at, what: frame }),
+            _ => self.lost += 1,
+        }
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.to_card.iter().map(VecDeque::len).sum()
+    }
+
+    /// Accepts a posted buffer, and notes what is wrong with it.
+    pub(super) fn post(
+        &mut self,
+        direction: Direction,
+        number: u16,
+        posted: Posted,
+    ) -> Result<(), QueueFull> {
+        let Posted { id, phys, .. } = posted;
+        if self.tx.iter().chain(&self.rx).any(|queue| queue.holds(phys)) {
+            self.breaches.push(alloc::format!("buffer at {phys:#x} was given twice"));
+        }
+        let Some(queue) = self.queues(direction).get_mut(usize::from(number)) else {
+            self.breaches.push(alloc::format!("buffer given to a stopped card under id {id}"));
+            return Err(QueueFull);
+        };
+        if queue.outstanding.contains(&id) {
+            self.breaches.push(alloc::format!("id {id} was used while outstanding"));
+            return Ok(());
+        }
+        queue.outstanding.push(id);
+        queue.unseen.push(posted);
+        Ok(())
+    }
+
+    /// Whether a transmit queue says that it is full.
+    pub(super) fn is_full(&mut self, number: u16) -> bool {
+        let one_in = u64::from(self.spec.full_one_in);
+        let room = self.queue_room;
+        let is_full = self.tx.get(usize::from(number)).is_some_and(|queue| queue.outstanding.len() >= room);
+        is_full || (one_in > 0 && self.random.below(one_in) == 0)
+    }
+
+    /// The doorbell: the card learns of what was posted.
+    pub(super) fn kick(&mut self, direction: Direction, number: u16) {
+        let Some(queue) = self.queues(direction).get_mut(usize::from(number)) else { return };
+        let new = core::mem::take(&mut queue.unseen);
+        let is_empty = new.is_empty();
+        queue.owned.extend(new);
+        if is_empty {
+            self.breaches.push("doorbell with nothing new".into());
+        }
+    }
+
+    /// The next finished buffer.
+    pub(super) fn take(&mut self, direction: Direction, number: u16) -> Option<Received> {
+        self.work();
+        let queue = self.queues(direction).get_mut(usize::from(number))?;
+        let received = queue.done.pop_front()?;
+        queue.outstanding.retain(|id| *id != received.id);
+        Some(received)
+    }
+}
+
+/// Picks one of `count`, in the order asked for.
+fn pick(order: Order, random: &mut Random, count: usize) -> Option<usize> {
+    let last = count.checked_sub(1)?;
+    Some(match order {
+        Order::Posted => 0,
+        Order::Reversed => last,
+        Order::Shuffled(_) => random.below(count as u64) as usize,
+    })
+}
+
+/// Picks one of those that are due. In posted order nothing overtakes, so the first alone may be picked.
+fn pick_due(order: Order, random: &mut Random, from: &VecDeque<Due<Posted>>, now: u64) -> Option<usize> {
+    let is_due = |due: &Due<Posted>| due.at <= now;
+    if order == Order::Posted {
+        return from.front().filter(|due| is_due(due)).map(|_| 0);
+    }
+    let count = from.iter().filter(|due| is_due(due)).count();
+    let nth = pick(order, random, count)?;
+    from.iter().enumerate().filter(|(_, due)| is_due(due)).nth(nth).map(|(at, _)| at)
+}
+
+/// Puts a frame into a receive buffer, if it fits.
+fn fill(posted: Posted, frame: &[u8]) -> Content {
+    match u16::try_from(frame.len()) {
+        Ok(len) if len <= posted.len => {
+            // SAFETY: the buffer was given to the card and holds `posted.len` bytes.
+            unsafe { HeapPlatform::virt(posted.phys).copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
+            Content::Frame(len)
+        }
+        _ => Content::Damaged,
+    }
+}

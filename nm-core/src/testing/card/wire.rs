@@ -1,0 +1,100 @@
+//! The other end of a fake card's cable.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use spin::Mutex;
+
+use super::state::State;
+use crate::nic::Link;
+
+/// The other end of a card's cable, and the knobs of the card.
+#[derive(Debug, Clone)]
+pub struct Wire(pub(super) Arc<Mutex<State>>);
+
+/// Frames on the cable.
+impl Wire {
+    /// Puts a frame on the wire towards the card, which chooses the receive queue by the frame's first 14 bytes.
+    pub fn send(&self, frame: &[u8]) {
+        let mut state = self.0.lock();
+        let hash = frame.iter().take(14).fold(0u16, |hash, &byte| hash.wrapping_mul(31) ^ u16::from(byte));
+        let queue = hash % state.spec.info.rx_queues.max(1);
+        state.arrive(queue, frame.to_vec());
+    }
+
+    /// Puts a frame on the wire towards one receive queue.
+    pub fn send_to(&self, queue: u16, frame: &[u8]) {
+        self.0.lock().arrive(queue, frame.to_vec());
+    }
+
+    /// The frames that have left the card since the last call, in the order in which they left.
+    pub fn sent(&self) -> Vec<Vec<u8>> {
+        self.sent_with_queue().into_iter().map(|(_, frame)| frame).collect()
+    }
+
+    /// The same, with the transmit queue by which each left.
+    pub fn sent_with_queue(&self) -> Vec<(u16, Vec<u8>)> {
+        let mut state = self.0.lock();
+        state.work();
+        state.from_card.drain(..).collect()
+    }
+
+    /// How many frames wait on the wire for a receive buffer.
+    pub fn waiting(&self) -> usize {
+        self.0.lock().waiting()
+    }
+
+    /// How many frames were lost because the card had no link.
+    pub fn lost(&self) -> u64 {
+        self.0.lock().lost
+    }
+}
+
+/// What the card is made to do.
+impl Wire {
+    /// From now on the card reports transmitted frames only as far as [`complete`](Self::complete) allows.
+    pub fn hold_completions(&self) {
+        let mut state = self.0.lock();
+        (state.is_held, state.completions_allowed) = (true, 0);
+    }
+
+    /// Lets the card report `count` more transmitted frames.
+    pub fn complete(&self, count: u32) {
+        self.0.lock().completions_allowed += count;
+    }
+
+    /// Limits how many frames each transmit queue holds, below what the card promised.
+    pub fn limit_queue(&self, room: usize) {
+        self.0.lock().queue_room = room;
+    }
+
+    /// The card breaks down: it moves nothing more until it is started anew.
+    pub fn break_down(&self) {
+        self.0.lock().break_down();
+    }
+
+    /// Whether the card starts when it is told to.
+    pub fn set_starts(&self, starts: bool) {
+        self.0.lock().spec.starts = starts;
+    }
+
+    /// Plugs the cable in or pulls it. Without link the card sends nothing and keeps what it was given; what is sent
+    /// towards it is lost.
+    pub fn set_link(&self, link: Link) {
+        self.0.lock().link = link;
+    }
+}
+
+/// What can be seen of the card.
+impl Wire {
+    /// Whether the card is started.
+    pub fn is_running(&self) -> bool {
+        self.0.lock().is_running
+    }
+
+    /// What the core did that it must not.
+    pub fn breaches(&self) -> Vec<String> {
+        self.0.lock().breaches.clone()
+    }
+}
