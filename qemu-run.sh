@@ -385,7 +385,7 @@ verb_test() {
     if ! is_root; then
         skip=(--skip root_)
         say "These need root and are left out:"
-        harness test --test root_namespaces -- --list 2>/dev/null | sed -n 's/^\(.*\): test$/  \1/p' >&2
+        harness test --test 'root_*' -- --list 2>/dev/null | sed -n 's/^\(.*\): test$/  \1/p' >&2
     fi
     harness test --no-fail-fast -- ${skip[@]+"${skip[@]}"} 2>&1 | tee -a "$log" || status=1
 

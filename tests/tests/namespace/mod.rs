@@ -1,4 +1,5 @@
 //! A network namespace with one TAP device: a host of its own, removed when dropped.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,10 +32,15 @@ impl Namespace {
     pub fn new() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let namespace = Self { name: format!("mr{:x}-{number}", std::process::id()) };
+        let namespace = Self { name: format!("mr{:x}n{number}", std::process::id()) };
         ip(&["netns", "add", &namespace.name])?;
         ip(&["tuntap", "add", "dev", &namespace.name, "mode", "tap"])?;
         Ok(namespace)
+    }
+
+    /// The name of the device, and of the namespace.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The properties of QEMU's `tap` netdev. Without its header for offloads, frames are what they are on a
