@@ -94,6 +94,7 @@ extern crate std;
 
 pub mod abi;
 mod adapter;
+pub mod dump;
 mod engine;
 pub mod errno;
 mod gate;
