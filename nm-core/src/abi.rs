@@ -130,6 +130,10 @@ pub struct InterfaceHeader {
     pub spare: [u32; 3],
 }
 
+/// [`InterfaceHeader::flags`]: the port's memory is not the shared region.
+#[doc(alias = "NI_PRIV_MEM")]
+pub const PRIVATE_MEMORY: u32 = 0x1;
+
 /// Where the table of ring offsets begins, in bytes from an [`InterfaceHeader`].
 pub const RING_OFS_OFFSET: usize = size_of::<InterfaceHeader>();
 

@@ -35,8 +35,8 @@ impl Netmap {
     /// that writes them, or to two owners at once. What else is written (indices, lengths, flags, numbers that are no
     /// buffers) may be anything.
     pub unsafe fn open_raw(&self, name: &str, sharing: Sharing) -> Result<RawPort, OpenError> {
-        let Bound { name, tx, rx, lease } = self.bind(name, sharing)?;
-        lease.distrust();
+        let Bound { name, tx, rx, .. } = self.bind(name, sharing)?;
+        tx.iter().chain(&rx).for_each(BoundRing::distrust);
         Ok(RawPort { name, tx, rx })
     }
 }

@@ -1,48 +1,49 @@
-//! The sizes that netmap lets an administrator choose, as one typed value.
+//! What netmap lets an administrator choose, as typed values.
 //!
 //! A [`Netmap`](crate::Netmap) is built from a [`Tunables`] and never looks elsewhere. The kernel starts from
 //! [`Tunables::for_memory`] and lets `netmap.NAME=VALUE` words of the command line override it by [`Tunables::set`].
+//!
+//! | kind | type | when it can change |
+//! |---|---|---|
+//! | sizes of the shared region | the fields of [`Tunables`], [`Sizes`] | before the region is made |
+//! | sizes of private regions | [`Tunables::private`], names `priv_…` | for regions made later |
+//! | behaviour | [`Behaviour`], and [`Knobs`] while a netmap runs | at any time |
+//!
+//! [`Tunables::settings`] lists all of them with range and meaning. A value out of range is refused here. Where netmap
+//! corrects a number instead, because a program asked for it and not an administrator, [`bound`] does that.
 
-use core::fmt;
+mod behaviour;
+mod bounded;
+mod settings;
+mod sizes;
 
-use crate::abi::SLOTS_OFFSET;
-use crate::nic::HEADROOM;
+pub use behaviour::{AdapterMode, Behaviour, Knobs};
+pub use bounded::{Bound, bound};
+pub use settings::{Setting, TunableError};
+pub use sizes::Sizes;
 
-/// Sizes and numbers of the objects in the shared memory region.
+use settings::ENTRIES;
+
+/// Sizes and numbers of the objects in the memory regions, and how the core behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tunables {
-    /// Bytes of one interface object.
+    /// Bytes of one interface object of the shared region.
     pub if_size: u32,
-    /// Interface objects.
+    /// Interface objects of the shared region.
     pub if_num: u32,
-    /// Bytes of one ring object: 256 and 16 for each slot.
+    /// Bytes of one ring object of the shared region: 256 and 16 for each slot.
     pub ring_size: u32,
-    /// Ring objects.
+    /// Ring objects of the shared region.
     pub ring_num: u32,
-    /// Bytes from one buffer to the next; a frame has [`HEADROOM`] less.
+    /// Bytes from one buffer of the shared region to the next; a frame has [`HEADROOM`](crate::nic::HEADROOM) less.
     pub buf_size: u32,
-    /// Buffers, the two reserved ones included.
+    /// Buffers of the shared region, the two reserved ones included.
     pub buf_num: u32,
+    /// Sizes of a private region when its maker does not say otherwise.
+    pub private: Sizes,
+    /// How the core behaves.
+    pub behaviour: Behaviour,
 }
-
-/// One tunable: its name, its range, and where it is kept.
-struct Entry {
-    name: &'static str,
-    min: u32,
-    max: u32,
-    /// Values are multiples of it.
-    step: u32,
-    field: fn(&mut Tunables) -> &mut u32,
-}
-
-const ENTRIES: [Entry; 6] = [
-    Entry { name: "if_size", min: 128, max: 65536, step: 64, field: |t| &mut t.if_size },
-    Entry { name: "if_num", min: 1, max: 4096, step: 1, field: |t| &mut t.if_num },
-    Entry { name: "ring_size", min: 512, max: 1 << 20, step: 64, field: |t| &mut t.ring_size },
-    Entry { name: "ring_num", min: 2, max: 8192, step: 1, field: |t| &mut t.ring_num },
-    Entry { name: "buf_size", min: 256, max: 32768, step: 64, field: |t| &mut t.buf_size },
-    Entry { name: "buf_num", min: 18, max: 4 << 20, step: 1, field: |t| &mut t.buf_num },
-];
 
 /// Most buffers that [`Tunables::for_memory`] takes by itself, 64 MiB of them: more than 30 rings of 1024 slots use.
 const BUF_NUM_DEFAULT_MAX: u64 = 32768;
@@ -50,7 +51,16 @@ const BUF_NUM_DEFAULT_MAX: u64 = 32768;
 impl Default for Tunables {
     /// The sizes for a machine of 64 MiB or more.
     fn default() -> Self {
-        Self { if_size: 1024, if_num: 32, ring_size: 36864, ring_num: 64, buf_size: 2048, buf_num: 8192 }
+        Self {
+            if_size: 1024,
+            if_num: 32,
+            ring_size: 36864,
+            ring_num: 64,
+            buf_size: 2048,
+            buf_num: 8192,
+            private: Sizes::default(),
+            behaviour: Behaviour::default(),
+        }
     }
 }
 
@@ -68,11 +78,9 @@ impl Tunables {
 
     /// Sets the tunable `name` (without the `netmap.` in front) to `value`.
     pub fn set(&mut self, name: &str, value: u32) -> Result<(), TunableError> {
-        let entry = ENTRIES.iter().find(|e| e.name == name).ok_or(TunableError::Unknown)?;
-        if !(entry.min..=entry.max).contains(&value) || !value.is_multiple_of(entry.step) {
-            return Err(TunableError::Range { min: entry.min, max: entry.max, step: entry.step });
-        }
-        *(entry.field)(self) = value;
+        let entry = settings::find(name)?;
+        entry.check(value)?;
+        (entry.set)(self, value);
         Ok(())
     }
 
@@ -81,57 +89,24 @@ impl Tunables {
         ENTRIES.iter().map(|e| e.name)
     }
 
+    /// Every tunable with its value, for the console.
+    pub fn settings(&self) -> impl Iterator<Item = Setting> {
+        let (values, default) = (*self, Self::default());
+        ENTRIES.iter().map(move |entry| entry.setting(&values, &default))
+    }
+
+    /// The sizes of the shared region.
+    pub fn shared(&self) -> Sizes {
+        let Self { if_size, if_num, ring_size, ring_num, buf_size, buf_num, .. } = *self;
+        Sizes { if_size, if_num, ring_size, ring_num, buf_size, buf_num }
+    }
+
     /// The first value that is outside its range, by name.
-    pub(crate) fn invalid(mut self) -> Option<(&'static str, TunableError)> {
-        ENTRIES.iter().find_map(|e| {
-            let value = *(e.field)(&mut self);
-            self.set(e.name, value).err().map(|error| (e.name, error))
-        })
-    }
-
-    /// The longest frame that a buffer holds, in bytes.
-    pub fn frame_max(&self) -> u16 {
-        (self.buf_size as usize).saturating_sub(HEADROOM).min(usize::from(u16::MAX)) as u16
-    }
-
-    /// The most slots that a ring object holds.
-    pub fn slots_max(&self) -> u32 {
-        ((self.ring_size as usize).saturating_sub(SLOTS_OFFSET) / size_of::<crate::abi::Slot>()) as u32
+    pub(crate) fn invalid(&self) -> Option<(&'static str, TunableError)> {
+        let refused = |entry: &settings::Entry| entry.check((entry.get)(self)).err();
+        ENTRIES.iter().find_map(|entry| refused(entry).map(|error| (entry.name, error)))
     }
 }
-
-/// Why a tunable was not set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TunableError {
-    /// There is no tunable of this name; [`Tunables::names`] lists those there are.
-    Unknown,
-    /// The value is outside `min..=max`, or not a multiple of `step`.
-    Range {
-        /// Smallest value.
-        min: u32,
-        /// Largest value.
-        max: u32,
-        /// Values are multiples of it.
-        step: u32,
-    },
-}
-
-impl fmt::Display for TunableError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => {
-                f.write_str("no such tunable; there are")?;
-                Tunables::names().try_for_each(|name| write!(f, " {name}"))
-            }
-            Self::Range { min, max, step: 1 } => write!(f, "must be between {min} and {max}"),
-            Self::Range { min, max, step } => {
-                write!(f, "must be between {min} and {max}, a multiple of {step}")
-            }
-        }
-    }
-}
-
-impl core::error::Error for TunableError {}
 
 #[cfg(test)]
 mod tests {
@@ -166,13 +141,43 @@ mod tests {
         assert_eq!(t.buf_num, 4096);
         assert_eq!(
             t.set("bufnum", 1).unwrap_err().to_string(),
-            "no such tunable; there are if_size if_num ring_size ring_num buf_size buf_num"
+            "no such tunable; there are if_size if_num ring_size ring_num buf_size buf_num priv_if_size \
+             priv_if_num priv_ring_size priv_ring_num priv_buf_size priv_buf_num verbose no_timestamp mitigate \
+             no_pendintr txsync_retry flags fwd mmap_unreg admode generic_mit generic_ringsize"
         );
         assert_eq!(
             t.set("buf_size", 2000).unwrap_err().to_string(),
             "must be between 256 and 32768, a multiple of 64"
         );
         assert_eq!(t.set("if_num", 0).unwrap_err().to_string(), "must be between 1 and 4096");
+        assert_eq!(t.set("admode", 3).unwrap_err().to_string(), "must be between 0 and 2");
+        assert_eq!(t.set("fwd", 2).unwrap_err().to_string(), "must be 0 or 1");
         assert_eq!(t, Tunables { buf_num: 4096, ..Tunables::default() });
+    }
+
+    #[test]
+    fn each_name_sets_its_own_value_and_nothing_else() {
+        for setting in Tunables::default().settings() {
+            let mut t = Tunables::default();
+            let value = if setting.value == setting.min { setting.max } else { setting.min };
+            let value = value - value % setting.step;
+            t.set(setting.name, value).unwrap();
+            for (before, after) in Tunables::default().settings().zip(t.settings()) {
+                let expected = if after.name == setting.name { value } else { before.value };
+                assert_eq!(after.value, expected, "{} after {} was set", after.name, setting.name);
+                assert_eq!(after.default, before.value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_found_wherever_it_is() {
+        let odd = Sizes { ring_size: 1000, ..Sizes::default() };
+        let t = Tunables { private: odd, ..Tunables::default() };
+        let (name, error) = t.invalid().unwrap();
+        assert_eq!(
+            (name, error.to_string().as_str()),
+            ("priv_ring_size", "must be between 512 and 1048576, a multiple of 64")
+        );
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread;
 
 use common::{MEMORY, assert_all_home, frame, netmap, one_card};
-use nm_core::mem::{MemoryError, PoolKind, RegionError};
+use nm_core::mem::{MemId, MemoryError, PoolKind, RegionError};
 use nm_core::nic::Link;
 use nm_core::platform::Platform;
 use nm_core::ring::DifferentRegion;
@@ -97,7 +97,10 @@ fn rings_shrink_to_a_fair_share_before_an_interface_is_refused() {
     for port in &mut ports {
         assert_eq!((port.tx_rings()[0].num_slots(), port.rx_rings()[0].num_slots()), (128, 128));
     }
-    assert_eq!(netmap.memory().to_string(), "buffers total=600 free=88 held=512 lost=0");
+    assert_eq!(
+        netmap.memory().to_string(),
+        "buffers total=600 free=88 held=512 lost=0 spare=0 extra=0 resting=0 reclaimed=0 refused=0"
+    );
     // The shrunken rings work.
     wires[0].send(&frame(1, 60));
     ports[0].rx_rings()[0].rxsync().unwrap();
@@ -112,7 +115,8 @@ fn a_request_that_does_not_fit_says_which_pool_and_how_much() {
     let (nic, wire) = card(CardSpec::new(1, 256, Order::Posted));
     netmap.attach("em0", nic).unwrap();
     let error = netmap.open("em0").unwrap_err();
-    let expected = MemoryError { pool: PoolKind::Buffer, requested: 16, available: 4 };
+    let (region, pool) = (MemId::SHARED, PoolKind::Buffer);
+    let expected = MemoryError::Exhausted { region, pool, requested: 16, available: 4 };
     assert!(matches!(error, OpenError::Memory(e) if e == expected), "{error}");
     assert_eq!(error.to_string(), "the buf pool has 4 objects free of 16 asked for (tunable buf_num)");
     assert_eq!(error.errno(), errno::ENOMEM);

@@ -49,7 +49,7 @@ pub struct Config {
     pub wait: Wait,
     /// The least severe messages that the console shows.
     pub log: LevelFilter,
-    /// Sizes of the memory region.
+    /// Sizes of the memory regions, and how the core behaves.
     pub tunables: Tunables,
     /// Values of `virtio_mmio.device`, in order.
     pub mmio_devices: Vec<String>,
@@ -178,7 +178,7 @@ fn level(value: &str) -> Result<LevelFilter, Problem> {
 fn tunable(tunables: &mut Tunables, name: &str, value: &str) -> Result<(), Problem> {
     let number =
         value.parse().map_err(|_| Problem::BadValue("it must be a number below 4294967296".to_string()))?;
-    tunables.set(name, number).map_err(|error| Problem::BadValue(shorten(&error)))
+    tunables.set(name, number).map_err(|error| Problem::BadValue(error.to_string()))
 }
 
 /// A message that repeats a value from outside, kept short.
@@ -191,6 +191,7 @@ fn shorten(error: &dyn fmt::Display) -> String {
 mod tests {
     use std::string::String;
 
+    use nm_core::tunables::AdapterMode;
     use proptest::prelude::*;
 
     use super::*;
@@ -208,6 +209,9 @@ mod tests {
             ("wait", "spin"),
             ("log", "debug"),
             ("netmap.buf_num", "4096"),
+            ("netmap.priv_buf_num", "1024"),
+            ("netmap.admode", "1"),
+            ("netmap.mmap_unreg", "1"),
             ("virtio_mmio.device", "4K@0xd0000000:5"),
             ("virtio_mmio.device", "4K@0xd0001000:6"),
         ])
@@ -217,22 +221,30 @@ mod tests {
             (config.log, config.tunables.buf_num, config.mmio_devices.len()),
             (LevelFilter::Debug, 4096, 2)
         );
+        let Tunables { private, behaviour, .. } = config.tunables;
+        assert_eq!(
+            (private.buf_num, behaviour.admode, behaviour.mmap_unreg),
+            (1024, AdapterMode::Native, true)
+        );
         assert_eq!(parse(&[]).unwrap().app, App::Bridge { a: None, b: None });
     }
 
     #[test]
     fn every_mistake_names_the_word_and_what_is_allowed() {
         let long = "x".repeat(3000);
+        let names: Vec<_> = Tunables::names().collect();
         let cases = [
             (("color", "red"), "unknown key in \"color=red\"; allowed are app a b wait log netmap.NAME virtio_mmio.device".into()),
             (("app", "router"), "unknown application in \"app=router\"; allowed is bridge".into()),
             (("wait", "never"), "bad value in \"wait=never\"; allowed is spin".into()),
             (("log", "loud"), "bad value in \"log=loud\"; allowed are off error warn info debug trace".into()),
             (("netmap.buf_num", "1"), "bad value in \"netmap.buf_num=1\"; must be between 18 and 4194304".into()),
+            (("netmap.admode", "3"), "bad value in \"netmap.admode=3\"; must be between 0 and 2".into()),
+            (("netmap.fwd", "yes"), "bad value in \"netmap.fwd=yes\"; it must be a number below 4294967296".into()),
             (("netmap.buf_num", "-1"), "bad value in \"netmap.buf_num=-1\"; it must be a number below 4294967296".into()),
             (
                 ("netmap.bufs", "1"),
-                "bad value in \"netmap.bufs=1\"; no such tunable; there are if_size if_num ring_size ring_num buf_size buf_num".into(),
+                std::format!("bad value in \"netmap.bufs=1\"; no such tunable; there are {}", names.join(" ")),
             ),
             (("a", "em0^"), "bad value in \"a=em0^\"; \"em0^\" asks for host rings, which this version does not have".into()),
             ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),

@@ -130,7 +130,7 @@ impl<N: Nic> HardwareAdapter<N> {
     /// All rings: as many slots as the queues hold, fewer where ring objects or buffers are short.
     fn shapes(&self, region: &Region, share: u32) -> Vec<RingShape> {
         let nic = &self.nic_info;
-        let slots_max = region.tunables().slots_max();
+        let slots_max = region.sizes().slots_max();
         let (mut tx, mut rx) =
             (u32::from(nic.tx_slots).min(slots_max), u32::from(nic.rx_slots).min(slots_max));
         let total = |tx, rx| u32::from(nic.tx_queues) * tx + u32::from(nic.rx_queues) * rx;

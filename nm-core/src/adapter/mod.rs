@@ -69,10 +69,10 @@ pub(crate) trait Lease: Send + Sync {
     /// One user of this ring less.
     fn release(&self, direction: Direction, ring: u16);
 
-    /// From now on the buffer numbers in the session's slots are not believed: they are in reach of a raw port.
-    fn distrust(&self);
+    /// From now on the buffer numbers in the slots of this ring are not believed: they are in reach of a raw port.
+    fn distrust(&self, direction: Direction, ring: u16);
 
-    /// Whether they are not.
+    /// Whether there are such rings in the session.
     fn is_distrusted(&self) -> bool;
 }
 
@@ -84,6 +84,11 @@ impl BoundRing {
 
     pub(crate) fn number(&self) -> u16 {
         self.number
+    }
+
+    /// From now on the buffer numbers in its slots are not believed.
+    pub(crate) fn distrust(&self) {
+        self.lease.distrust(self.direction, self.number);
     }
 
     #[inline]

@@ -137,8 +137,12 @@ impl<N: Nic> Lease for Session<N> {
         self.users.lock().release(direction, ring);
     }
 
-    fn distrust(&self) {
-        self.memory.distrust();
+    fn distrust(&self, direction: Direction, ring: u16) {
+        let before = match direction {
+            Direction::Tx => 0,
+            Direction::Rx => self.tx.len(),
+        };
+        self.memory.distrust(before + usize::from(ring));
     }
 
     fn is_distrusted(&self) -> bool {

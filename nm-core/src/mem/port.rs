@@ -1,12 +1,14 @@
-//! The objects of one bound port: its interface header, its rings, and a buffer for each slot.
-#![expect(unsafe_code, reason = "the headers of freshly taken objects are written")]
+//! The rings of a bound port, and a buffer for each slot.
+#![expect(unsafe_code, reason = "ring memory is made from freshly taken objects")]
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::header::{PortHeader, RingCounts};
 use super::{MemoryError, PoolKind, Region};
-use crate::abi::{self, InterfaceHeader, RING_OFS_OFFSET};
+use crate::abi::{SLOTS_OFFSET, Slot};
 use crate::index::RingSize;
 use crate::ring::memory::RingMemory;
 use crate::stats::Direction;
@@ -20,45 +22,61 @@ pub(crate) struct RingShape {
 }
 
 /// The objects of a bound port. Dropping it gives them back, so it must outlive the device's use of the buffers.
+///
+/// A ring is a safe port's or nobody's, and then its slots name what the core and the types let them name, or since
+/// [`distrust`](Self::distrust) in reach of raw ports, and then anything may be written to them.
 #[derive(Debug)]
 pub(crate) struct PortMemory {
     region: Arc<Region>,
-    interface: Vec<u32>,
     ring_objects: Vec<u32>,
     /// The rings, in the order of the shapes asked for.
     rings: Vec<RingMemory>,
-    /// Whether slots were in reach of somebody who may have written any buffer number to them.
-    is_distrusted: AtomicBool,
+    /// Whose slots were in reach of somebody who may have written any buffer number to them.
+    distrusted: Box<[AtomicBool]>,
+    /// Dropped last: until then the port is a user of the region.
+    header: PortHeader,
 }
 
 impl PortMemory {
     /// Takes and initialises the objects for a port named `name` with these rings, transmit rings first.
+    #[doc(alias = "netmap_mem_rings_create")]
     pub(crate) fn new(region: &Arc<Region>, name: &str, shapes: &[RingShape]) -> Result<Self, MemoryError> {
-        let rings = Vec::with_capacity(shapes.len());
+        check_sizes(region, shapes)?;
+        let header = PortHeader::new(region, shapes.len())?;
         let mut memory = Self {
             region: region.clone(),
-            interface: Vec::new(),
             ring_objects: Vec::new(),
-            rings,
-            is_distrusted: AtomicBool::new(false),
+            rings: Vec::with_capacity(shapes.len()),
+            distrusted: shapes.iter().map(|_| AtomicBool::new(false)).collect(),
+            header,
         };
-        region.take(PoolKind::Interface, 1, &mut memory.interface)?;
         region.take(PoolKind::Ring, shapes.len() as u32, &mut memory.ring_objects)?;
-        for (&object, shape) in memory.ring_objects.iter().zip(shapes) {
-            let mut buffers = Vec::new();
-            region.take(PoolKind::Buffer, shape.size.slots(), &mut buffers)?;
-            region.clear(&buffers);
-            let Some(at) = region.ring_at(object) else { break };
-            // SAFETY: the object was just taken from the pool, so it belongs to this port alone, and whoever asked
-            // for the size kept it within `Tunables::slots_max`.
-            let ring = unsafe {
-                RingMemory::new(region.clone(), at.cast(), shape, region.buffers_from_ring(object), &buffers)
-            };
-            region.adjust_held(shape.size.slots() as i32);
-            memory.rings.push(ring);
+        for (at, shape) in shapes.iter().enumerate() {
+            memory.make_ring(at, shape)?;
         }
-        memory.write_interface(name, shapes);
+        let count = |direction| shapes.iter().filter(|s| s.direction == direction).count() as u32;
+        let counts =
+            RingCounts { tx: count(Direction::Tx), rx: count(Direction::Rx), ..RingCounts::default() };
+        let table = memory.table(|_| true);
+        memory.header.describe(name, counts, &table);
         Ok(memory)
+    }
+
+    /// Makes the ring of one shape in the ring object at place `at`.
+    fn make_ring(&mut self, at: usize, shape: &RingShape) -> Result<(), MemoryError> {
+        let object = self.ring_objects.get(at).copied();
+        let Some((object, header)) = object.and_then(|o| Some((o, self.region.ring_at(o)?))) else {
+            return Ok(());
+        };
+        let mut buffers = Vec::new();
+        self.region.take_buffers(shape.size.slots(), &mut buffers)?;
+        let (region, buf_ofs) = (self.region.clone(), self.region.buffers_from_ring(object));
+        // SAFETY: the object was just taken from the pool, so it belongs to this port alone, and `check_sizes` has
+        // seen that the slots fit.
+        let ring = unsafe { RingMemory::new(region, header.cast(), shape, buf_ofs, &buffers) };
+        self.region.pools().adjust_held(shape.size.slots() as i32);
+        self.rings.push(ring);
+        Ok(())
     }
 
     /// The rings, in the order of the shapes.
@@ -71,61 +89,74 @@ impl PortMemory {
         &self.region
     }
 
-    /// From now on the buffer numbers in the slots are not believed, so the buffers are not given back with them: they
-    /// are reclaimed when the region has no users left.
-    pub(crate) fn distrust(&self) {
-        // Relaxed: read by whoever binds or drops next, both under the adapter's lock.
-        self.is_distrusted.store(true, Ordering::Relaxed);
+    /// The ring objects for the table of a port that has bound the rings that `is_bound` says, by place.
+    fn table(&self, is_bound: impl Fn(usize) -> bool) -> Vec<Option<u32>> {
+        let objects = self.ring_objects.iter().enumerate();
+        objects.map(|(at, &object)| is_bound(at).then_some(object)).collect()
     }
+}
 
-    /// Whether they are not.
-    pub(crate) fn is_distrusted(&self) -> bool {
-        self.is_distrusted.load(Ordering::Relaxed)
-    }
-
-    fn write_interface(&self, name: &str, shapes: &[RingShape]) {
-        let Some(&object) = self.interface.first() else { return };
-        let Some(at) = self.region.interface_at(object) else { return };
-        let count = |direction| shapes.iter().filter(|s| s.direction == direction).count() as u32;
-        let mut bytes = [0; 16];
-        bytes.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);
-        let header = InterfaceHeader {
-            name: bytes,
-            version: abi::API,
-            flags: 0,
-            tx_rings: count(Direction::Tx),
-            rx_rings: count(Direction::Rx),
-            bufs_head: 0,
-            host_tx_rings: 0,
-            host_rx_rings: 0,
-            spare: [0; 3],
-        };
-        let room = (self.region.tunables().if_size as usize - RING_OFS_OFFSET) / size_of::<i64>();
-        // SAFETY: the object is this port's alone, at least 128 bytes long and aligned to 64; the table is cut to
-        // what fits behind the header.
-        unsafe {
-            at.cast::<InterfaceHeader>().write(header);
-            let table = at.add(RING_OFS_OFFSET).cast::<i64>();
-            for (i, &ring) in self.ring_objects.iter().take(room).enumerate() {
-                table.add(i).write(self.region.ring_from_interface(object, ring));
-            }
+/// Raw ports, several of which may be bound to the rings.
+impl PortMemory {
+    /// From now on the buffer numbers in the slots of the ring at this place among the shapes are not believed. Called
+    /// when a raw port has bound the ring, before its program sees it.
+    pub(crate) fn distrust(&self, at: usize) {
+        let Some((ring, distrusted)) = self.rings.get(at).zip(self.distrusted.get(at)) else { return };
+        let mut pools = self.region.pools();
+        // Relaxed, and inside the lock: a second raw port does not get by before the slots were read for the first.
+        if !distrusted.swap(true, Relaxed) {
+            pools.expose(ring.buffers());
         }
     }
+
+    /// Whether there are such rings.
+    pub(crate) fn is_distrusted(&self) -> bool {
+        self.distrusted.iter().any(|distrusted| distrusted.load(Relaxed))
+    }
+
+    /// An interface object for one more port named `name`, bound to the rings that `is_bound` says (by place among the
+    /// shapes), with up to `extra` extra buffers. It goes before this value does.
+    #[cfg_attr(not(test), expect(dead_code, reason = "raw ports get one"))]
+    pub(crate) fn header(
+        &self,
+        name: &str,
+        counts: RingCounts,
+        is_bound: impl Fn(usize) -> bool,
+        extra: u32,
+    ) -> Result<PortHeader, MemoryError> {
+        let mut header = PortHeader::new(&self.region, self.ring_objects.len())?;
+        header.describe(name, counts, &self.table(is_bound));
+        header.grant_extra(extra);
+        Ok(header)
+    }
+}
+
+/// Whether the rings fit into the region's ring objects.
+fn check_sizes(region: &Region, shapes: &[RingShape]) -> Result<(), MemoryError> {
+    let (pool, size) = (PoolKind::Ring, region.sizes().ring_size);
+    let slots = shapes.iter().map(|shape| shape.size.slots()).max().unwrap_or_default();
+    let needed = SLOTS_OFFSET + slots as usize * size_of::<Slot>();
+    let fits = needed <= size as usize;
+    if fits { Ok(()) } else { Err(MemoryError::TooSmall { region: region.id(), pool, needed, size }) }
 }
 
 impl Drop for PortMemory {
     fn drop(&mut self) {
-        let mut refused = 0;
-        for ring in &self.rings {
-            if !self.is_distrusted() {
-                refused += self.region.put_back(PoolKind::Buffer, ring.buffers());
+        let mut refused: u32 = 0;
+        let mut pools = self.region.pools();
+        for (ring, distrusted) in self.rings.iter().zip(&self.distrusted) {
+            if distrusted.load(Relaxed) {
+                refused += ring.buffers().map(|buffer| u32::from(!pools.rest(buffer))).sum::<u32>();
+                pools.conceal();
+            } else {
+                refused += pools.put_back_slots(ring.buffers());
             }
-            self.region.adjust_held(-(ring.size().slots() as i32));
+            pools.adjust_held(-(ring.size().slots() as i32));
         }
+        pools.put_back(PoolKind::Ring, self.ring_objects.drain(..));
+        drop(pools);
         if refused > 0 {
-            log::error!(target: "netmap", "{refused} slots of a closed port held a buffer that was not theirs");
+            log::warn!(target: "netmap", "{refused} slots of a closed port held a buffer that was not theirs");
         }
-        self.region.put_back(PoolKind::Ring, self.ring_objects.drain(..));
-        self.region.put_back(PoolKind::Interface, self.interface.drain(..));
     }
 }

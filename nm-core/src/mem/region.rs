@@ -2,19 +2,19 @@
 #![expect(unsafe_code, reason = "addresses of objects are computed inside one owned block")]
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::string::{String, ToString};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::ptr::NonNull;
 
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
-use super::pool::Pool;
-use super::{MemoryError, MemoryReport, PoolKind, RegionError};
+use super::pools::{Pools, RESERVED_BUFFERS, Use};
+use super::{Info, MemId, MemoryError, MemoryReport, PoolKind, RegionError};
 use crate::nic::{DmaBuffer, HEADROOM};
 use crate::platform::{DmaMemory, OutOfDmaMemory, Platform};
-use crate::tunables::Tunables;
+use crate::tunables::{Sizes, Tunables};
 
-/// Buffers that no slot ever holds; a zeroed slot names the first of them.
-const RESERVED_BUFFERS: u32 = 2;
 /// Pools begin on a page.
 const PAGE: usize = 4096;
 
@@ -25,27 +25,24 @@ struct BufferAddress {
     phys: u64,
 }
 
-/// The free objects of the three pools, and how many slots hold a buffer.
-#[derive(Debug)]
-struct Pools {
-    interfaces: Pool,
-    rings: Pool,
-    buffers: Pool,
-    held: u32,
-}
-
 /// A contiguous block of memory with interface objects, ring objects and buffers.
 #[derive(Debug)]
+#[doc(alias = "netmap_mem_d")]
 pub struct Region {
+    /// The region itself, for what is taken from it and keeps it.
+    this: Weak<Self>,
+    id: MemId,
+    name: String,
     memory: DmaMemory,
-    tunables: Tunables,
+    sizes: Sizes,
     rings_at: usize,
     buffers_at: usize,
-    /// `tunables.frame_max()`, at hand for every packet.
+    /// `sizes.frame_max()`, at hand for every packet.
     frame_max: u16,
     /// From buffer number to addresses.
     #[doc(alias = "netmap_lut")]
     table: Box<[BufferAddress]>,
+    /// A leaf among locks: nothing else is locked while it is held, and no sync takes it.
     pools: Mutex<Pools>,
 }
 
@@ -55,33 +52,54 @@ unsafe impl Send for Region {}
 // SAFETY: as above; the pools are behind a lock and everything else is constant.
 unsafe impl Sync for Region {}
 
+/// Made, and described.
 impl Region {
-    /// Takes the memory for the objects that `tunables` asks for.
+    /// The shared region that `tunables` asks for.
     pub(crate) fn new(platform: &Arc<dyn Platform>, tunables: Tunables) -> Result<Arc<Self>, RegionError> {
         if let Some((name, error)) = tunables.invalid() {
             return Err(RegionError::Tunable(name, error));
         }
-        let t = &tunables;
-        let layout = Self::layout(t);
+        Self::build(platform, MemId::SHARED, "shared", tunables.shared())
+    }
+
+    /// A private region of these sizes.
+    pub(super) fn private(
+        platform: &Arc<dyn Platform>,
+        id: MemId,
+        name: &str,
+        sizes: Sizes,
+    ) -> Result<Arc<Self>, RegionError> {
+        let tunables = Tunables { private: sizes, ..Tunables::default() };
+        if let Some((name, error)) = tunables.invalid() {
+            return Err(RegionError::Tunable(name, error));
+        }
+        Self::build(platform, id, name, sizes)
+    }
+
+    fn build(
+        platform: &Arc<dyn Platform>,
+        id: MemId,
+        name: &str,
+        sizes: Sizes,
+    ) -> Result<Arc<Self>, RegionError> {
+        let layout = Self::layout(&sizes);
         let (rings_at, buffers_at, bytes) =
             layout.ok_or(RegionError::OutOfMemory(OutOfDmaMemory { bytes: usize::MAX }))?;
         let memory = DmaMemory::allocate_unzeroed(platform, bytes, PAGE).map_err(RegionError::OutOfMemory)?;
-        let table = Self::table(&memory, buffers_at, t)?;
-        let pools = Pools {
-            interfaces: Pool::new(t.if_num, 0)?,
-            rings: Pool::new(t.ring_num, 0)?,
-            buffers: Pool::new(t.buf_num, RESERVED_BUFFERS)?,
-            held: 0,
-        };
-        let frame_max = t.frame_max();
-        Ok(Arc::new(Self {
+        let table = Self::table(&memory, buffers_at, &sizes)?;
+        let pools = Mutex::new(Pools::new(&sizes)?);
+        let frame_max = sizes.frame_max();
+        Ok(Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            id,
+            name: name.to_string(),
             memory,
-            tunables,
+            sizes,
             rings_at,
             buffers_at,
             frame_max,
             table,
-            pools: Mutex::new(pools),
+            pools,
         }))
     }
 
@@ -89,11 +107,11 @@ impl Region {
     fn table(
         memory: &DmaMemory,
         buffers_at: usize,
-        t: &Tunables,
+        sizes: &Sizes,
     ) -> Result<Box<[BufferAddress]>, RegionError> {
-        let mut table = super::reserve(t.buf_num as usize)?;
-        table.extend((0..t.buf_num as usize).map(|i| {
-            let offset = buffers_at + i * t.buf_size as usize + HEADROOM;
+        let mut table = super::reserve(sizes.buf_num as usize)?;
+        table.extend((0..sizes.buf_num as usize).map(|i| {
+            let offset = buffers_at + i * sizes.buf_size as usize + HEADROOM;
             // SAFETY: `layout` made the block long enough for all buffers, so the offset lies inside it.
             let virt = unsafe { memory.virt().add(offset) };
             BufferAddress { virt, phys: memory.phys() + offset as u64 }
@@ -102,18 +120,23 @@ impl Region {
     }
 
     /// Offset of the rings, offset of the buffers, and length in all.
-    fn layout(t: &Tunables) -> Option<(usize, usize, usize)> {
+    fn layout(sizes: &Sizes) -> Option<(usize, usize, usize)> {
         let span =
             |num: u32, size: u32| (num as usize).checked_mul(size as usize)?.checked_next_multiple_of(PAGE);
-        let rings_at = span(t.if_num, t.if_size)?;
-        let buffers_at = rings_at.checked_add(span(t.ring_num, t.ring_size)?)?;
-        let bytes = buffers_at.checked_add(span(t.buf_num, t.buf_size)?)?;
+        let rings_at = span(sizes.if_num, sizes.if_size)?;
+        let buffers_at = rings_at.checked_add(span(sizes.ring_num, sizes.ring_size)?)?;
+        let bytes = buffers_at.checked_add(span(sizes.buf_num, sizes.buf_size)?)?;
         Some((rings_at, buffers_at, bytes))
     }
 
+    /// Its number.
+    pub fn id(&self) -> MemId {
+        self.id
+    }
+
     /// The sizes that the region was built with.
-    pub fn tunables(&self) -> &Tunables {
-        &self.tunables
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     /// Length in bytes.
@@ -123,9 +146,20 @@ impl Region {
 
     /// Where the buffers are.
     pub fn report(&self) -> MemoryReport {
-        let pools = self.pools.lock();
-        let total = self.tunables.buf_num.saturating_sub(RESERVED_BUFFERS);
-        MemoryReport { total, free: pools.buffers.available(), held: pools.held }
+        self.pools.lock().report(&self.sizes)
+    }
+
+    /// What the region is made of, and who uses it.
+    pub fn info(&self) -> Info {
+        let (mut pools, usage) = {
+            let pools = self.pools.lock();
+            (pools.info(&self.sizes), pools.usage())
+        };
+        for (pool, offset) in pools.iter_mut().zip([0, self.rings_at, self.buffers_at]) {
+            pool.offset = offset as u64;
+        }
+        let references = self.this.strong_count();
+        Info { id: self.id, name: self.name.clone(), bytes: self.bytes() as u64, pools, usage, references }
     }
 
     /// The longest frame that a buffer holds, in bytes.
@@ -133,20 +167,79 @@ impl Region {
     pub fn frame_max(&self) -> u16 {
         self.frame_max
     }
+}
 
-    /// Where the payload of buffer `index` is, if a slot may name that buffer.
-    #[inline]
-    pub(crate) fn payload(&self, index: u32) -> Option<NonNull<u8>> {
-        self.lookup(index).map(|address| address.virt)
+/// Users, and the objects that they take and give back.
+impl Region {
+    /// Registers a user, who from now on keeps the region.
+    pub(super) fn enter(&self, kind: Use) -> Option<Arc<Self>> {
+        let this = self.this.upgrade()?;
+        self.pools.lock().enter(kind);
+        Some(this)
+    }
+
+    /// Notes that a user has left, with nothing of the region left in its hands.
+    pub(super) fn leave(&self, kind: Use) {
+        let leaked = self.pools.lock().leave(kind);
+        if leaked > 0 {
+            let (id, name) = (self.id, &self.name);
+            log::warn!(target: "netmap", "region {id} {name}: {leaked} objects that nobody gave back are free again");
+        }
+    }
+
+    /// The books of the region. Locked: to be let go of before anything else is called.
+    pub(super) fn pools(&self) -> MutexGuard<'_, Pools> {
+        self.pools.lock()
+    }
+
+    /// Takes `count` objects of a kind into `into`: all of them or none.
+    pub(super) fn take(&self, pool: PoolKind, count: u32, into: &mut Vec<u32>) -> Result<(), MemoryError> {
+        self.pools.lock().take(self.id, pool, count, into)
+    }
+
+    /// Takes `count` buffers with nothing old in them into `into`: all of them or none.
+    pub(super) fn take_buffers(&self, count: u32, into: &mut Vec<u32>) -> Result<(), MemoryError> {
+        let before = into.len();
+        self.take(PoolKind::Buffer, count, into)?;
+        self.clear(into.get(before..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Takes `count` buffers with nothing old in them into `into`, or as many as there are.
+    pub(super) fn take_buffers_up_to(&self, count: u32, into: &mut Vec<u32>) {
+        let before = into.len();
+        self.pools.lock().take_up_to(count, into);
+        self.clear(into.get(before..).unwrap_or_default());
+    }
+
+    /// Takes `count` buffers with nothing old in them for a raw port into `into`, or as many as there are.
+    pub(super) fn take_extra_buffers(&self, count: u32, into: &mut Vec<u32>) {
+        let before = into.len();
+        self.pools.lock().take_extra(count, into);
+        self.clear(into.get(before..).unwrap_or_default());
     }
 
     /// Clears headroom and payload of buffers that were just taken from the pool, so that nothing old leaves by them.
-    pub(super) fn clear(&self, buffers: &[u32]) {
+    fn clear(&self, buffers: &[u32]) {
         for address in buffers.iter().filter_map(|&index| self.lookup(index)) {
             let bytes = HEADROOM + usize::from(self.frame_max());
             // SAFETY: headroom and payload lie inside the region's block; the buffer was free, so nobody uses it.
             unsafe { address.virt.sub(HEADROOM).write_bytes(0, bytes) };
         }
+    }
+}
+
+/// Addresses.
+impl Region {
+    /// Where the region begins.
+    pub(super) fn base(&self) -> NonNull<u8> {
+        self.memory.virt()
+    }
+
+    /// Where the payload of buffer `index` is, if a slot may name that buffer.
+    #[inline]
+    pub(crate) fn payload(&self, index: u32) -> Option<NonNull<u8>> {
+        self.lookup(index).map(|address| address.virt)
     }
 
     /// Buffer `index` on its way to a device, if a slot may name it.
@@ -164,83 +257,33 @@ impl Region {
         self.table.get(index as usize).filter(|_| index >= RESERVED_BUFFERS).copied()
     }
 
-    /// Takes `count` objects of a kind into `into`: all of them or none.
-    pub(super) fn take(
-        &self,
-        pool: PoolKind,
-        count: u32,
-        into: &mut alloc::vec::Vec<u32>,
-    ) -> Result<(), MemoryError> {
-        let mut pools = self.pools.lock();
-        let from = pools.of(pool);
-        let available = from.available();
-        if available < count {
-            return Err(MemoryError { pool, requested: count, available });
-        }
-        into.extend((0..count).map_while(|_| from.take()));
-        Ok(())
+    /// Bytes from the beginning of the region to interface object `object`.
+    pub(super) fn interface_offset(&self, object: u32) -> usize {
+        object as usize * self.sizes.if_size as usize
     }
 
-    /// Puts objects back. Returns how many were refused, because they were free already or do not exist.
-    pub(super) fn put_back(&self, pool: PoolKind, objects: impl IntoIterator<Item = u32>) -> u32 {
-        let mut pools = self.pools.lock();
-        let to = pools.of(pool);
-        let mut refused = 0;
-        for object in objects {
-            let reserved = pool == PoolKind::Buffer && object < RESERVED_BUFFERS;
-            refused += u32::from(reserved || !to.put_back(object));
-        }
-        refused
-    }
-
-    /// Notes that slots came to hold a buffer (positive) or ceased to (negative). When none is left, nobody has a
-    /// buffer: what was not given back is reclaimed.
-    pub(super) fn adjust_held(&self, slots: i32) {
-        let mut pools = self.pools.lock();
-        pools.held = pools.held.saturating_add_signed(slots);
-        let reclaimed = if pools.held == 0 { pools.buffers.reclaim(RESERVED_BUFFERS) } else { 0 };
-        drop(pools);
-        if reclaimed > 0 {
-            log::info!(target: "netmap", "{reclaimed} buffers that their ports did not give back were reclaimed");
-        }
+    /// Bytes from the beginning of the region to ring object `object`.
+    pub(super) fn ring_offset(&self, object: u32) -> usize {
+        self.rings_at + object as usize * self.sizes.ring_size as usize
     }
 
     /// Where interface object `object` is.
     pub(super) fn interface_at(&self, object: u32) -> Option<NonNull<u8>> {
-        let valid = object < self.tunables.if_num;
-        valid.then(|| self.at(object as usize * self.tunables.if_size as usize))
+        (object < self.sizes.if_num).then(|| self.at(self.interface_offset(object)))
     }
 
     /// Where ring object `object` is.
     pub(super) fn ring_at(&self, object: u32) -> Option<NonNull<u8>> {
-        let valid = object < self.tunables.ring_num;
-        valid.then(|| self.at(self.rings_at + object as usize * self.tunables.ring_size as usize))
+        (object < self.sizes.ring_num).then(|| self.at(self.ring_offset(object)))
     }
 
     /// Bytes from ring object `object` to the payload of buffer 0.
     pub(super) fn buffers_from_ring(&self, object: u32) -> i64 {
-        let ring = self.rings_at + object as usize * self.tunables.ring_size as usize;
-        (self.buffers_at + HEADROOM) as i64 - ring as i64
-    }
-
-    /// Bytes from interface object `interface` to ring object `ring`.
-    pub(super) fn ring_from_interface(&self, interface: u32, ring: u32) -> i64 {
-        let ring = self.rings_at + ring as usize * self.tunables.ring_size as usize;
-        ring as i64 - (interface as usize * self.tunables.if_size as usize) as i64
+        (self.buffers_at + HEADROOM) as i64 - self.ring_offset(object) as i64
     }
 
     fn at(&self, offset: usize) -> NonNull<u8> {
         // SAFETY: callers compute the offset of an object that `layout` gave room for.
         unsafe { self.memory.virt().add(offset) }
-    }
-}
-
-impl Pools {
-    fn of(&mut self, kind: PoolKind) -> &mut Pool {
-        match kind {
-            PoolKind::Interface => &mut self.interfaces,
-            PoolKind::Ring => &mut self.rings,
-            PoolKind::Buffer => &mut self.buffers,
-        }
     }
 }

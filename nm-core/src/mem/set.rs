@@ -1,69 +1,86 @@
-//! A pool of equal objects, known by number: a bitmap of those that are free.
+//! Sets of objects of a pool, by number: a bitmap.
 
 use alloc::vec::Vec;
 
 use super::RegionError;
 
-/// Objects `0..total`, each free or taken.
+/// A subset of the objects `0..total`.
 #[derive(Debug)]
-pub(super) struct Pool {
-    /// A set bit is a free object.
-    free: Vec<u64>,
+pub(super) struct ObjectSet {
+    /// A set bit is an object of the set.
+    bits: Vec<u64>,
     total: u32,
-    available: u32,
-    /// No word before this one has a free object.
+    count: u32,
+    /// No word before this one has an object of the set.
     first: usize,
 }
 
-impl Pool {
-    /// A pool whose objects below `reserved` are never handed out.
-    pub(super) fn new(total: u32, reserved: u32) -> Result<Self, RegionError> {
+impl ObjectSet {
+    /// The empty set.
+    pub(super) fn empty(total: u32) -> Result<Self, RegionError> {
         let words = (total as usize).div_ceil(64);
-        let mut free = super::reserve(words)?;
-        free.resize(words, 0);
-        let mut pool = Self { free, total, available: 0, first: 0 };
-        for object in reserved..total {
-            pool.put_back(object);
-        }
-        Ok(pool)
+        let mut bits = super::reserve(words)?;
+        bits.resize(words, 0);
+        Ok(Self { bits, total, count: 0, first: words })
     }
 
-    /// Takes the free object with the lowest number.
-    pub(super) fn take(&mut self) -> Option<u32> {
-        let (word, bits) = self.free.iter_mut().enumerate().skip(self.first).find(|(_, bits)| **bits != 0)?;
+    /// The set of all objects from number `from` on.
+    pub(super) fn from(from: u32, total: u32) -> Result<Self, RegionError> {
+        let mut set = Self::empty(total)?;
+        set.insert_from(from);
+        Ok(set)
+    }
+
+    /// Takes the object with the lowest number out.
+    pub(super) fn take_first(&mut self) -> Option<u32> {
+        let (word, bits) = self.bits.iter_mut().enumerate().skip(self.first).find(|(_, bits)| **bits != 0)?;
         let bit = bits.trailing_zeros();
         *bits &= *bits - 1;
         self.first = word;
-        self.available -= 1;
+        self.count -= 1;
         Some(word as u32 * 64 + bit)
     }
 
-    /// Puts a taken object back. `false` when there is no such object or it is free already.
-    pub(super) fn put_back(&mut self, object: u32) -> bool {
+    /// Puts an object in. `false` when there is no such object or it is in already.
+    pub(super) fn insert(&mut self, object: u32) -> bool {
         let word = object as usize / 64;
-        let Some(bits) = self.free.get_mut(word).filter(|_| object < self.total) else { return false };
+        let Some(bits) = self.bits.get_mut(word).filter(|_| object < self.total) else { return false };
         let mask = 1u64 << (object % 64);
         if *bits & mask != 0 {
             return false;
         }
         *bits |= mask;
-        self.available += 1;
+        self.count += 1;
         self.first = self.first.min(word);
         true
     }
 
-    /// Makes every object but the first `reserved` free, whoever had it. Returns how many were taken.
-    pub(super) fn reclaim(&mut self, reserved: u32) -> u32 {
-        let before = self.available;
-        (reserved..self.total).for_each(|object| {
-            self.put_back(object);
-        });
-        self.available - before
+    /// Takes this object out. `false` when it is not in.
+    pub(super) fn remove(&mut self, object: u32) -> bool {
+        let mask = 1u64 << (object % 64);
+        let word = self.bits.get_mut(object as usize / 64);
+        let Some(bits) = word.filter(|bits| **bits & mask != 0) else { return false };
+        *bits &= !mask;
+        self.count -= 1;
+        true
     }
 
-    /// How many objects are free.
-    pub(super) fn available(&self) -> u32 {
-        self.available
+    /// Whether the object is in.
+    pub(super) fn contains(&self, object: u32) -> bool {
+        self.bits.get(object as usize / 64).is_some_and(|bits| bits & 1 << (object % 64) != 0)
+    }
+
+    /// Puts all objects from number `from` on in. Returns how many of them were not.
+    pub(super) fn insert_from(&mut self, from: u32) -> u32 {
+        if self.count == self.total.saturating_sub(from) {
+            return 0;
+        }
+        (from..self.total).map(|object| u32::from(self.insert(object))).sum()
+    }
+
+    /// How many objects are in.
+    pub(super) fn len(&self) -> u32 {
+        self.count
     }
 }
 
@@ -75,29 +92,48 @@ mod tests {
 
     use super::*;
 
+    #[derive(Debug, Clone)]
+    enum Op {
+        TakeFirst,
+        Insert(u32),
+        Remove(u32),
+        InsertFrom(u32),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let object = prop_oneof![20 => 0u32..260, 1 => Just(u32::MAX)];
+        prop_oneof![
+            8 => Just(Op::TakeFirst),
+            16 => object.clone().prop_map(Op::Insert),
+            8 => object.prop_map(Op::Remove),
+            1 => (0u32..3).prop_map(Op::InsertFrom),
+        ]
+    }
+
     proptest! {
-        /// Against a set of numbers: the same object comes out, the same returns are refused.
+        /// Against a set of numbers: the same objects come out, the same requests are refused.
         #[test]
-        fn agrees_with_a_set(total in 1u32..200, reserved in 0u32..3, ops in prop::collection::vec(0u32..260, 0..600)) {
-            let mut pool = Pool::new(total, reserved).unwrap();
-            let mut free: BTreeSet<u32> = (reserved.min(total)..total).collect();
-            let mut taken = BTreeSet::new();
+        fn agrees_with_a_set(total in 1u32..200, from in 0u32..3, ops in prop::collection::vec(op(), 0..if cfg!(miri) { 40 } else { 400 })) {
+            let mut set = ObjectSet::from(from, total).unwrap();
+            let mut model: BTreeSet<u32> = (from.min(total)..total).collect();
             for op in ops {
-                if op == 259 {
-                    prop_assert_eq!(pool.reclaim(reserved) as usize, taken.len());
-                    free.append(&mut taken);
-                } else if op >= 210 {
-                    let object = pool.take();
-                    prop_assert_eq!(object, free.pop_first());
-                    taken.extend(object);
-                } else {
-                    // A reserved object is never taken, so it must not be put back by anyone; the core never does.
-                    if op < reserved { continue; }
-                    prop_assert_eq!(pool.put_back(op), taken.remove(&op));
-                    if op < total { free.insert(op); }
+                match op {
+                    Op::TakeFirst => prop_assert_eq!(set.take_first(), model.pop_first()),
+                    Op::Insert(object) => prop_assert_eq!(set.insert(object), object < total && model.insert(object)),
+                    Op::Remove(object) => prop_assert_eq!(set.remove(object), model.remove(&object)),
+                    Op::InsertFrom(from) => {
+                        let added = (from..total).filter(|object| model.insert(*object)).count();
+                        // A set of the right size that holds a reserved object cannot come about in a pool.
+                        if model.iter().all(|object| *object >= from) {
+                            prop_assert_eq!(set.insert_from(from) as usize, added);
+                        } else {
+                            (from..total).for_each(|object| { set.insert(object); });
+                        }
+                    }
                 }
-                prop_assert_eq!(pool.available() as usize, free.len());
+                prop_assert_eq!(set.len() as usize, model.len());
             }
+            prop_assert!((0..260).all(|object| set.contains(object) == model.contains(&object)));
         }
     }
 }

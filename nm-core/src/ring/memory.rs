@@ -32,6 +32,20 @@ pub(crate) struct SlotValue {
     pub(crate) flags: u16,
 }
 
+impl SlotValue {
+    /// The three fields as the first 8 bytes of a slot (asserted in `abi`).
+    #[inline]
+    pub(super) fn from_word(word: u64) -> Self {
+        Self { buf_idx: word as u32, len: (word >> 32) as u16, flags: (word >> 48) as u16 }
+    }
+
+    /// The first 8 bytes of a slot with these fields.
+    #[inline]
+    pub(super) fn word(self) -> u64 {
+        u64::from(self.buf_idx) | u64::from(self.len) << 32 | u64::from(self.flags) << 48
+    }
+}
+
 /// Access to one ring object and its slots.
 #[derive(Debug, Clone)]
 pub(crate) struct RingMemory {
@@ -75,7 +89,7 @@ impl RingMemory {
             let header = ring.header.as_ptr();
             (&raw mut (*header).buf_ofs).write(buf_ofs);
             (&raw mut (*header).num_slots).write(shape.size.slots());
-            (&raw mut (*header).nr_buf_size).write(ring.region.tunables().buf_size);
+            (&raw mut (*header).nr_buf_size).write(ring.region.sizes().buf_size);
             (&raw mut (*header).ringid).write(shape.number);
             (&raw mut (*header).dir).write(dir);
         }

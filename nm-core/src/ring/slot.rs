@@ -7,13 +7,13 @@ use core::ptr::{self, NonNull};
 
 use crate::abi;
 use crate::index::{Index, RingSize};
-use crate::mem::Region;
-use crate::ring::memory::RingMemory;
+use crate::mem::{Region, Spare};
+use crate::ring::memory::{RingMemory, SlotValue};
 
 /// One slot of a safe port's window, and through it the packet buffer.
 ///
-/// The application cannot write the number of the buffer. It changes the buffer by [`swap`](Slot::swap), so that each
-/// buffer stays in exactly one place.
+/// The application cannot write the number of the buffer. It changes the buffer by [`swap`](Slot::swap) and
+/// [`swap_spare`](Slot::swap_spare), so that each buffer stays in exactly one place.
 #[doc(alias = "netmap_slot")]
 pub struct Slot<'a> {
     at: NonNull<abi::Slot>,
@@ -21,13 +21,14 @@ pub struct Slot<'a> {
     lent: PhantomData<&'a mut abi::Slot>,
 }
 
-/// Two slots belong to ports with different memory, so their buffers cannot change places: copy the frame.
+/// Two slots, or a slot and a spare buffer, belong to different memory, so their buffers cannot change places: copy
+/// the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DifferentRegion;
 
 impl fmt::Display for DifferentRegion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the two ports have different memory regions: the frame must be copied")
+        f.write_str("the two buffers are of different memory regions: the frame must be copied")
     }
 }
 
@@ -49,6 +50,14 @@ impl fmt::Display for FrameTooLong {
 }
 
 impl core::error::Error for FrameTooLong {}
+
+impl FrameTooLong {
+    /// `len` as the length of a frame in a buffer of `max` bytes.
+    #[inline]
+    pub(crate) fn check(len: usize, max: u16) -> Result<u16, Self> {
+        u16::try_from(len).ok().filter(|len| *len <= max).ok_or(Self { len, max })
+    }
+}
 
 impl Slot<'_> {
     /// Length of the frame, in bytes without CRC.
@@ -98,9 +107,7 @@ impl Slot<'_> {
 
     /// Sets the length of the frame and gives its bytes, whatever is in them, to be filled.
     pub fn set_len(&mut self, len: usize) -> Result<&mut [u8], FrameTooLong> {
-        let max = self.capacity();
-        let fits = u16::try_from(len).ok().filter(|len| *len <= max);
-        let len = fits.ok_or(FrameTooLong { len, max })?;
+        let len = FrameTooLong::check(len, self.capacity())?;
         // SAFETY: the slot is lent to this view alone.
         unsafe { (&raw mut (*self.at.as_ptr()).len).write_volatile(len) };
         Ok(self.frame_mut())
@@ -125,6 +132,18 @@ impl Slot<'_> {
             let (a, b) = (mine.read_volatile(), theirs.read_volatile());
             mine.write_volatile(b);
             theirs.write_volatile(a);
+        }
+        Ok(())
+    }
+
+    /// Exchanges the buffer of the slot with a spare one, with their frames: keeping a frame without a copy.
+    #[inline]
+    pub fn swap_spare(&mut self, spare: &mut Spare) -> Result<(), DifferentRegion> {
+        let at = self.at.cast::<u64>();
+        // SAFETY: as in `swap`: the slot is lent to this view alone, and its buffer and the spare one change places.
+        unsafe {
+            let mine = spare.exchange(self.region, SlotValue::from_word(at.read_volatile()))?;
+            at.write_volatile(mine.word());
         }
         Ok(())
     }

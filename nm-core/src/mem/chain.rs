@@ -1,0 +1,62 @@
+//! netmap's chain of extra buffers: each begins with the number of the next, the last with 0.
+//!
+//! A program may write anything into it. The walk back follows a number only if it names an exposed buffer, and
+//! takes that buffer out of the exposed ones as it passes: a number out of range, a buffer of somebody else, a buffer
+//! that was given back before, and so a circle, each end the walk.
+#![expect(unsafe_code, reason = "links are in the first bytes of the buffers")]
+
+use core::ptr::NonNull;
+
+use super::Region;
+
+/// The end of a chain.
+pub(super) const END: u32 = 0;
+
+/// What came of a chain that a port left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct GivenBack {
+    /// Buffers that came back.
+    pub(super) buffers: u32,
+    /// The number at which the walk was given up.
+    pub(super) broken_at: Option<u32>,
+}
+
+/// Chains exposed buffers of `region`. Returns the first.
+pub(super) fn link(region: &Region, buffers: &[u32]) -> u32 {
+    buffers.iter().rev().fold(END, |next, &buffer| {
+        let Some(at) = link_of(region, buffer) else { return next };
+        // SAFETY: the payload is at least 192 bytes long, aligned to 64, and was just taken from the pools.
+        unsafe { at.write_volatile(next) };
+        buffer
+    })
+}
+
+/// Takes back the chain that begins with `first`, as far as it can be followed.
+#[doc(alias = "netmap_extra_free")]
+pub(super) fn give_back(region: &Region, first: u32) -> GivenBack {
+    let mut given = GivenBack::default();
+    let mut buffer = first;
+    for _ in 0..=region.sizes().buf_num {
+        if buffer == END {
+            return given;
+        }
+        let Some(at) = link_of(region, buffer) else { break };
+        // SAFETY: the payload is readable and aligned; whatever a program left there is checked before it is followed.
+        // It is read before the buffer is given back, so it is not yet another owner's.
+        let next = unsafe { at.read_volatile() };
+        if !region.pools().rest(buffer) {
+            given.broken_at = Some(buffer);
+            return given;
+        }
+        given.buffers += 1;
+        buffer = next;
+    }
+    region.pools().refuse();
+    given.broken_at = Some(buffer);
+    given
+}
+
+/// Where the number of the buffer after `buffer` is.
+fn link_of(region: &Region, buffer: u32) -> Option<NonNull<u32>> {
+    region.payload(buffer).map(NonNull::cast)
+}

@@ -1,0 +1,154 @@
+//! The interface object of one port: what a program finds first.
+#![expect(
+    unsafe_code,
+    reason = "the header of a freshly taken object is written, and read when the port closes"
+)]
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+
+use super::chain::{self, GivenBack};
+use super::pools::Use;
+use super::{MemoryError, PoolKind, Region};
+use crate::abi::{self, InterfaceHeader, RING_OFS_OFFSET};
+
+/// How many rings of each kind the interface has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct RingCounts {
+    pub(crate) tx: u32,
+    pub(crate) rx: u32,
+    pub(crate) host_tx: u32,
+    pub(crate) host_rx: u32,
+}
+
+/// The interface object of a port, and the extra buffers that were granted to it. As long as it is there, the port
+/// counts as a user of the region. Dropping it gives back the object, and the chain that the program left in
+/// `bufs_head`.
+#[derive(Debug)]
+#[doc(alias("netmap_if_new", "netmap_mem_if_new"))]
+pub(crate) struct PortHeader {
+    region: Arc<Region>,
+    object: u32,
+    at: NonNull<InterfaceHeader>,
+    /// Rings that the table has room for.
+    room: usize,
+    /// Extra buffers that were granted.
+    extra: u32,
+}
+
+// SAFETY: the address leads into the region, which the value keeps; the object is this port's, and what a program
+// writes there is read by volatile accesses and checked.
+unsafe impl Send for PortHeader {}
+// SAFETY: as above; nothing is written through a shared reference.
+unsafe impl Sync for PortHeader {}
+
+impl PortHeader {
+    /// Takes an interface object of `region` with room for a table of `rings` rings, and registers the user.
+    pub(super) fn new(region: &Region, rings: usize) -> Result<Self, MemoryError> {
+        let (id, pool) = (region.id(), PoolKind::Interface);
+        let (needed, size) = (RING_OFS_OFFSET + rings * size_of::<i64>(), region.sizes().if_size);
+        if needed > size as usize {
+            return Err(MemoryError::TooSmall { region: id, pool, needed, size });
+        }
+        let exhausted = MemoryError::Exhausted { region: id, pool, requested: 1, available: 0 };
+        let region = region.enter(Use::Port).ok_or(exhausted)?;
+        let mut taken = Vec::new();
+        let result = region.take(pool, 1, &mut taken);
+        let place = taken.first().and_then(|&object| Some((object, region.interface_at(object)?.cast())));
+        let Some((object, at)) = place else {
+            region.leave(Use::Port);
+            return Err(result.err().unwrap_or(exhausted));
+        };
+        let mut header = Self { region, object, at, room: rings, extra: 0 };
+        header.describe("", RingCounts::default(), &[]);
+        Ok(header)
+    }
+
+    /// Describes the interface `name`. `rings` are the ring objects, in the order of netmap's table (hardware transmit,
+    /// host transmit, hardware receive, host receive); `None` for one that the port has not bound.
+    pub(super) fn describe(&mut self, name: &str, counts: RingCounts, rings: &[Option<u32>]) {
+        let mut bytes = [0; 16];
+        bytes.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);
+        let header = InterfaceHeader {
+            name: bytes,
+            version: abi::API,
+            flags: if self.region.id().is_private() { abi::PRIVATE_MEMORY } else { 0 },
+            tx_rings: counts.tx,
+            rx_rings: counts.rx,
+            bufs_head: chain::END,
+            host_tx_rings: counts.host_tx,
+            host_rx_rings: counts.host_rx,
+            spare: [0; 3],
+        };
+        let own = self.region.interface_offset(self.object) as i64;
+        let offset = |ring: Option<u32>| ring.map_or(0, |ring| self.region.ring_offset(ring) as i64 - own);
+        // SAFETY: the object is this port's alone and aligned to 64; `new` saw to it that the header and a table of
+        // `room` rings fit.
+        unsafe {
+            self.at.write(header);
+            let table = self.at.cast::<u8>().add(RING_OFS_OFFSET).cast::<i64>();
+            rings.iter().take(self.room).enumerate().for_each(|(i, &ring)| table.add(i).write(offset(ring)));
+        }
+    }
+
+    /// Where the object is, in bytes from the beginning of the region.
+    #[cfg_attr(not(test), expect(dead_code, reason = "raw ports tell it to their program"))]
+    #[doc(alias = "nr_offset")]
+    pub(crate) fn offset(&self) -> usize {
+        self.region.interface_offset(self.object)
+    }
+
+    /// Takes up to `count` buffers for the program and chains them to `bufs_head`. Returns how many there were. Once
+    /// for each port.
+    #[doc(alias = "nr_extra_bufs")]
+    pub(crate) fn grant_extra(&mut self, count: u32) -> u32 {
+        if self.extra > 0 {
+            return 0;
+        }
+        let mut buffers = Vec::new();
+        self.region.take_extra_buffers(count, &mut buffers);
+        if buffers.is_empty() {
+            return 0;
+        }
+        let head = chain::link(&self.region, &buffers);
+        let granted = buffers.len() as u32;
+        {
+            let mut pools = self.region.pools();
+            pools.expose(buffers.into_iter());
+            pools.adjust_extra(granted as i32);
+        }
+        self.extra = granted;
+        self.set_bufs_head(head);
+        granted
+    }
+
+    pub(super) fn bufs_head(&self) -> u32 {
+        // SAFETY: the object is valid and this port's.
+        unsafe { (&raw const (*self.at.as_ptr()).bufs_head).read_volatile() }
+    }
+
+    pub(super) fn set_bufs_head(&mut self, head: u32) {
+        // SAFETY: as in `bufs_head`.
+        unsafe { (&raw mut (*self.at.as_ptr()).bufs_head).write_volatile(head) }
+    }
+}
+
+impl Drop for PortHeader {
+    fn drop(&mut self) {
+        let GivenBack { buffers, broken_at } = chain::give_back(&self.region, self.bufs_head());
+        if let Some(buffer) = broken_at {
+            let (id, extra) = (self.region.id(), self.extra);
+            log::warn!(target: "netmap", "region {id}: the chain of extra buffers leads to {buffer}, which is none; {buffers} came back of {extra}");
+        }
+        {
+            let mut pools = self.region.pools();
+            pools.adjust_extra(-(self.extra as i32));
+            if self.extra > 0 {
+                pools.conceal();
+            }
+            pools.put_back(PoolKind::Interface, [self.object]);
+        }
+        self.region.leave(Use::Port);
+    }
+}

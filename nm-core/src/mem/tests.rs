@@ -1,0 +1,450 @@
+//! Ports' memory against a naive model, with programs that write anything into what they see.
+#![expect(unsafe_code, reason = "a raw port's program writes into buffers")]
+
+use std::collections::BTreeSet;
+use std::string::ToString;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::header::{PortHeader, RingCounts};
+use super::*;
+use crate::index::RingSize;
+use crate::platform::Platform;
+use crate::ring::memory::{RingMemory, SlotValue};
+use crate::stats::Direction;
+use crate::testing::HeapPlatform;
+use crate::tunables::Sizes;
+use alloc::sync::Arc;
+
+const SLOTS: u32 = 4;
+const BUFFERS: u32 = 60;
+/// Operations of one list; Miri takes its time.
+const OPS: usize = if cfg!(miri) { 16 } else { 80 };
+
+fn regions() -> Regions {
+    let platform: Arc<dyn Platform> = HeapPlatform::new(16 << 20);
+    let small = crate::tunables::Tunables {
+        if_num: 8,
+        ring_size: 512,
+        ring_num: 16,
+        buf_size: 256,
+        buf_num: BUFFERS,
+        ..Default::default()
+    };
+    Regions::new(&platform, &small).unwrap()
+}
+
+fn shape(direction: Direction, slots: u32) -> RingShape {
+    RingShape { direction, number: 0, size: RingSize::new(slots).unwrap() }
+}
+
+fn port(region: &Arc<Region>) -> PortMemory {
+    PortMemory::new(region, "em0", &[shape(Direction::Tx, SLOTS), shape(Direction::Rx, SLOTS)]).unwrap()
+}
+
+fn header(port: &PortMemory, extra: u32) -> PortHeader {
+    port.header("em0", RingCounts { tx: 1, rx: 1, host_tx: 0, host_rx: 0 }, |at| at == 1, extra).unwrap()
+}
+
+/// What a program reads at the beginning of a buffer, and writes there.
+fn next(region: &Region, buffer: u32) -> u32 {
+    let at = region.payload(buffer).unwrap().cast::<u32>();
+    // SAFETY: a buffer of the region, and the test is single-threaded.
+    unsafe { at.read_volatile() }
+}
+
+fn set_next(region: &Region, buffer: u32, next: u32) {
+    if let Some(at) = region.payload(buffer) {
+        // SAFETY: as above.
+        unsafe { at.cast::<u32>().write_volatile(next) }
+    }
+}
+
+fn chain_of(region: &Region, header: &PortHeader) -> Vec<u32> {
+    let first = Some(header.bufs_head()).filter(|buffer| *buffer != 0);
+    core::iter::successors(first, |&buffer| Some(next(region, buffer)).filter(|next| *next != 0)).collect()
+}
+
+fn write_slot(ring: &RingMemory, at: u32, buf_idx: u32) {
+    ring.set_slot(ring.size().index(at).unwrap(), SlotValue { buf_idx, len: 0xffff, flags: 0xffff });
+}
+
+fn assert_all_free(region: &Region) {
+    let info = region.info();
+    let free = info.pools.map(|pool| (pool.free, pool.total));
+    assert_eq!(free, [(8, 8), (16, 16), (BUFFERS - 2, BUFFERS)]);
+    assert_eq!((region.report().lost(), region.report().held, region.report().extra), (0, 0, 0));
+    assert!(!info.usage.is_used());
+}
+
+#[test]
+fn a_raw_port_finds_its_rings_and_its_chain_and_gives_them_back() {
+    let regions = regions();
+    let region = regions.shared();
+    let port = port(region);
+    let raw = header(&port, 5);
+    let chain = chain_of(region, &raw);
+    assert_eq!(chain.len(), 5);
+    assert_eq!(chain.iter().collect::<BTreeSet<_>>().len(), 5);
+    assert_eq!(
+        region.report().to_string(),
+        "buffers total=58 free=45 held=8 lost=0 spare=0 extra=5 resting=0 reclaimed=0 refused=0"
+    );
+    // The table has an offset for the ring that is bound, and 0 for the other.
+    // SAFETY: the header lies at this offset in the region, its table behind it.
+    let (own, table) = unsafe {
+        let own = region.base().add(raw.offset());
+        (own.as_ptr() as i64, own.add(crate::abi::RING_OFS_OFFSET).cast::<[i64; 2]>().read())
+    };
+    assert_eq!(table, [0, port.rings()[1].header().as_ptr() as i64 - own]);
+    drop(raw);
+    assert_eq!(region.report().extra, 0);
+    drop(port);
+    assert_all_free(region);
+    assert_eq!(region.report().reclaimed, 0);
+}
+
+#[test]
+fn fewer_extra_buffers_than_asked_for_are_granted() {
+    let regions = regions();
+    let region = regions.shared();
+    let port = port(region);
+    let all = header(&port, u32::MAX);
+    assert_eq!((region.report().extra, region.report().free), (BUFFERS - 2 - 2 * SLOTS, 0));
+    drop(all);
+    let mut raw = header(&port, 3);
+    assert_eq!(raw.grant_extra(1), 0, "once for each port");
+    assert_eq!(chain_of(region, &raw).len(), 3);
+    drop((port, raw));
+    assert_all_free(region);
+}
+
+#[test]
+fn buffers_that_a_program_lost_come_back_with_the_last_raw_port() {
+    let regions = regions();
+    let region = regions.shared();
+    let (lossy, safe, other) = (port(region), port(region), port(region));
+    let mut raw = header(&lossy, 5);
+    raw.set_bufs_head(0);
+    lossy.distrust(0);
+    other.distrust(1);
+    write_slot(&lossy.rings()[0], 0, 0);
+    drop((raw, lossy));
+    // Three slots came back, and rest as long as the card of the other raw port may have them; six buffers are lost.
+    assert_eq!(
+        region.report().to_string(),
+        "buffers total=58 free=33 held=16 lost=6 spare=0 extra=0 resting=3 reclaimed=0 refused=1"
+    );
+    drop(other);
+    assert_eq!(
+        region.report().to_string(),
+        "buffers total=58 free=50 held=8 lost=0 spare=0 extra=0 resting=0 reclaimed=6 refused=1"
+    );
+    drop(safe);
+    assert_all_free(region);
+}
+
+#[test]
+fn resting_buffers_are_extra_buffers_again() {
+    let regions = regions();
+    let region = regions.shared();
+    let port = port(region);
+    port.distrust(0);
+    let first = header(&port, 5);
+    let chain = chain_of(region, &first);
+    drop(first);
+    assert_eq!((region.report().resting, region.report().free), (5, 45));
+    assert_eq!(region.spares(u32::MAX).len(), 45, "safe owners do not get them");
+    let second = header(&port, 7);
+    assert_eq!(chain_of(region, &second)[..5], chain);
+    assert_eq!((region.report().resting, region.report().free), (0, 43));
+    drop((second, port));
+    assert_all_free(region);
+}
+
+#[test]
+fn what_was_lost_once_cannot_be_given_back_from_its_next_owner() {
+    let regions = regions();
+    let region = regions.shared();
+    let first = port(region);
+    let mut raw = header(&first, 5);
+    let lost = chain_of(region, &raw);
+    raw.set_bufs_head(0);
+    drop((raw, first));
+    let port = port(region);
+    let owners = region.spares(u32::MAX);
+    assert!(lost.iter().all(|lost| {
+        port.rings()
+            .iter()
+            .flat_map(RingMemory::buffers)
+            .chain(owners.iter().map(Spare::buf_idx))
+            .any(|buffer| buffer == *lost)
+    }));
+    for buffer in lost {
+        let mut raw = header(&port, 0);
+        raw.set_bufs_head(buffer);
+        drop(raw);
+        assert_eq!(region.report().free, 0);
+    }
+    drop((port, owners));
+    assert_all_free(region);
+}
+
+#[test]
+fn the_header_tells_private_memory() {
+    let regions = regions();
+    let private = regions.create("own", Sizes::default()).unwrap();
+    for (region, flags) in [(regions.shared(), 0), (&private, 1)] {
+        let (port, map) = (port(region), region.map().unwrap());
+        let raw = header(&port, 0);
+        // SAFETY: the header lies at this offset in the region.
+        let header = unsafe { map.base().add(raw.offset()).cast::<crate::abi::InterfaceHeader>().read() };
+        assert_eq!((header.flags, header.version, &header.name[..4]), (flags, 14, &b"em0\0"[..]));
+        assert_eq!((header.tx_rings, header.rx_rings, header.bufs_head), (1, 1, 0));
+    }
+}
+
+#[test]
+fn a_chain_cannot_give_back_what_belongs_to_somebody_else() {
+    let regions = regions();
+    let region = regions.shared();
+    let (victim, port) = (port(region), port(region));
+    let mine = region.spare().unwrap();
+    let in_slot = victim.rings()[0].buffers().next().unwrap();
+    for foreign in [in_slot, mine.buf_idx(), 1, BUFFERS, u32::MAX] {
+        let raw = header(&port, 2);
+        let chain = chain_of(region, &raw);
+        set_next(region, chain[0], foreign);
+        let free = region.report();
+        drop(raw);
+        let report = region.report();
+        assert_eq!((report.free, report.refused), (free.free + 2, free.refused + 1), "{foreign}");
+    }
+    assert_eq!((region.report().lost(), region.report().reclaimed), (0, 5));
+    drop((victim, port, mine));
+    assert_all_free(region);
+}
+
+#[test]
+fn a_chain_that_is_a_circle_ends_where_it_began() {
+    let regions = regions();
+    let region = regions.shared();
+    let port = port(region);
+    let raw = header(&port, 4);
+    let chain = chain_of(region, &raw);
+    set_next(region, chain[3], chain[0]);
+    drop(raw);
+    assert_eq!((region.report().refused, region.report().lost()), (1, 0), "all four came back");
+    drop(port);
+    assert_all_free(region);
+}
+
+#[test]
+fn a_closed_raw_port_gives_back_its_own_buffers_and_no_others() {
+    let regions = regions();
+    let region = regions.shared();
+    let (victim, port) = (port(region), port(region));
+    let ring = &port.rings()[0];
+    let before: Vec<_> = ring.buffers().collect();
+    let foreign = victim.rings()[1].buffers().next().unwrap();
+    port.distrust(0);
+    assert!(port.is_distrusted() && !victim.is_distrusted());
+    write_slot(ring, 0, before[1]);
+    write_slot(ring, 2, foreign);
+    write_slot(ring, 3, u32::MAX);
+    drop(port);
+    let report = region.report();
+    assert_eq!(
+        (report.refused, report.reclaimed, report.lost()),
+        (3, 3, 0),
+        "a double, a foreign one, and none"
+    );
+    let taken: BTreeSet<_> = region.spares(u32::MAX).iter().map(Spare::buf_idx).collect();
+    assert_eq!(taken.len() as u32, report.free);
+    assert!(victim.rings().iter().flat_map(RingMemory::buffers).all(|buffer| !taken.contains(&buffer)));
+    drop(victim);
+    assert_all_free(region);
+}
+
+#[test]
+fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
+    let regions = regions();
+    let region = regions.shared();
+    let refused = |shapes: &[RingShape]| PortMemory::new(region, "em0", shapes).unwrap_err().to_string();
+    assert_eq!(
+        refused(&[shape(Direction::Tx, 17)]),
+        "the ring pool has objects of 512 bytes, 528 are needed (tunable ring_size)"
+    );
+    assert_eq!(
+        refused(&[shape(Direction::Tx, 2); 17]),
+        "the ring pool has 16 objects free of 17 asked for (tunable ring_num)"
+    );
+    assert_eq!(
+        refused(&[shape(Direction::Tx, 16); 4]),
+        "the buf pool has 10 objects free of 16 asked for (tunable buf_num)"
+    );
+    assert_all_free(region);
+    let sizes = Sizes { if_size: 128, if_num: 1, ..Sizes::default() };
+    let private = regions.create("private", sizes).unwrap();
+    let many = PortMemory::new(&private, "em0", &[shape(Direction::Tx, 2); 10]).unwrap_err();
+    assert_eq!(
+        many.to_string(),
+        "the if pool of region 2 has objects of 128 bytes, 136 are needed (tunable priv_if_size)"
+    );
+    let _first = PortMemory::new(&private, "em0", &[]).unwrap();
+    let second = PortMemory::new(&private, "em1", &[]).unwrap_err();
+    assert_eq!(
+        second.to_string(),
+        "the if pool of region 2 has 0 objects free of 1 asked for (tunable priv_if_num)"
+    );
+    assert_eq!(private.info().usage.ports, 1);
+}
+
+/// What happens to a region that safe ports, raw ports and spare handles use.
+#[derive(Debug, Clone)]
+enum Op {
+    Open,
+    Close(usize),
+    Spare,
+    DropSpare(usize),
+    /// A raw port is bound to a ring of a port.
+    Raw {
+        port: usize,
+        extra: u32,
+    },
+    CloseRaw(usize),
+    /// The program writes a number into a slot of a distrusted ring, a link of any buffer, or `bufs_head`.
+    WriteSlot {
+        port: usize,
+        at: u32,
+        buffer: u32,
+    },
+    WriteLink {
+        buffer: u32,
+        next: u32,
+    },
+    WriteHead {
+        raw: usize,
+        head: u32,
+    },
+    /// A safe port keeps a frame: a slot and a spare handle exchange their buffers.
+    Swap {
+        port: usize,
+        at: u32,
+        spare: usize,
+    },
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let which = 0usize..4;
+    let buffer = prop_oneof![30 => 0u32..BUFFERS + 2, 1 => Just(u32::MAX)];
+    prop_oneof![
+        2 => Just(Op::Open),
+        1 => which.clone().prop_map(Op::Close),
+        2 => Just(Op::Spare),
+        1 => which.clone().prop_map(Op::DropSpare),
+        2 => (which.clone(), 0u32..12).prop_map(|(port, extra)| Op::Raw { port, extra }),
+        1 => which.clone().prop_map(Op::CloseRaw),
+        4 => (which.clone(), 0..SLOTS, buffer.clone()).prop_map(|(port, at, buffer)| Op::WriteSlot { port, at, buffer }),
+        4 => (buffer.clone(), buffer.clone()).prop_map(|(buffer, next)| Op::WriteLink { buffer, next }),
+        2 => (which.clone(), buffer).prop_map(|(raw, head)| Op::WriteHead { raw, head }),
+        2 => (which.clone(), 0..SLOTS, which).prop_map(|(port, at, spare)| Op::Swap { port, at, spare }),
+    ]
+}
+
+/// Everything that is alive. Ring 0 of a port is safe, ring 1 too until a raw port is bound to it.
+#[derive(Default)]
+struct World {
+    ports: Vec<(PortMemory, bool)>,
+    raws: Vec<PortHeader>,
+    spares: Vec<Spare>,
+}
+
+fn pick<T>(list: &mut Vec<T>, at: usize) -> Option<T> {
+    (!list.is_empty()).then(|| list.swap_remove(at % list.len()))
+}
+
+impl World {
+    fn apply(&mut self, op: &Op, region: &Arc<Region>) {
+        let ports = self.ports.len().max(1);
+        match *op {
+            Op::Open => {
+                let shapes = [shape(Direction::Tx, SLOTS), shape(Direction::Rx, SLOTS)];
+                self.ports.extend(PortMemory::new(region, "em0", &shapes).ok().map(|port| (port, false)));
+            }
+            Op::Close(at) => drop(pick(&mut self.ports, at)),
+            Op::Spare => self.spares.extend(region.spare()),
+            Op::DropSpare(at) => drop(pick(&mut self.spares, at)),
+            Op::Raw { port, extra } => {
+                if let Some((port, exposed)) = self.ports.get_mut(port % ports) {
+                    let counts = RingCounts { tx: 1, rx: 1, ..RingCounts::default() };
+                    self.raws.extend(port.header("em0", counts, |at| at == 1, extra));
+                    port.distrust(1);
+                    *exposed = true;
+                }
+            }
+            Op::CloseRaw(at) => drop(pick(&mut self.raws, at)),
+            Op::WriteSlot { port, at, buffer } => {
+                if let Some((port, true)) = self.ports.get(port % ports) {
+                    write_slot(&port.rings()[1], at, buffer);
+                }
+            }
+            Op::WriteLink { buffer, next } => set_next(region, buffer, next),
+            Op::WriteHead { raw, head } => {
+                let raws = self.raws.len().max(1);
+                self.raws.get_mut(raw % raws).into_iter().for_each(|raw| raw.set_bufs_head(head));
+            }
+            Op::Swap { port, at, spare } => {
+                let spares = self.spares.len().max(1);
+                if let Some(((port, _), spare)) =
+                    self.ports.get(port % ports).zip(self.spares.get_mut(spare % spares))
+                {
+                    let ring = &port.rings()[0];
+                    let at = ring.size().index(at).unwrap();
+                    ring.set_slot(at, spare.exchange(region, ring.slot(at)).unwrap());
+                }
+            }
+        }
+    }
+
+    /// What safe owners have: each buffer once, each a real one, none of them free.
+    fn check(&self, region: &Region) {
+        let rings =
+            self.ports.iter().flat_map(|(port, exposed)| &port.rings()[..if *exposed { 1 } else { 2 }]);
+        let mut safe: Vec<_> = rings.flat_map(RingMemory::buffers).collect();
+        safe.extend(self.spares.iter().map(Spare::buf_idx));
+        let distinct: BTreeSet<_> = safe.iter().copied().collect();
+        assert_eq!(distinct.len(), safe.len(), "a buffer has two safe owners: {safe:?}");
+        assert!(safe.iter().all(|buffer| (2..BUFFERS).contains(buffer)), "{safe:?}");
+        let report = region.report();
+        assert!(
+            report.free as usize + safe.len() <= report.total as usize,
+            "a free buffer has an owner: {report}"
+        );
+        assert_eq!(report.held as usize, self.ports.len() * 2 * SLOTS as usize);
+        assert_eq!(report.spare as usize, self.spares.len());
+        let usage = region.info().usage;
+        assert_eq!(usage.ports as usize, self.ports.len() + self.raws.len());
+    }
+}
+
+proptest! {
+    /// Whatever programs write: safe owners keep what is theirs, the walk ends, and everything is free in the end.
+    #[test]
+    fn no_program_takes_a_buffer_from_a_safe_owner(ops in prop::collection::vec(op(), 0..OPS)) {
+        let regions = regions();
+        let region = regions.shared();
+        let mut world = World::default();
+        for op in &ops {
+            world.apply(op, region);
+            world.check(region);
+            // Nobody who is handed a buffer now gets one that a safe owner has.
+            let probe: BTreeSet<_> = region.spares(u32::MAX).iter().map(Spare::buf_idx).collect();
+            let taken = world.spares.iter().map(Spare::buf_idx).chain(world.ports.iter().flat_map(|(port, _)| port.rings()[0].buffers()));
+            prop_assert!(taken.into_iter().all(|buffer| !probe.contains(&buffer)));
+        }
+        drop(world);
+        assert_all_free(region);
+    }
+}

@@ -1,0 +1,181 @@
+//! How the core behaves: plain values to start from, and the same as atomics while it runs.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use super::settings::{self, Value, When};
+use super::{TunableError, Tunables};
+
+/// Which adapter an interface gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u32)]
+pub enum AdapterMode {
+    /// The driver's own rings where it has them, else the generic adapter.
+    #[default]
+    #[doc(alias = "NETMAP_ADMODE_BEST")]
+    Best = 0,
+    /// The driver's own rings, or none.
+    #[doc(alias = "NETMAP_ADMODE_NATIVE")]
+    Native = 1,
+    /// The generic adapter, even where the driver has rings.
+    #[doc(alias = "NETMAP_ADMODE_GENERIC")]
+    Generic = 2,
+}
+
+impl Value for AdapterMode {
+    /// A number that is no mode means [`AdapterMode::Best`].
+    fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Native,
+            2 => Self::Generic,
+            _ => Self::Best,
+        }
+    }
+    fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+impl fmt::Display for AdapterMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Best => "best",
+            Self::Native => "native",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// Defines the values once, as a struct of them and as a struct of atomics.
+macro_rules! behaviour {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr;)+) => {
+        /// How the core behaves, by netmap's names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Behaviour {
+            $($(#[$doc])* pub $name: $type,)+
+        }
+
+        impl Default for Behaviour {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        /// The [`Behaviour`] of a netmap that runs. Anybody may change a value at any time; each is read on its own and
+        /// nothing else is ordered by it, so the accesses are relaxed.
+        #[derive(Debug)]
+        pub struct Knobs {
+            $($name: AtomicU32,)+
+        }
+
+        impl Knobs {
+            /// Starts from these values.
+            pub fn new(start: Behaviour) -> Self {
+                Self { $($name: AtomicU32::new(start.$name.number()),)+ }
+            }
+
+            $(
+                $(#[$doc])*
+                #[inline]
+                pub fn $name(&self) -> $type {
+                    Value::from_number(self.$name.load(Relaxed))
+                }
+            )+
+
+            /// All values now.
+            pub fn behaviour(&self) -> Behaviour {
+                Behaviour { $($name: self.$name(),)+ }
+            }
+
+            /// Stores the values in which `to` differs from `from`.
+            fn change(&self, from: Behaviour, to: Behaviour) {
+                $(if from.$name != to.$name {
+                    self.$name.store(to.$name.number(), Relaxed);
+                })+
+            }
+        }
+    };
+}
+
+behaviour! {
+    /// Bit mask of what is logged in detail; 0 for nothing.
+    verbose: u32 = 0;
+    /// Whether poll leaves the time stamp of receive rings alone (unless a ring asks for it).
+    no_timestamp: bool = false;
+    /// Whether interrupts are mitigated.
+    mitigate: bool = true;
+    /// Whether rxsync looks at the card even if no interrupt has announced a frame.
+    no_pendintr: bool = true;
+    /// How often a switch tries again to send what a full ring did not take.
+    txsync_retry: u32 = 2;
+    /// Bit mask for debugging.
+    flags: u32 = 0;
+    /// Whether every ring is in transparent mode, as if it had asked for it.
+    fwd: bool = false;
+    /// Whether memory can be mapped before a port is bound.
+    mmap_unreg: bool = false;
+    /// Which adapter an interface gets.
+    admode: AdapterMode = AdapterMode::Best;
+    /// Shortest time between two interrupts of a generic adapter, in nanoseconds; 0 for no limit.
+    generic_mit: u32 = 100_000;
+    /// Slots of a generic adapter's rings.
+    generic_ringsize: u32 = 1024;
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self::new(Behaviour::default())
+    }
+}
+
+impl Knobs {
+    /// Sets the tunable `name` (without the `netmap.` in front) to `value`.
+    pub fn set(&self, name: &str, value: u32) -> Result<(), TunableError> {
+        if settings::find(name)?.when == When::Start {
+            return Err(TunableError::Fixed);
+        }
+        let mut tunables = Tunables { behaviour: self.behaviour(), ..Tunables::default() };
+        let before = tunables.behaviour;
+        tunables.set(name, value)?;
+        self.change(before, tunables.behaviour);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_running_value_changes_alone() {
+        let knobs = Knobs::default();
+        assert_eq!(knobs.behaviour(), Behaviour::default());
+        knobs.set("admode", 2).unwrap();
+        knobs.set("mmap_unreg", 1).unwrap();
+        let expected = Behaviour { admode: AdapterMode::Generic, mmap_unreg: true, ..Behaviour::default() };
+        assert_eq!(knobs.behaviour(), expected);
+        assert_eq!(knobs.admode().to_string(), "generic");
+        knobs.set("mmap_unreg", 0).unwrap();
+        assert!(!knobs.mmap_unreg());
+    }
+
+    #[test]
+    fn what_cannot_change_now_is_refused() {
+        let knobs = Knobs::default();
+        let refused = |name, value| knobs.set(name, value).unwrap_err().to_string();
+        assert_eq!(refused("buf_num", 4096), "a size can be set before memory is taken, not now");
+        assert_eq!(refused("admode", 3), "must be between 0 and 2");
+        assert_eq!(refused("generic_mit", 1_000_000_001), "must be between 0 and 1000000000");
+        assert!(refused("colour", 1).starts_with("no such tunable; there are if_size"));
+        assert_eq!(knobs.behaviour(), Behaviour::default());
+    }
+
+    #[test]
+    fn a_number_that_is_no_mode_is_best() {
+        for (number, mode) in [(0, "best"), (1, "native"), (2, "generic"), (3, "best"), (u32::MAX, "best")] {
+            assert_eq!(AdapterMode::from_number(number).to_string(), mode);
+        }
+    }
+}
