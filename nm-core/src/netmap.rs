@@ -10,32 +10,52 @@ use spin::Mutex;
 use crate::adapter::hardware::HardwareAdapter;
 use crate::adapter::{Adapter, Bound, InterfaceInfo, RingSet, Sharing};
 use crate::errno;
-use crate::mem::{MemoryReport, Region, RegionError};
+use crate::generic::{Choice, NoAdapter, Present, Settings};
+use crate::mem::{MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
 use crate::name::{InterfaceName, PortName, RingSelection, is_interface_name};
 use crate::nic::Nic;
 use crate::platform::Platform;
 use crate::port::{OpenError, Port};
 use crate::stats::RingReport;
-use crate::tunables::Tunables;
+use crate::tunables::{Knobs, Tunables};
 
 /// A netmap. Nothing is global: a test can have ten. Clones are handles to the same one.
 ///
 /// The lock around the list of interfaces is taken before the lock of an interface, and never by a sync.
 #[derive(Clone)]
 pub struct Netmap {
+    regions: Arc<Regions>,
+    /// What the netmap was built from.
+    start: Tunables,
+    knobs: Arc<Knobs>,
+    interfaces: Arc<Mutex<Vec<Interface>>>,
+}
+
+/// An interface, and the memory that its ports use.
+#[derive(Clone)]
+struct Interface {
+    adapter: Arc<dyn Adapter>,
     region: Arc<Region>,
-    adapters: Arc<Mutex<Vec<Arc<dyn Adapter>>>>,
 }
 
 impl Netmap {
     /// Takes the shared memory region from `platform`, sized by `tunables`.
     pub fn new(platform: &Arc<dyn Platform>, tunables: Tunables) -> Result<Self, RegionError> {
-        Ok(Self { region: Region::new(platform, tunables)?, adapters: Arc::default() })
+        let knobs = Arc::new(Knobs::new(tunables.behaviour));
+        let regions = Arc::new(Regions::new(platform, &tunables)?);
+        Ok(Self { regions, start: tunables, knobs, interfaces: Arc::default() })
     }
 
-    /// Makes the card `nic` known as `name`.
+    /// Makes the card `nic` known as `name`. Its ports use the shared memory region.
     #[doc(alias = "netmap_attach")]
     pub fn attach<N: Nic>(&self, name: &str, nic: N) -> Result<(), AttachError> {
+        self.attach_in(name, nic, self.regions.shared())
+    }
+
+    /// Makes the card `nic` known as `name`, with a memory region for its ports, such as a private one of
+    /// [`regions`](Self::regions). Between ports of different regions frames are copied.
+    #[doc(alias = "NAF_MEM_OWNER")]
+    pub fn attach_in<N: Nic>(&self, name: &str, nic: N, region: &Arc<Region>) -> Result<(), AttachError> {
         if !is_interface_name(name) {
             return Err(AttachError::Name(name.to_string()));
         }
@@ -43,12 +63,37 @@ impl Netmap {
         if info.tx_queues == 0 || info.rx_queues == 0 || info.tx_slots < 2 || info.rx_slots < 2 {
             return Err(AttachError::NoRings(name.to_string()));
         }
-        let mut adapters = self.adapters.lock();
-        if adapters.iter().any(|a| a.info().name == name) {
+        let mut interfaces = self.interfaces.lock();
+        if interfaces.iter().any(|interface| interface.adapter.info().name == name) {
             return Err(AttachError::Exists(name.to_string()));
         }
-        adapters.push(HardwareAdapter::new(name, nic));
+        interfaces.push(Interface { adapter: HardwareAdapter::new(name, nic), region: region.clone() });
         Ok(())
+    }
+
+    /// Makes an interface known that has rings of its own, or passes frames one by one, or can do both; the tunable
+    /// `admode` chooses (see [`AdapterMode::choose`](crate::tunables::AdapterMode::choose)). The generic adapter is made by
+    /// `generic` from what `generic_ringsize` and `generic_mit` say now.
+    #[doc(alias = "netmap_get_hw_na")]
+    pub fn attach_either<N: Nic, G: Nic>(
+        &self,
+        name: &str,
+        native: Option<N>,
+        generic: Option<impl FnOnce(Settings) -> G>,
+    ) -> Result<(), AttachError> {
+        let present =
+            Present { has_native: native.is_some(), is_native_open: false, has_frames: generic.is_some() };
+        let none = |none| AttachError::NoAdapter(name.to_string(), none);
+        match (self.knobs.admode().choose(present).map_err(none)?, native, generic) {
+            (Choice::Native, Some(native), _) => self.attach(name, native),
+            (_, _, Some(generic)) => self.attach(name, generic(Settings::new(&self.tunables()))),
+            (_, _, None) => Err(AttachError::NoRings(name.to_string())),
+        }
+    }
+
+    /// How the core behaves, to be looked at and changed while it runs.
+    pub fn knobs(&self) -> &Knobs {
+        &self.knobs
     }
 
     /// Opens the port of this name (see [`name`](crate::name)). It has its rings for itself.
@@ -63,43 +108,47 @@ impl Netmap {
 
     pub(crate) fn bind(&self, name: &str, sharing: Sharing) -> Result<Bound, OpenError> {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
-        let (adapter, share) = self.find(name, port.interface)?;
+        let (Interface { adapter, region }, share) = self.find(name, port.interface)?;
         let InterfaceInfo { name, nic, .. } = adapter.info();
-        let RingSelection::One(ring) = port.rings else {
-            let all = RingSet::all(&nic);
-            return adapter.bind(&self.region, all, sharing, share);
+        let set = match port.rings {
+            RingSelection::AllHardware => RingSet::all(&nic),
+            RingSelection::One(ring) => {
+                let rings = (nic.tx_queues, nic.rx_queues);
+                RingSet::one(ring, &nic).ok_or(OpenError::NoRing { name, ring, rings })?
+            }
         };
-        let rings = (nic.tx_queues, nic.rx_queues);
-        let set = RingSet::one(ring, &nic).ok_or(OpenError::NoRing { name, ring, rings })?;
-        adapter.bind(&self.region, set, sharing, share)
+        adapter.bind(&region, set, sharing, share)
     }
 
-    /// The adapter of an interface, and its fair share of the free buffers.
-    fn find(&self, name: &str, interface: InterfaceName<'_>) -> Result<(Arc<dyn Adapter>, u32), OpenError> {
-        let infos: Vec<_> = self.adapters.lock().iter().map(|a| (a.info(), a.clone())).collect();
-        let is_wanted = |info: &InterfaceInfo| match interface {
+    /// An interface, and its fair share of the free buffers of its region.
+    fn find(&self, name: &str, wanted: InterfaceName<'_>) -> Result<(Interface, u32), OpenError> {
+        let all: Vec<_> = self.interfaces.lock().iter().map(|i| (i.adapter.info(), i.clone())).collect();
+        let is_wanted = |info: &InterfaceInfo| match wanted {
             InterfaceName::Name(name) => info.name == name,
             InterfaceName::Mac(mac) => info.nic.mac == mac,
         };
-        let Some((_, adapter)) = infos.iter().find(|(info, _)| is_wanted(info)) else {
-            let known = infos.into_iter().map(|(info, _)| info.name).collect();
+        let Some((_, found)) = all.iter().find(|(info, _)| is_wanted(info)) else {
+            let known = all.into_iter().map(|(info, _)| info.name).collect();
             return Err(OpenError::Unknown { name: name.to_string(), known });
         };
-        let closed = infos.iter().filter(|(info, _)| !info.is_open).count().max(1);
-        Ok((adapter.clone(), self.region.report().free / closed as u32))
+        let is_rival = |(info, other): &&(InterfaceInfo, Interface)| {
+            !info.is_open && Arc::ptr_eq(&other.region, &found.region)
+        };
+        let rivals = all.iter().filter(is_rival).count().max(1);
+        Ok((found.clone(), found.region.report().free / rivals as u32))
     }
 
     /// Takes the interface `name` away. Ports that are open on it stay valid memory, and each of their syncs says
     /// [`Gone`](crate::SyncError::Gone); the card touches nothing any more when this returns.
     #[doc(alias = "netmap_detach")]
     pub fn detach(&self, name: &str) -> Result<(), OpenError> {
-        let mut adapters = self.adapters.lock();
-        let Some(at) = adapters.iter().position(|a| a.info().name == name) else {
-            let known = adapters.iter().map(|a| a.info().name).collect();
+        let mut interfaces = self.interfaces.lock();
+        let Some(at) = interfaces.iter().position(|i| i.adapter.info().name == name) else {
+            let known = interfaces.iter().map(|i| i.adapter.info().name).collect();
             return Err(OpenError::Unknown { name: name.to_string(), known });
         };
-        let adapter = adapters.remove(at);
-        drop(adapters);
+        let Interface { adapter, .. } = interfaces.remove(at);
+        drop(interfaces);
         adapter.disappear();
         Ok(())
     }
@@ -109,34 +158,50 @@ impl Netmap {
     /// start again, its ports find it [`Gone`](crate::SyncError::Gone).
     #[doc(alias("netmap_disable_all_rings", "netmap_enable_all_rings"))]
     pub fn reset(&self, name: &str) -> Result<(), OpenError> {
-        let (adapter, _) = self.find(name, InterfaceName::Name(name))?;
-        adapter.reset()
+        let (interface, _) = self.find(name, InterfaceName::Name(name))?;
+        interface.adapter.reset()
     }
 
     /// The interfaces, in the order in which they were attached.
     pub fn interfaces(&self) -> Vec<InterfaceInfo> {
-        self.adapters.lock().iter().map(|a| a.info()).collect()
+        self.interfaces.lock().iter().map(|i| i.adapter.info()).collect()
     }
 
     /// The counters of all rings, interface by interface.
     pub fn counters(&self) -> Vec<RingReport> {
-        self.adapters.lock().iter().flat_map(|a| a.counters()).collect()
+        self.interfaces.lock().iter().flat_map(|i| i.adapter.counters()).collect()
     }
 
     /// Where the buffers are.
     pub fn memory(&self) -> MemoryReport {
-        self.region.report()
+        self.regions.shared().report()
     }
 
     /// The shared memory region.
     pub fn region(&self) -> &Region {
-        &self.region
+        self.regions.shared()
+    }
+
+    /// All memory regions: the shared one, and private ones that can be made here.
+    pub fn regions(&self) -> &Regions {
+        &self.regions
+    }
+
+    /// The memory of a region, without a port: only when the tunable `mmap_unreg` says so.
+    #[doc(alias("mmap_unreg", "netmap_get_memory"))]
+    pub fn map(&self, region: MemId) -> Result<Mapping, MapError> {
+        self.regions.map_unbound(region, self.knobs.mmap_unreg())
+    }
+
+    /// What the netmap was built from, and how it behaves now.
+    pub fn tunables(&self) -> Tunables {
+        Tunables { behaviour: self.knobs.behaviour(), ..self.start }
     }
 }
 
 impl fmt::Debug for Netmap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Netmap").field("region", &self.region).finish_non_exhaustive()
+        f.debug_struct("Netmap").field("regions", &self.regions).finish_non_exhaustive()
     }
 }
 
@@ -150,13 +215,15 @@ pub enum AttachError {
     /// The card offers no transmit or no receive ring of at least two slots.
     #[doc(alias = "netmap_attach_common")]
     NoRings(String),
+    /// The interface has no adapter of the kind that `admode` asks for.
+    NoAdapter(String, NoAdapter),
 }
 
 impl AttachError {
     /// The number that netmap gives for it.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Name(_) | Self::NoRings(_) => errno::EINVAL,
+            Self::Name(_) | Self::NoRings(_) | Self::NoAdapter(..) => errno::EINVAL,
             Self::Exists(_) => errno::EEXIST,
         }
     }
@@ -167,6 +234,7 @@ impl fmt::Display for AttachError {
         match self {
             Self::Name(name) => write!(f, "\"{name}\" cannot be the name of an interface"),
             Self::Exists(name) => write!(f, "there is an interface {name} already"),
+            Self::NoAdapter(name, none) => write!(f, "{name}: {none}"),
             Self::NoRings(name) => write!(f, "{name} has no transmit or no receive ring of two slots"),
         }
     }

@@ -14,16 +14,41 @@ use core::ptr::NonNull;
 use crate::abi::RingHeader;
 use crate::adapter::{Bound, BoundRing};
 use crate::kring::SyncError;
+use crate::mem::{Mapping, PortHeader};
 use crate::netmap::Netmap;
 use crate::port::OpenError;
 
 pub use crate::adapter::Sharing;
 
-/// A port whose rings are used through memory. Dropping it releases its rings.
+/// A port whose rings are used through memory. Dropping it gives back its extra buffers and releases its rings.
+///
+/// A program finds everything from the beginning of [`mapping`](Self::mapping): its interface object at
+/// [`offset`](Self::offset), from there its rings, from each ring the buffers.
 pub struct RawPort {
     name: String,
+    /// Before the rings, so that it is dropped while their session is there.
+    header: PortHeader,
+    mapping: Mapping,
     tx: Vec<BoundRing>,
     rx: Vec<BoundRing>,
+}
+
+/// What a raw port asks for besides its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawOptions {
+    /// Whether others may have the same rings.
+    pub sharing: Sharing,
+    /// Extra buffers, chained through their first four bytes from the interface object's `bufs_head` on. Fewer may be
+    /// granted. What the program leaves there when the port closes is given back.
+    #[doc(alias = "nr_extra_bufs")]
+    pub extra_buffers: u32,
+}
+
+impl Default for RawOptions {
+    /// Shared rings, no extra buffers.
+    fn default() -> Self {
+        Self { sharing: Sharing::Shared, extra_buffers: 0 }
+    }
 }
 
 impl Netmap {
@@ -31,13 +56,16 @@ impl Netmap {
     ///
     /// # Safety
     /// While safe ports or spare buffers are in use on the same memory region, every buffer number that is written to a
-    /// slot of the port's rings is one that this port's rings held before: buffers of others would be handed to a card
-    /// that writes them, or to two owners at once. What else is written (indices, lengths, flags, numbers that are no
-    /// buffers) may be anything.
-    pub unsafe fn open_raw(&self, name: &str, sharing: Sharing) -> Result<RawPort, OpenError> {
-        let Bound { name, tx, rx, .. } = self.bind(name, sharing)?;
+    /// slot of the port's rings, or left in its chain of extra buffers, is one that this port's rings or that chain held
+    /// before: buffers of others would be handed to a card that writes them, or to two owners at once. No buffer is left
+    /// in the chain that a ring holds too. What else is written (indices, lengths, flags, numbers that are no buffers)
+    /// may be anything.
+    pub unsafe fn open_raw(&self, name: &str, options: RawOptions) -> Result<RawPort, OpenError> {
+        let Bound { name, tx, rx, lease } = self.bind(name, options.sharing)?;
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
-        Ok(RawPort { name, tx, rx })
+        let header = lease.header(&tx, &rx, options.extra_buffers).map_err(OpenError::Memory)?;
+        let mapping = header.map().ok_or_else(|| OpenError::Gone(name.clone()))?;
+        Ok(RawPort { name, header, mapping, tx, rx })
     }
 }
 
@@ -45,6 +73,23 @@ impl RawPort {
     /// Name of the interface.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The memory that holds the port's interface object, rings and buffers.
+    #[doc(alias = "nr_memsize")]
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// Where the port's interface object is, in bytes from the beginning of the mapping.
+    #[doc(alias = "nr_offset")]
+    pub fn offset(&self) -> usize {
+        self.header.offset()
+    }
+
+    /// How many extra buffers were granted.
+    pub fn extra_buffers(&self) -> u32 {
+        self.header.extra()
     }
 
     /// Where the transmit ring of this number is, if the port has it; its slots follow at

@@ -7,8 +7,8 @@ mod common;
 use std::ptr::NonNull;
 
 use common::{assert_all_home, frame, netmap};
-use nm_core::abi::{DIR_RX, RingHeader, SLOTS_OFFSET, Slot};
-use nm_core::raw::{RawPort, Sharing};
+use nm_core::abi::{API, DIR_RX, InterfaceHeader, RING_OFS_OFFSET, RingHeader, SLOTS_OFFSET, Slot};
+use nm_core::raw::{RawOptions, RawPort, Sharing};
 use nm_core::testing::{CardSpec, Order, Wire, card};
 use nm_core::{Netmap, OpenError, SyncError, errno};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn interface(slots: u16, order: Order) -> (Netmap, Wire) {
 
 fn open(netmap: &Netmap, sharing: Sharing) -> Result<RawPort, OpenError> {
     // SAFETY: no safe port is open on these netmaps.
-    unsafe { netmap.open_raw("netmap:em0", sharing) }
+    unsafe { netmap.open_raw("netmap:em0", RawOptions { sharing, ..RawOptions::default() }) }
 }
 
 /// A ring as a C program sees it.
@@ -101,6 +101,44 @@ fn a_program_for_netmap_finds_its_way() {
     }
     drop(port);
     assert_eq!(wire.breaches(), Vec::<String>::new());
+}
+
+#[test]
+fn a_program_finds_its_rings_and_extra_buffers_from_the_interface_object() {
+    let (netmap, wire) = interface(8, Order::Posted);
+    let options = RawOptions { sharing: Sharing::Exclusive, extra_buffers: 5 };
+    // SAFETY: no safe port is open.
+    let port = unsafe { netmap.open_raw("em0", options) }.unwrap();
+    assert_eq!(port.extra_buffers(), 5);
+    // SAFETY: the interface object is where the port says, with a table of two rings behind it.
+    let (object, offsets) = unsafe {
+        let at = port.mapping().base().add(port.offset());
+        let table = at.add(RING_OFS_OFFSET).cast::<i64>();
+        (at, [table.read(), table.add(1).read()])
+    };
+    // SAFETY: as above.
+    let header = unsafe { object.cast::<InterfaceHeader>().read() };
+    assert_eq!((header.version, header.tx_rings, header.rx_rings), (API, 1, 1));
+    assert_eq!(&header.name[..4], b"em0\0");
+    // SAFETY: the offsets lead to ring objects of the same region.
+    let rings = offsets.map(|offset| unsafe { object.offset(offset as isize) });
+    assert_eq!(rings, [port.tx_ring(0).unwrap().cast(), port.rx_ring(0).unwrap().cast()]);
+    // The chain: five different buffers, linked through their first four bytes, ended by 0.
+    let ring = View(port.tx_ring(0).unwrap());
+    let (mut next, mut chain) = (header.bufs_head, Vec::new());
+    while next != 0 {
+        chain.push(next);
+        // SAFETY: the numbers in the chain are buffers of the region.
+        next = unsafe {
+            let payload = ring.0.cast::<u8>().offset(ring.header().buf_ofs as isize);
+            payload.add((next * ring.header().nr_buf_size) as usize).cast::<u32>().read()
+        };
+    }
+    chain.sort_unstable();
+    chain.dedup();
+    assert_eq!(chain.len(), 5);
+    drop(port);
+    assert_all_home(&netmap, &[&wire]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::engine::Engine;
-use crate::mem::Region;
+use crate::mem::{MemoryError, PortHeader, Region};
 use crate::nic::{Link, NicInfo};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
@@ -74,6 +74,9 @@ pub(crate) trait Lease: Send + Sync {
 
     /// Whether there are such rings in the session.
     fn is_distrusted(&self) -> bool;
+
+    /// An interface object for a raw port that has bound these rings, with up to `extra` extra buffers.
+    fn header(&self, tx: &[BoundRing], rx: &[BoundRing], extra: u32) -> Result<PortHeader, MemoryError>;
 }
 
 impl BoundRing {

@@ -12,7 +12,7 @@ use super::{Bound, BoundRing, Cell, Lease};
 use crate::engine::{RxEngine, TxEngine};
 use crate::gate::Stop;
 use crate::kring::Kring;
-use crate::mem::PortMemory;
+use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
 use crate::nic::{Nic, Queues};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
@@ -108,6 +108,15 @@ impl<N: Nic> Session<N> {
         self.rx.iter().for_each(|cell| cell.stop(why));
     }
 
+    /// The place of a ring in the session's memory: transmit rings come first.
+    fn place(&self, direction: Direction, ring: u16) -> usize {
+        let before = match direction {
+            Direction::Tx => 0,
+            Direction::Rx => self.tx.len(),
+        };
+        before + usize::from(ring)
+    }
+
     fn cell(&self, direction: Direction, ring: u16) -> Option<Cell> {
         match direction {
             Direction::Tx => self.tx.get(usize::from(ring)).map(|cell| cell.clone() as Cell),
@@ -138,11 +147,16 @@ impl<N: Nic> Lease for Session<N> {
     }
 
     fn distrust(&self, direction: Direction, ring: u16) {
-        let before = match direction {
-            Direction::Tx => 0,
-            Direction::Rx => self.tx.len(),
-        };
-        self.memory.distrust(before + usize::from(ring));
+        self.memory.distrust(self.place(direction, ring));
+    }
+
+    fn header(&self, tx: &[BoundRing], rx: &[BoundRing], extra: u32) -> Result<PortHeader, MemoryError> {
+        let counts =
+            RingCounts { tx: self.tx.len() as u32, rx: self.rx.len() as u32, ..RingCounts::default() };
+        let place = |direction| move |ring: &BoundRing| self.place(direction, ring.number());
+        let tx = tx.iter().map(place(Direction::Tx));
+        let bound: Vec<_> = tx.chain(rx.iter().map(place(Direction::Rx))).collect();
+        self.memory.header(self.adapter.name(), counts, |at| bound.contains(&at), extra)
     }
 
     fn is_distrusted(&self) -> bool {

@@ -57,7 +57,10 @@ impl<Q: RxQueue> RxEngine<Q> {
         }
         self.posted = kring.hwtail;
         self.refill(kring)?;
-        self.kick(kring);
+        // The application may hold all that there is.
+        if self.posted != kring.hwtail {
+            self.kick(kring);
+        }
         Ok(())
     }
 

@@ -27,7 +27,7 @@
 //! |---|---|
 //! | `generic_netmap_attach` | [`GenericNic::new`] |
 //! | `generic_ringsize`, `generic_mit` | [`Settings`] |
-//! | `admode` | [`AdMode`] |
+//! | `admode` | [`AdapterMode`](crate::tunables::AdapterMode) |
 //! | the mbuf destructor's event | the return of [`FrameDevice::transmit`] |
 
 mod device;
@@ -37,7 +37,7 @@ mod nic;
 mod phy;
 
 pub use device::{FrameDevice, ReceiveError, TransmitError, Watchers};
-pub use mode::{AdMode, Choice, NoAdapter, Present};
+pub use mode::{Choice, NoAdapter, Present};
 pub use nic::{GenericCounters, GenericNic, GenericRx, GenericTx};
 #[cfg(feature = "smoltcp")]
 pub use phy::PhyFrames;
@@ -63,8 +63,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// netmap's defaults, for buffers of the size that `tunables` asks for.
+    /// What `tunables` ask for.
     pub fn new(tunables: &Tunables) -> Self {
-        Self { ring_size: 1024, frame_max: tunables.frame_max(), mitigation_ns: 100_000 }
+        let behaviour = &tunables.behaviour;
+        Self {
+            ring_size: behaviour.generic_ringsize.min(u16::MAX.into()) as u16,
+            frame_max: tunables.shared().frame_max(),
+            mitigation_ns: behaviour.generic_mit.into(),
+        }
     }
 }

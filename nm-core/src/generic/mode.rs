@@ -3,41 +3,7 @@
 use core::fmt;
 
 use crate::errno;
-
-/// Which adapter an interface gets (sysctl `admode`).
-///
-/// | | driver with rings, in use | driver with rings, idle | frame-at-a-time only | neither |
-/// |---|---|---|---|---|
-/// | [`Best`](Self::Best) | native | native | generic | refused |
-/// | [`Native`](Self::Native) | native | native | refused | refused |
-/// | [`Generic`](Self::Generic) | native | generic | generic | refused |
-///
-/// "Idle, generic" needs an interface that offers frames besides its rings; one that has rings alone is refused.
-#[doc(alias = "netmap_admode")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AdMode {
-    /// Native where there are rings, else generic.
-    #[default]
-    #[doc(alias = "NETMAP_ADMODE_BEST")]
-    Best,
-    /// Native or nothing.
-    #[doc(alias = "NETMAP_ADMODE_NATIVE")]
-    Native,
-    /// Generic, even over a driver with rings.
-    #[doc(alias = "NETMAP_ADMODE_GENERIC")]
-    Generic,
-}
-
-impl From<u32> for AdMode {
-    /// The sysctl's number. A number that means nothing is [`AdMode::Best`], as in netmap.
-    fn from(number: u32) -> Self {
-        match number {
-            1 => Self::Native,
-            2 => Self::Generic,
-            _ => Self::Best,
-        }
-    }
-}
+use crate::tunables::AdapterMode;
 
 /// What an interface has to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +27,7 @@ pub enum Choice {
 
 /// The interface has no adapter of the kind that the mode asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoAdapter(pub AdMode);
+pub struct NoAdapter(pub AdapterMode);
 
 impl NoAdapter {
     /// The number that netmap gives for it.
@@ -73,17 +39,25 @@ impl NoAdapter {
 impl fmt::Display for NoAdapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            AdMode::Best => "the interface has neither rings nor a way to pass frames one by one",
-            AdMode::Native => "the interface has no rings of its own, and admode asks for them",
-            AdMode::Generic => "the interface cannot pass frames one by one, and admode asks for that",
+            AdapterMode::Best => "the interface has neither rings nor a way to pass frames one by one",
+            AdapterMode::Native => "the interface has no rings of its own, and admode asks for them",
+            AdapterMode::Generic => "the interface cannot pass frames one by one, and admode asks for that",
         })
     }
 }
 
 impl core::error::Error for NoAdapter {}
 
-impl AdMode {
-    /// The choice for an interface, by the table above.
+impl AdapterMode {
+    /// The choice for an interface:
+    ///
+    /// | | driver with rings, in use | driver with rings, idle | frame-at-a-time only | neither |
+    /// |---|---|---|---|---|
+    /// | [`Best`](Self::Best) | native | native | generic | refused |
+    /// | [`Native`](Self::Native) | native | native | refused | refused |
+    /// | [`Generic`](Self::Generic) | native | generic | generic | refused |
+    ///
+    /// "Idle, generic" needs an interface that offers frames besides its rings; one that has rings alone is refused.
     #[doc(alias = "netmap_get_hw_na")]
     pub fn choose(self, present: Present) -> Result<Choice, NoAdapter> {
         let Present { has_native, is_native_open, has_frames } = present;
@@ -102,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_choice_is_netmaps() {
-        use AdMode::{Best, Generic, Native};
+        use AdapterMode::{Best, Generic, Native};
         let frames = Present { has_frames: true, ..Present::default() };
         let rings = Present { has_native: true, ..Present::default() };
         let both = Present { has_native: true, has_frames: true, is_native_open: false };
@@ -116,12 +90,5 @@ mod tests {
         ] {
             assert_eq!([Best, Native, Generic].map(|mode| mode.choose(present)), expected, "{present:?}");
         }
-    }
-
-    #[test]
-    fn a_number_without_meaning_is_best() {
-        assert_eq!([0, 1, 2, 3, u32::MAX].map(AdMode::from), {
-            [AdMode::Best, AdMode::Native, AdMode::Generic, AdMode::Best, AdMode::Best]
-        });
     }
 }

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use super::chain::{self, GivenBack};
 use super::pools::Use;
-use super::{MemoryError, PoolKind, Region};
+use super::{Mapping, MemoryError, PoolKind, Region};
 use crate::abi::{self, InterfaceHeader, RING_OFS_OFFSET};
 
 /// How many rings of each kind the interface has.
@@ -93,10 +93,19 @@ impl PortHeader {
     }
 
     /// Where the object is, in bytes from the beginning of the region.
-    #[cfg_attr(not(test), expect(dead_code, reason = "raw ports tell it to their program"))]
     #[doc(alias = "nr_offset")]
     pub(crate) fn offset(&self) -> usize {
         self.region.interface_offset(self.object)
+    }
+
+    /// The region that the object is in, as long as its program uses it.
+    pub(crate) fn map(&self) -> Option<Mapping> {
+        self.region.map()
+    }
+
+    /// How many extra buffers were granted.
+    pub(crate) fn extra(&self) -> u32 {
+        self.extra
     }
 
     /// Takes up to `count` buffers for the program and chains them to `bufs_head`. Returns how many there were. Once

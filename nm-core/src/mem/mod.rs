@@ -37,6 +37,7 @@ mod spare;
 mod tests;
 
 pub use error::{MapError, MemoryError, RegionError};
+pub(crate) use header::{PortHeader, RingCounts};
 pub use info::{Info, MemoryReport, PoolInfo, Usage};
 pub use mapping::Mapping;
 pub(crate) use port::{PortMemory, RingShape};

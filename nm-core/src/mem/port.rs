@@ -116,7 +116,6 @@ impl PortMemory {
 
     /// An interface object for one more port named `name`, bound to the rings that `is_bound` says (by place among the
     /// shapes), with up to `extra` extra buffers. It goes before this value does.
-    #[cfg_attr(not(test), expect(dead_code, reason = "raw ports get one"))]
     pub(crate) fn header(
         &self,
         name: &str,
