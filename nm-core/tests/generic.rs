@@ -319,7 +319,8 @@ proptest! {
         let (mut arrived, mut submitted, mut number) = (VecDeque::new(), VecDeque::new(), 0);
         let mut next = || { number += 1; frame(number, 14 + (number * 37 % 1900) as usize) };
         let end = [Op::Room(u8::MAX), Op::Txsync, Op::Rxsync, Op::Release(u8::MAX)];
-        for op in ops.iter().chain(end.iter().cycle().take(4 * 2000)) {
+        for (step, op) in ops.iter().chain(end.iter().cycle().take(4 * 2000)).enumerate() {
+            if step >= ops.len() && arrived.is_empty() && submitted.is_empty() && tx.pending() == 0 { break }
             match *op {
                 Op::Arrive(n) => for _ in 0..n {
                     let frame = next();

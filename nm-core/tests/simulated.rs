@@ -19,6 +19,9 @@ use nm_core::testing::{CardSpec, Order, Wire, card};
 use nm_core::{Netmap, Port, RxRing, SyncError, TxRing};
 use proptest::prelude::*;
 
+/// How often the cable comes or goes: Miri takes a thousand times as long.
+const CHANGES: usize = if cfg!(miri) { 2 } else { 40 };
+
 fn cases(count: u32) -> ProptestConfig {
     ProptestConfig::with_cases(if cfg!(miri) { 2 } else { count })
 }
@@ -192,7 +195,7 @@ proptest! {
 
     /// Everything crosses, once; what came in by one queue leaves by one, in order.
     #[test]
-    fn a_bridge_between_any_two_cards_loses_nothing(seeds in any::<[u64; 2]>(), frames in 0u64..600) {
+    fn a_bridge_between_any_two_cards_loses_nothing(seeds in any::<[u64; 2]>(), frames in 0u64..(15 * CHANGES as u64)) {
         let (netmap, wires) = attach(vec![CardSpec::simulated(0, seeds[0]), CardSpec::simulated(1, seeds[1])]);
         let (mut a, mut b) = (netmap.open("em0").unwrap(), netmap.open("em1").unwrap());
         let queues = a.rx_rings().len() as u64;
@@ -218,7 +221,7 @@ proptest! {
     fn a_bridge_outlives_cards_that_break_down(
         seeds in any::<[u64; 2]>(),
         breaks_after in (1u64..60, 1u64..60),
-        pulled in prop::collection::vec(any::<bool>(), 40),
+        pulled in prop::collection::vec(any::<bool>(), CHANGES),
     ) {
         let one_queue = |number, breaks_after| {
             let spec = CardSpec::simulated(number, seeds[usize::from(number)]).with_queues(1, 1);
@@ -253,6 +256,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many rounds of safe code, too slow under Miri")]
 fn a_seed_draws_the_same_card_and_the_same_day() {
     let day = |seed| {
         let (netmap, wires) = attach(vec![CardSpec::simulated(0, seed), CardSpec::simulated(1, seed + 1)]);
