@@ -84,8 +84,9 @@
 //! # Where unsafe code is
 //!
 //! In [`platform`], [`nic`] and [`raw`] (contracts with the outside), `mem::region`, `mem::port`, `mem::header`,
-//! `mem::chain`, `mem::spare` and `ring::memory` (addresses inside the region), [`generic`]'s queues (posted buffers), `ring::cell` (who is inside a ring) and `ring::slot` (the right to a lent slot and its
-//! buffer). The engine, the krings, the adapters and the registry are safe code.
+//! `mem::chain`, `mem::spare` and `ring::memory` (addresses inside the region), [`generic`]'s queues (posted buffers),
+//! `ring::cell` (who is inside a ring) and `ring::slot` (the right to a lent slot and its buffer). The engine, the
+//! krings, the adapters and the registry are safe code.
 #![no_std]
 
 extern crate alloc;
