@@ -37,6 +37,19 @@ bitflags! {
     }
 }
 
+bitflags! {
+    /// What a ring's application asks of the core.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct RingFlags: u32 {
+        /// Write the time of each receive sync, poll's too.
+        #[doc(alias = "NR_TIMESTAMP")]
+        const TIMESTAMP = 0x0002;
+        /// Transparent mode: released slots that are marked [`SlotFlags::FORWARD`] go to the other side.
+        #[doc(alias = "NR_FORWARD")]
+        const FORWARD = 0x0004;
+    }
+}
+
 /// One place of a ring: which buffer, and how much of it is a frame.
 #[doc(alias = "netmap_slot")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,7 +96,7 @@ pub struct RingHeader {
     pub cur: u32,
     /// First slot behind the application's window.
     pub tail: u32,
-    /// Ring flags.
+    /// [`RingFlags`].
     pub flags: u32,
     /// Time of the last receive sync.
     pub ts: TimeVal,

@@ -13,9 +13,10 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use crate::abi::SlotFlags;
 use crate::errno;
 use crate::index::{Index, RingSize};
-use crate::ring::memory::RingMemory;
+use crate::ring::memory::{RingMemory, SlotValue};
 use crate::stats::{Direction, RingCounters};
 
 /// Why a sync did not do its work.
@@ -157,6 +158,25 @@ impl Kring {
         self.finalize();
     }
 
+    /// Submits `frame` in the next free slot of a transmit ring, in the application's name, and gives what the slot held
+    /// in exchange. `None` if no slot is free. To be called after a [`prologue`](Self::prologue).
+    #[doc(alias = "netmap_sw_to_nic")]
+    pub(crate) fn submit(&mut self, frame: SlotValue) -> Option<SlotValue> {
+        let (at, changed) = (self.rhead, SlotFlags::BUF_CHANGED.bits());
+        if at == self.rtail {
+            return None;
+        }
+        let free = self.ring.slot(at);
+        self.ring.set_slot(at, SlotValue { flags: changed, ..frame });
+        let next = self.size().next(at);
+        if self.ring.cur() == at.get() {
+            self.ring.set_cur(next);
+        }
+        self.ring.set_head(next);
+        self.rhead = next;
+        Some(SlotValue { flags: changed, ..free })
+    }
+
     /// Tells the application the new end of its window.
     #[doc(alias("nm_txsync_finalize", "nm_rxsync_finalize"))]
     #[inline]
@@ -173,6 +193,7 @@ mod tests {
     use super::*;
     use crate::mem::{PortMemory, Region, RingShape};
     use crate::platform::Platform;
+    use crate::stats::RingKind;
     use crate::testing::HeapPlatform;
     use crate::tunables::Tunables;
 
@@ -182,7 +203,8 @@ mod tests {
         let platform: Arc<dyn Platform> = HeapPlatform::new(8 << 20);
         let tunables = Tunables { buf_num: 64, ..Tunables::default() };
         let region = Region::new(&platform, tunables).unwrap();
-        let shape = RingShape { direction: Direction::Tx, number: 3, size: RingSize::new(SLOTS).unwrap() };
+        let size = RingSize::new(SLOTS).unwrap();
+        let shape = RingShape { kind: RingKind::Hardware, direction: Direction::Tx, number: 3, size };
         let memory = PortMemory::new(&region, "em0", &[shape]).unwrap();
         let kring = Kring::new(memory.rings()[0].clone(), Direction::Tx, Arc::default());
         (kring, memory)

@@ -76,6 +76,7 @@
 //! | the loop over slots and queue, once for all cards | `engine` |
 //! | what a card does differently | [`nic`] |
 //! | ring memory, volatile and field by field | `ring::memory` |
+//! | frames of the machine's own network stack | [`host`], `engine::host`, `engine::transparent` |
 //! | who has which ring of an interface, from the first that is bound to the last that is released | `adapter` |
 //! | regions, pools, the lookup table | [`mem`] |
 //! | positions that wrap around | [`index`] |
@@ -100,6 +101,7 @@ mod engine;
 pub mod errno;
 mod gate;
 pub mod generic;
+pub mod host;
 pub mod index;
 mod kring;
 pub mod mem;
@@ -119,5 +121,5 @@ pub mod tunables;
 pub use adapter::InterfaceInfo;
 pub use kring::SyncError;
 pub use netmap::{AttachError, Netmap};
-pub use port::{OpenError, Port};
+pub use port::{AllRings, OpenError, Port};
 pub use ring::{RxRing, Slot, TxRing};

@@ -1,9 +1,10 @@
 //! Names of ports: netmap's grammar.
 //!
 //! `netmap:IF` and plain `IF` are all hardware rings of an interface, `netmap:IF-2` is ring 2 each way. An interface
-//! goes by its name, or by its station address as `mac-525400000001`. What netmap's names can ask for besides (`^` and
-//! `*` for host rings, `{1` for a pipe, `/` and `@` for options) and `vale…:` names are recognised and refused as what
-//! they are, so that nobody looks for an interface of that name.
+//! goes by its name, or by its station address as `mac-525400000001`. `IF^` is the host rings alone, `IF^1` host ring 1
+//! each way, `IF*` hardware and host rings. What netmap's names can ask for besides (`{1` for a pipe, `/` and `@` for
+//! options) and `vale…:` names are recognised and refused as what they are, so that nobody looks for an interface of
+//! that name.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -39,6 +40,15 @@ pub enum RingSelection {
     /// The hardware ring of this number, each way.
     #[doc(alias("NR_REG_ONE_NIC", "NETMAP_HW_RING"))]
     One(u16),
+    /// All host rings.
+    #[doc(alias("NR_REG_SW", "NETMAP_SW_RING"))]
+    Host,
+    /// The host ring of this number, each way.
+    #[doc(alias = "NR_REG_ONE_SW")]
+    OneHost(u16),
+    /// All hardware rings and all host rings.
+    #[doc(alias = "NR_REG_NIC_SW")]
+    HardwareAndHost,
 }
 
 /// Why a name is not the name of a port.
@@ -58,8 +68,6 @@ pub enum NameError {
 /// What netmap's names can ask for besides a whole interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
-    /// `^` or `*`
-    HostRings,
     /// `{N` or `}N`
     Pipe,
     /// `/…` or `@…`
@@ -71,7 +79,6 @@ pub enum Feature {
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::HostRings => "host rings",
             Self::Pipe => "a pipe",
             Self::Options => "port options",
             Self::Vale => "a VALE switch",
@@ -106,7 +113,9 @@ impl<'a> PortName<'a> {
         let rings = match rest.next() {
             None => RingSelection::AllHardware,
             Some('-') => RingSelection::One(parse_ring(rest.as_str()).ok_or_else(invalid)?),
-            Some('^' | '*') => return unsupported(Feature::HostRings),
+            Some('^') if rest.as_str().is_empty() => RingSelection::Host,
+            Some('^') => RingSelection::OneHost(parse_ring(rest.as_str()).ok_or_else(invalid)?),
+            Some('*') if rest.as_str().is_empty() => RingSelection::HardwareAndHost,
             Some('{' | '}') => return unsupported(Feature::Pipe),
             Some('/' | '@') => return unsupported(Feature::Options),
             Some(_) => return Err(invalid()),
@@ -166,6 +175,10 @@ mod tests {
             ("netmap:vtnet0", by_name, all),
             ("vtnet0-0", by_name, RingSelection::One(0)),
             ("netmap:vtnet0-12", by_name, RingSelection::One(12)),
+            ("vtnet0^", by_name, RingSelection::Host),
+            ("netmap:vtnet0^3", by_name, RingSelection::OneHost(3)),
+            ("netmap:vtnet0*", by_name, RingSelection::HardwareAndHost),
+            ("mac-5254000000ab*", by_mac, RingSelection::HardwareAndHost),
             ("mac-5254000000aB", by_mac, all),
             ("netmap:mac-5254000000ab-1", by_mac, RingSelection::One(1)),
         ];
@@ -177,8 +190,6 @@ mod tests {
     #[test]
     fn what_is_not_offered_is_named() {
         let cases = [
-            ("em0^", Feature::HostRings),
-            ("netmap:em0*", Feature::HostRings),
             ("netmap:em0{1", Feature::Pipe),
             ("em0}1", Feature::Pipe),
             ("netmap:em0/x", Feature::Options),
@@ -203,6 +214,9 @@ mod tests {
             "em0-+1",
             "em0-65536",
             "em0-1^",
+            "em0^*",
+            "em0^-1",
+            "em0*1",
             "abcdefghijklmnop",
             "em0é",
         ] {

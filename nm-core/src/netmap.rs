@@ -8,15 +8,16 @@ use core::fmt;
 use spin::Mutex;
 
 use crate::adapter::hardware::HardwareAdapter;
-use crate::adapter::{Adapter, Bound, InterfaceInfo, RingSet, Sharing};
+use crate::adapter::{Adapter, Bound, InterfaceInfo, RingSet, Rings, Sharing};
 use crate::errno;
 use crate::generic::{Choice, NoAdapter, Present, Settings};
+use crate::host::{HostInterface, HostRings, HostSide, HostStack};
 use crate::mem::{MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
 use crate::name::{InterfaceName, PortName, RingSelection, is_interface_name};
 use crate::nic::Nic;
 use crate::platform::Platform;
 use crate::port::{OpenError, Port};
-use crate::stats::RingReport;
+use crate::stats::{RingKind, RingReport};
 use crate::tunables::{Knobs, Tunables};
 
 /// A netmap. Nothing is global: a test can have ten. Clones are handles to the same one.
@@ -56,6 +57,34 @@ impl Netmap {
     /// [`regions`](Self::regions). Between ports of different regions frames are copied.
     #[doc(alias = "NAF_MEM_OWNER")]
     pub fn attach_in<N: Nic>(&self, name: &str, nic: N, region: &Arc<Region>) -> Result<(), AttachError> {
+        self.attach_adapter(name, nic, None, region)
+    }
+
+    /// Makes the card `nic` known as `name`, with host rings that lead to `stack` (see [`host`](crate::host)). What the
+    /// stack sends goes into the value returned.
+    pub fn attach_with_stack<N: Nic>(
+        &self,
+        name: &str,
+        nic: N,
+        stack: Arc<dyn HostStack>,
+        rings: HostRings,
+    ) -> Result<HostInterface, AttachError> {
+        if !rings.is_valid() {
+            return Err(AttachError::HostRings(name.to_string()));
+        }
+        let (tx_queues, frame_max) = (nic.info().tx_queues, self.region().frame_max());
+        let host = HostSide::new(name, stack, rings, tx_queues, frame_max, self.knobs.clone());
+        self.attach_adapter(name, nic, Some(host.clone()), self.regions.shared())?;
+        Ok(HostInterface::new(host))
+    }
+
+    fn attach_adapter<N: Nic>(
+        &self,
+        name: &str,
+        nic: N,
+        host: Option<Arc<HostSide>>,
+        region: &Arc<Region>,
+    ) -> Result<(), AttachError> {
         if !is_interface_name(name) {
             return Err(AttachError::Name(name.to_string()));
         }
@@ -67,7 +96,7 @@ impl Netmap {
         if interfaces.iter().any(|interface| interface.adapter.info().name == name) {
             return Err(AttachError::Exists(name.to_string()));
         }
-        interfaces.push(Interface { adapter: HardwareAdapter::new(name, nic), region: region.clone() });
+        interfaces.push(Interface { adapter: HardwareAdapter::new(name, nic, host), region: region.clone() });
         Ok(())
     }
 
@@ -109,14 +138,9 @@ impl Netmap {
     pub(crate) fn bind(&self, name: &str, sharing: Sharing) -> Result<Bound, OpenError> {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
         let (Interface { adapter, region }, share) = self.find(name, port.interface)?;
-        let InterfaceInfo { name, nic, .. } = adapter.info();
-        let set = match port.rings {
-            RingSelection::AllHardware => RingSet::all(&nic),
-            RingSelection::One(ring) => {
-                let rings = (nic.tx_queues, nic.rx_queues);
-                RingSet::one(ring, &nic).ok_or(OpenError::NoRing { name, ring, rings })?
-            }
-        };
+        let rings = adapter.rings();
+        let set =
+            RingSet::new(port.rings, rings).ok_or_else(|| no_ring(adapter.info().name, port.rings, rings))?;
         adapter.bind(&region, set, sharing, share)
     }
 
@@ -162,6 +186,13 @@ impl Netmap {
         interface.adapter.reset()
     }
 
+    /// The stack's end of interface `name`, if it is attached with a stack.
+    pub fn host(&self, name: &str) -> Option<HostInterface> {
+        let interfaces = self.interfaces.lock();
+        let host = interfaces.iter().filter_map(|i| i.adapter.host()).find(|host| host.name() == name)?;
+        Some(HostInterface::new(host.clone()))
+    }
+
     /// The interfaces, in the order in which they were attached.
     pub fn interfaces(&self) -> Vec<InterfaceInfo> {
         self.interfaces.lock().iter().map(|i| i.adapter.info()).collect()
@@ -205,6 +236,19 @@ impl fmt::Debug for Netmap {
     }
 }
 
+/// Why `selection` names none of `rings`.
+fn no_ring(name: String, selection: RingSelection, rings: Rings) -> OpenError {
+    match selection {
+        RingSelection::One(ring) => {
+            OpenError::NoRing { name, kind: RingKind::Hardware, ring, rings: (rings.tx, rings.rx) }
+        }
+        RingSelection::OneHost(ring) if rings.host_tx > 0 => {
+            OpenError::NoRing { name, kind: RingKind::Host, ring, rings: (rings.host_tx, rings.host_rx) }
+        }
+        _ => OpenError::NoHostRings(name),
+    }
+}
+
 /// Why a card was not attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttachError {
@@ -217,13 +261,15 @@ pub enum AttachError {
     NoRings(String),
     /// The interface has no adapter of the kind that `admode` asks for.
     NoAdapter(String, NoAdapter),
+    /// The number of host rings or of their slots is out of range.
+    HostRings(String),
 }
 
 impl AttachError {
     /// The number that netmap gives for it.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Name(_) | Self::NoRings(_) | Self::NoAdapter(..) => errno::EINVAL,
+            Self::Name(_) | Self::NoRings(_) | Self::HostRings(_) | Self::NoAdapter(..) => errno::EINVAL,
             Self::Exists(_) => errno::EEXIST,
         }
     }
@@ -236,6 +282,10 @@ impl fmt::Display for AttachError {
             Self::Exists(name) => write!(f, "there is an interface {name} already"),
             Self::NoAdapter(name, none) => write!(f, "{name}: {none}"),
             Self::NoRings(name) => write!(f, "{name} has no transmit or no receive ring of two slots"),
+            Self::HostRings(name) => {
+                let (rings, slots) = (HostRings::RINGS_MAX, HostRings::SLOTS_MAX);
+                write!(f, "{name} needs 1 to {rings} host rings each way, of 2 to {slots} slots")
+            }
         }
     }
 }

@@ -7,9 +7,12 @@ use core::fmt;
 
 use crate::adapter::Bound;
 use crate::errno;
+use crate::host::forward::forward;
+use crate::kring::SyncError;
 use crate::mem::MemoryError;
 use crate::name::NameError;
 use crate::ring::{RxRing, TxRing};
+use crate::stats::RingKind;
 
 /// A bound interface. Dropping the port, or the last of its rings after [`split`](Port::split), closes it: the card
 /// is stopped and the buffers go back to the pool.
@@ -18,13 +21,29 @@ pub struct Port {
     name: String,
     tx: Vec<TxRing>,
     rx: Vec<RxRing>,
+    host_tx: Vec<TxRing>,
+    host_rx: Vec<RxRing>,
+}
+
+/// All rings of a port, to be used together.
+#[derive(Debug)]
+pub struct AllRings<'a> {
+    /// The card's transmit rings.
+    pub tx: &'a mut [TxRing],
+    /// The card's receive rings.
+    pub rx: &'a mut [RxRing],
+    /// Host transmit rings: towards the stack.
+    pub host_tx: &'a mut [TxRing],
+    /// Host receive rings: from the stack.
+    pub host_rx: &'a mut [RxRing],
 }
 
 impl Port {
     pub(crate) fn new(bound: Bound) -> Self {
         let Bound { name, tx, rx, .. } = bound;
-        let (tx, rx) = (tx.into_iter().map(TxRing::new).collect(), rx.into_iter().map(RxRing::new).collect());
-        Self { name, tx, rx }
+        let (tx, host_tx) = tx.into_iter().map(TxRing::new).partition(|ring| !ring.is_host());
+        let (rx, host_rx) = rx.into_iter().map(RxRing::new).partition(|ring| !ring.is_host());
+        Self { name, tx, rx, host_tx, host_rx }
     }
 }
 
@@ -35,27 +54,59 @@ impl Port {
         &self.name
     }
 
-    /// The transmit rings.
+    /// The transmit rings of the card. A port of host rings alone has none.
     pub fn tx_rings(&mut self) -> &mut [TxRing] {
         &mut self.tx
     }
 
-    /// The receive rings.
+    /// The receive rings of the card.
     pub fn rx_rings(&mut self) -> &mut [RxRing] {
         &mut self.rx
     }
 
-    /// Transmit and receive rings, to be used together.
+    /// Transmit and receive rings of the card, to be used together.
     pub fn rings(&mut self) -> (&mut [TxRing], &mut [RxRing]) {
         (&mut self.tx, &mut self.rx)
+    }
+
+    /// The host transmit rings: what is sent there goes to the stack (see [`host`](crate::host)).
+    pub fn host_tx_rings(&mut self) -> &mut [TxRing] {
+        &mut self.host_tx
+    }
+
+    /// The host receive rings: what the stack sends arrives there.
+    pub fn host_rx_rings(&mut self) -> &mut [RxRing] {
+        &mut self.host_rx
+    }
+
+    /// The rings of the card and of the stack.
+    pub fn all_rings(&mut self) -> AllRings<'_> {
+        let Self { tx, rx, host_tx, host_rx, .. } = self;
+        AllRings { tx, rx, host_tx, host_rx }
+    }
+
+    /// Syncs all receive rings, and in transparent mode (see [`host`](crate::host#transparent-mode)) carries on what was
+    /// released: frames of the card to the stack, frames of the stack to the card. The latter are put into the transmit
+    /// rings from `head` on and sent at once, so what the application has written to slots there and not given by
+    /// [`advance`](crate::ring::Ring::advance) is lost. A frame that finds no room waits for the next call.
+    ///
+    /// An error of one ring does not keep the others from it; the first is returned.
+    #[doc(alias("netmap_sw_to_nic", "netmap_send_up"))]
+    pub fn forward(&mut self) -> Result<(), SyncError> {
+        let tx: Vec<_> = self.tx.iter().map(TxRing::bound).collect();
+        forward(self.rx.iter().chain(&self.host_rx).map(RxRing::bound), &tx)
     }
 }
 
 /// One ring per thread.
 impl Port {
-    /// Takes the port apart into rings that can go to different threads.
+    /// Takes the port apart into rings that can go to different threads: the card's first, behind them the host rings
+    /// ([`is_host`](crate::ring::Ring::is_host)).
     pub fn split(self) -> (Vec<TxRing>, Vec<RxRing>) {
-        (self.tx, self.rx)
+        let Self { mut tx, mut rx, host_tx, host_rx, .. } = self;
+        tx.extend(host_tx);
+        rx.extend(host_rx);
+        (tx, rx)
     }
 }
 
@@ -75,18 +126,24 @@ pub enum OpenError {
     Busy {
         /// The interface.
         name: String,
-        /// Number of the ring.
+        /// What is at the other end of the ring.
+        kind: RingKind,
+        /// Number of the ring among those.
         ring: u16,
     },
     /// The interface has no ring of this number.
     NoRing {
         /// The interface.
         name: String,
+        /// What was to be at its other end.
+        kind: RingKind,
         /// The number that was asked for.
         ring: u16,
         /// Transmit and receive rings that there are.
         rings: (u16, u16),
     },
+    /// The interface was attached without a stack, so it has no host rings.
+    NoHostRings(String),
     /// A raw port is or was open on the interface since it was last closed altogether, so the buffers in its slots are
     /// not known to be anybody's. A safe port opens when the interface has been closed.
     Distrusted(String),
@@ -107,7 +164,7 @@ impl OpenError {
     /// The number that netmap gives for it.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Name(_) | Self::NoRing { .. } => errno::EINVAL,
+            Self::Name(_) | Self::NoRing { .. } | Self::NoHostRings(_) => errno::EINVAL,
             Self::Unknown { .. } | Self::Gone(_) => errno::ENXIO,
             Self::Busy { .. } | Self::Distrusted(_) => errno::EBUSY,
             Self::Memory(_) => errno::ENOMEM,
@@ -126,10 +183,17 @@ impl fmt::Display for OpenError {
             Self::Unknown { name, known } => {
                 write!(f, "no interface \"{name}\"; there are {}", known.join(" "))
             }
-            Self::Busy { name, ring } => write!(f, "ring {ring} of {name} is in use by another port"),
-            Self::NoRing { name, ring, rings: (tx, rx) } => {
-                write!(f, "{name} has no ring {ring}; it has {tx} transmit and {rx} receive rings, from 0")
+            Self::Busy { name, kind, ring } => {
+                write!(f, "{}ring {ring} of {name} is in use by another port", prefix(*kind))
             }
+            Self::NoRing { name, kind, ring, rings: (tx, rx) } => {
+                let kind = prefix(*kind);
+                write!(
+                    f,
+                    "{name} has no {kind}ring {ring}; it has {tx} {kind}transmit and {rx} {kind}receive rings, from 0"
+                )
+            }
+            Self::NoHostRings(name) => write!(f, "{name} has no host rings: it was attached without a stack"),
             Self::Distrusted(name) => {
                 write!(
                     f,
@@ -140,6 +204,14 @@ impl fmt::Display for OpenError {
             Self::Memory(error) => error.fmt(f),
             Self::Device { name, cause } => write!(f, "{name} did not start: {cause}"),
         }
+    }
+}
+
+/// What the rings of a kind are called.
+fn prefix(kind: RingKind) -> &'static str {
+    match kind {
+        RingKind::Hardware => "",
+        RingKind::Host => "host ",
     }
 }
 

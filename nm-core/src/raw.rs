@@ -13,10 +13,12 @@ use core::ptr::NonNull;
 
 use crate::abi::RingHeader;
 use crate::adapter::{Bound, BoundRing};
+use crate::host::forward::forward;
 use crate::kring::SyncError;
 use crate::mem::{Mapping, PortHeader};
 use crate::netmap::Netmap;
 use crate::port::OpenError;
+use crate::stats::RingKind;
 
 pub use crate::adapter::Sharing;
 
@@ -92,7 +94,8 @@ impl RawPort {
         self.header.extra()
     }
 
-    /// Where the transmit ring of this number is, if the port has it; its slots follow at
+    /// Where the transmit ring of this number is, if the port has it; host rings are numbered on from the card's. Its
+    /// slots follow at
     /// [`SLOTS_OFFSET`](crate::abi::SLOTS_OFFSET), its buffers at `buf_ofs`. Valid until the port is dropped.
     pub fn tx_ring(&self, number: u16) -> Option<NonNull<RingHeader>> {
         header(&self.tx, number)
@@ -109,15 +112,18 @@ impl RawPort {
         sync_all(&self.tx)
     }
 
-    /// Syncs all receive rings of the port, as [`txsync`](Self::txsync) does.
+    /// Syncs all receive rings of the port, as [`txsync`](Self::txsync) does. In transparent mode (see
+    /// [`host`](crate::host#transparent-mode)) released frames are carried on, those of the stack if the port has the
+    /// rings of the card too: they take slots of the transmit rings from `head` on.
     #[doc(alias = "NIOCRXSYNC")]
     pub fn rxsync(&self) -> Result<(), SyncError> {
-        sync_all(&self.rx)
+        let tx: Vec<_> = self.tx.iter().filter(|ring| ring.kind() == RingKind::Hardware).collect();
+        forward(self.rx.iter(), &tx)
     }
 }
 
 fn header(rings: &[BoundRing], number: u16) -> Option<NonNull<RingHeader>> {
-    let ring = rings.iter().find(|ring| ring.number() == number)?;
+    let ring = rings.iter().find(|ring| ring.ringid() == number)?;
     Some(ring.cell().memory().header())
 }
 

@@ -1,6 +1,7 @@
 //! Counters: what each ring moved, and why it did not move the rest.
 //!
-//! Each counter has one writer, the owner of the ring, which adds once per sync. It is a relaxed atomic, so that
+//! Each counter has one writer at a time: who syncs the ring, and for the drops of a host receive ring who holds the
+//! lock of its queue. It is a relaxed atomic, so that
 //! anybody may read it at any time without disturbing the writer; two counters read together may be a sync apart.
 
 use alloc::string::String;
@@ -49,6 +50,16 @@ impl fmt::Display for Direction {
     }
 }
 
+/// What is at the other end of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RingKind {
+    /// The card.
+    Hardware,
+    /// The host stack: see [`host`](crate::host).
+    #[doc(alias("NETMAP_SW_RING", "NR_REG_SW"))]
+    Host,
+}
+
 /// The counters of one ring. Aligned so that the rings of two cores share no cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -73,6 +84,18 @@ pub struct RingCounters {
     pub full: Counter,
     /// Completions that made no sense and were ignored.
     pub refused: Counter,
+    /// Host receive: frames longer than a buffer, dropped.
+    pub drop_long: Counter,
+    /// Host receive: frames for which ring and queue had no room, dropped.
+    pub drop_full: Counter,
+    /// Host receive: frames that wanted an offload, dropped.
+    pub drop_offload: Counter,
+    /// Host receive: frames for a ring that no port has, dropped.
+    pub drop_unread: Counter,
+    /// Frames that the other side did not take: the host stack one that went up, the card one that was to go down.
+    pub drop_refused: Counter,
+    /// Frames that went to the other side in transparent mode.
+    pub forwarded: Counter,
 }
 
 /// The counters of one ring with its name; `Display` is the line that the console prints.
@@ -80,9 +103,11 @@ pub struct RingCounters {
 pub struct RingReport {
     /// Name of the interface.
     pub interface: String,
+    /// What is at the other end.
+    pub kind: RingKind,
     /// Which way the ring carries.
     pub direction: Direction,
-    /// Number of the ring on its interface.
+    /// Number of the ring among those of its interface, kind and direction.
     pub ring: u16,
     /// Live counters.
     pub counters: Arc<RingCounters>,
@@ -90,24 +115,62 @@ pub struct RingReport {
 
 impl fmt::Display for RingReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let c = &self.counters;
-        write!(f, "{} {}{}", self.interface, self.direction, self.ring)?;
-        let mut put = |name: &str, counter: &Counter| write!(f, " {name}={}", counter.get());
-        put("packets", &c.packets)?;
-        put("bytes", &c.bytes)?;
-        put("syncs", &c.syncs)?;
-        put("kicks", &c.kicks)?;
+        let c = &*self.counters;
+        let host = if self.kind == RingKind::Host { "host-" } else { "" };
+        write!(f, "{} {host}{}{}", self.interface, self.direction, self.ring)?;
+        let moved = [("packets", &c.packets), ("bytes", &c.bytes), ("syncs", &c.syncs)];
+        moved.into_iter().try_for_each(|entry| put(f, entry))?;
+        match (self.kind, self.direction) {
+            (RingKind::Hardware, _) => self.hardware(f, c),
+            (RingKind::Host, Direction::Tx) => {
+                [("drop_invalid", &c.drop_invalid), ("drop_refused", &c.drop_refused)]
+                    .into_iter()
+                    .try_for_each(|entry| put(f, entry))
+            }
+            (RingKind::Host, Direction::Rx) => host_rx(f, c),
+        }
+    }
+}
+
+impl RingReport {
+    /// What only rings of cards count. Transparent mode is mentioned where it happened.
+    fn hardware(&self, f: &mut fmt::Formatter<'_>, c: &RingCounters) -> fmt::Result {
+        put(f, ("kicks", &c.kicks))?;
         match self.direction {
             Direction::Rx => {
-                put("drop_short", &c.drop_short)?;
-                put("drop_error", &c.drop_error)?;
-                put("drop_unbound", &c.drop_unbound)?;
+                put(f, ("drop_short", &c.drop_short))?;
+                put(f, ("drop_error", &c.drop_error))?;
+                put(f, ("drop_unbound", &c.drop_unbound))?;
             }
             Direction::Tx => {
-                put("drop_invalid", &c.drop_invalid)?;
-                put("full", &c.full)?;
+                put(f, ("drop_invalid", &c.drop_invalid))?;
+                put(f, ("full", &c.full))?;
             }
         }
-        put("refused", &c.refused)
+        put(f, ("refused", &c.refused))?;
+        if c.forwarded.get() > 0 || c.drop_refused.get() > 0 {
+            put(f, ("forwarded", &c.forwarded))?;
+            put(f, ("drop_refused", &c.drop_refused))?;
+        }
+        Ok(())
     }
+}
+
+/// What only host receive rings count.
+fn host_rx(f: &mut fmt::Formatter<'_>, c: &RingCounters) -> fmt::Result {
+    let entries = [
+        ("drop_short", &c.drop_short),
+        ("drop_long", &c.drop_long),
+        ("drop_full", &c.drop_full),
+        ("drop_offload", &c.drop_offload),
+        ("drop_unread", &c.drop_unread),
+        ("drop_unbound", &c.drop_unbound),
+        ("drop_refused", &c.drop_refused),
+        ("forwarded", &c.forwarded),
+    ];
+    entries.into_iter().try_for_each(|entry| put(f, entry))
+}
+
+fn put(f: &mut fmt::Formatter<'_>, (name, counter): (&str, &Counter)) -> fmt::Result {
+    write!(f, " {name}={}", counter.get())
 }

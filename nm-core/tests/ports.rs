@@ -58,10 +58,10 @@ fn names_that_lead_nowhere_are_explained() {
         netmap.open("netmap:em2").unwrap_err().to_string(),
         "no interface \"netmap:em2\"; there are em0 em1"
     );
-    let name = netmap.open("em0^").unwrap_err();
+    let name = netmap.open("em0{1").unwrap_err();
     assert_eq!(
         (name.to_string().as_str(), name.errno()),
-        ("\"em0^\" asks for host rings, which this version does not have", errno::EINVAL)
+        ("\"em0{1\" asks for a pipe, which this version does not have", errno::EINVAL)
     );
     let again = netmap.attach("em0", card(CardSpec::new(3, 8, Order::Posted)).0).unwrap_err();
     assert_eq!((again.clone(), again.errno()), (AttachError::Exists("em0".into()), errno::EEXIST));

@@ -246,7 +246,7 @@ mod tests {
                 ("netmap.bufs", "1"),
                 std::format!("bad value in \"netmap.bufs=1\"; no such tunable; there are {}", names.join(" ")),
             ),
-            (("a", "em0^"), "bad value in \"a=em0^\"; \"em0^\" asks for host rings, which this version does not have".into()),
+            (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which this version does not have".into()),
             ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),
             (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait log netmap.NAME virtio_mmio.device".into()),
         ];

@@ -8,17 +8,16 @@ use core::hint::spin_loop;
 use spin::{Mutex, MutexGuard};
 
 use super::session::Session;
-use super::users::{RingSet, Sharing};
+use super::slots::Slots;
+use super::users::{RingSet, Rings, Sharing};
 use super::{Adapter, Bound, InterfaceInfo};
 use crate::gate::Stop;
+use crate::host::HostSide;
 use crate::index::RingSize;
 use crate::mem::{PortMemory, Region, RingShape};
 use crate::nic::{Nic, NicInfo};
 use crate::port::OpenError;
-use crate::stats::{Direction, RingCounters, RingReport};
-
-/// Rings are not made smaller than this for want of buffers.
-const SLOTS_MIN: u32 = 16;
+use crate::stats::{Direction, RingCounters, RingKind, RingReport};
 
 /// A card, and its session while a port is open on it.
 ///
@@ -29,6 +28,7 @@ pub(crate) struct HardwareAdapter<N: Nic> {
     state: Mutex<State<N>>,
     tx_counters: Vec<Arc<RingCounters>>,
     rx_counters: Vec<Arc<RingCounters>>,
+    host: Option<Arc<HostSide>>,
 }
 
 struct State<N: Nic> {
@@ -48,7 +48,7 @@ struct Entered<'a, N: Nic> {
 }
 
 impl<N: Nic> HardwareAdapter<N> {
-    pub(crate) fn new(name: &str, nic: N) -> Arc<Self> {
+    pub(crate) fn new(name: &str, nic: N, host: Option<Arc<HostSide>>) -> Arc<Self> {
         let nic_info = nic.info();
         let counters = |count| (0..count).map(|_| Arc::default()).collect();
         Arc::new(Self {
@@ -56,16 +56,13 @@ impl<N: Nic> HardwareAdapter<N> {
             tx_counters: counters(nic_info.tx_queues),
             rx_counters: counters(nic_info.rx_queues),
             nic_info,
+            host,
             state: Mutex::new(State { nic, session: Weak::new(), is_running: false, is_gone: false }),
         })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
-    }
-
-    pub(super) fn nic_info(&self) -> &NicInfo {
-        &self.nic_info
     }
 
     pub(super) fn counters_of(&self, direction: Direction) -> &[Arc<RingCounters>] {
@@ -127,27 +124,47 @@ impl<N: Nic> HardwareAdapter<N> {
         }
     }
 
-    /// All rings: as many slots as the queues hold, fewer where ring objects or buffers are short.
+    /// All rings in the order of netmap's table: as many slots as the queues hold, and as the host rings are to have,
+    /// fewer where ring objects or buffers are short.
     fn shapes(&self, region: &Region, share: u32) -> Vec<RingShape> {
         let nic = &self.nic_info;
         let slots_max = region.sizes().slots_max();
-        let (mut tx, mut rx) =
-            (u32::from(nic.tx_slots).min(slots_max), u32::from(nic.rx_slots).min(slots_max));
-        let total = |tx, rx| u32::from(nic.tx_queues) * tx + u32::from(nic.rx_queues) * rx;
-        let wanted = (tx, rx);
-        while total(tx, rx) > share && (tx > SLOTS_MIN || rx > SLOTS_MIN) {
-            tx = (tx / 2).max(tx.min(SLOTS_MIN));
-            rx = (rx / 2).max(rx.min(SLOTS_MIN));
-        }
-        if wanted != (tx, rx) {
-            let (name, (wtx, wrx)) = (&self.name, wanted);
-            log::warn!(target: "netmap", "{name}: rings of {tx}/{rx} slots instead of {wtx}/{wrx}, for its share of {share} buffers");
-        }
-        let rings = |direction, count, slots| {
-            let size = RingSize::new(slots);
-            (0..count).filter_map(move |number| Some(RingShape { direction, number, size: size? }))
+        let host_slots = self.host.as_ref().map_or(0, |host| host.rings().slots);
+        let wanted = Slots {
+            tx: u32::from(nic.tx_slots).min(slots_max),
+            rx: u32::from(nic.rx_slots).min(slots_max),
+            host: u32::from(host_slots).min(slots_max),
         };
-        rings(Direction::Tx, nic.tx_queues, tx).chain(rings(Direction::Rx, nic.rx_queues, rx)).collect()
+        let rings = self.rings();
+        let slots = wanted.shrink(rings, share);
+        if wanted != slots {
+            let name = &self.name;
+            log::warn!(target: "netmap", "{name}: rings of {slots} slots instead of {wanted}, for its share of {share} buffers");
+        }
+        let shapes = |direction, hardware| {
+            let hardware_end = rings.hardware(direction);
+            (0..hardware_end + rings.host(direction)).filter_map(move |number| {
+                let (kind, _) = rings.place(direction, number);
+                let size = RingSize::new(if kind == RingKind::Host { slots.host } else { hardware })?;
+                Some(RingShape { kind, direction, number, size })
+            })
+        };
+        shapes(Direction::Tx, slots.tx).chain(shapes(Direction::Rx, slots.rx)).collect()
+    }
+}
+
+impl<N: Nic> HardwareAdapter<N> {
+    fn reports<'a>(
+        &self,
+        kind: RingKind,
+        direction: Direction,
+        counters: impl Iterator<Item = &'a Arc<RingCounters>>,
+    ) -> Vec<RingReport> {
+        let report = |(ring, counters): (u16, &Arc<RingCounters>)| {
+            let (interface, counters) = (self.name.clone(), counters.clone());
+            RingReport { interface, kind, direction, ring, counters }
+        };
+        (0..).zip(counters).map(report).collect()
     }
 }
 
@@ -164,13 +181,23 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     }
 
     fn counters(&self) -> Vec<RingReport> {
-        let report = |direction| {
-            let reports = self.counters_of(direction).iter().zip(0..).map(move |(counters, ring)| {
-                RingReport { interface: self.name.clone(), direction, ring, counters: counters.clone() }
-            });
-            reports.collect::<Vec<_>>()
-        };
-        [report(Direction::Tx), report(Direction::Rx)].concat()
+        let mut reports = self.reports(RingKind::Hardware, Direction::Tx, self.tx_counters.iter());
+        reports.extend(self.reports(RingKind::Hardware, Direction::Rx, self.rx_counters.iter()));
+        if let Some(host) = &self.host {
+            reports.extend(self.reports(RingKind::Host, Direction::Tx, host.tx_counters()));
+            reports.extend(self.reports(RingKind::Host, Direction::Rx, host.rx_counters()));
+        }
+        reports
+    }
+
+    fn rings(&self) -> Rings {
+        let host = self.host.as_ref().map(|host| host.rings());
+        let (host_tx, host_rx) = host.map_or((0, 0), |host| (host.tx, host.rx));
+        Rings { tx: self.nic_info.tx_queues, rx: self.nic_info.rx_queues, host_tx, host_rx }
+    }
+
+    fn host(&self) -> Option<&Arc<HostSide>> {
+        self.host.as_ref()
     }
 
     fn bind(
@@ -206,6 +233,9 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     fn disappear(&self) {
         let mut state = self.settled();
         state.is_gone = true;
+        if let Some(host) = &self.host {
+            host.disappear();
+        }
         let session = state.session.upgrade();
         if let Some(session) = &session {
             session.stop(Stop::Gone);

@@ -1,10 +1,11 @@
 //! Adapters: what stands behind a name that ports can be opened on.
 //!
-//! [`hardware`] is the card. The host stack's, pipes', monitors' and switches' adapters implement the same
-//! [`Adapter`].
+//! [`hardware`] is the card, with the host rings of its interface. Pipes', monitors' and switches' adapters implement
+//! the same [`Adapter`].
 
 pub(crate) mod hardware;
 mod session;
+mod slots;
 mod users;
 
 use alloc::string::String;
@@ -13,18 +14,25 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::engine::Engine;
+use crate::host::HostSide;
 use crate::mem::{MemoryError, PortHeader, Region};
 use crate::nic::{Link, NicInfo};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
-use crate::stats::{Direction, RingReport};
+use crate::stats::{Direction, RingKind, RingReport};
 
-pub(crate) use users::RingSet;
 pub use users::Sharing;
+pub(crate) use users::{RingSet, Rings};
 
 /// What is behind an interface name.
 pub(crate) trait Adapter: Send + Sync {
     fn info(&self) -> InterfaceInfo;
+
+    /// How many rings it has.
+    fn rings(&self) -> Rings;
+
+    /// Its host side, if it was attached with a stack.
+    fn host(&self) -> Option<&Arc<HostSide>>;
 
     /// The counters of all its rings, transmit rings first.
     fn counters(&self) -> Vec<RingReport>;
@@ -48,7 +56,7 @@ pub(crate) trait Adapter: Send + Sync {
 /// A ring as its users share it.
 pub(crate) type Cell = Arc<RingCell<dyn Engine>>;
 
-/// The rings that a port has bound.
+/// The rings that a port has bound, the hardware's before the host's.
 pub(crate) struct Bound {
     pub(crate) name: String,
     pub(crate) tx: Vec<BoundRing>,
@@ -58,7 +66,11 @@ pub(crate) struct Bound {
 
 /// One bound ring. Dropping it releases the ring.
 pub(crate) struct BoundRing {
+    kind: RingKind,
+    /// Number among the rings of its kind and direction.
     number: u16,
+    /// Number on the interface.
+    ring: u16,
     direction: Direction,
     cell: Cell,
     lease: Arc<dyn Lease>,
@@ -81,8 +93,13 @@ pub(crate) trait Lease: Send + Sync {
 
 impl BoundRing {
     /// A ring whose new user is counted already.
-    fn new(number: u16, direction: Direction, cell: Cell, lease: Arc<dyn Lease>) -> Self {
-        Self { number, direction, cell, lease }
+    fn new(rings: Rings, ring: u16, direction: Direction, cell: Cell, lease: Arc<dyn Lease>) -> Self {
+        let (kind, number) = rings.place(direction, ring);
+        Self { kind, number, ring, direction, cell, lease }
+    }
+
+    pub(crate) fn kind(&self) -> RingKind {
+        self.kind
     }
 
     pub(crate) fn number(&self) -> u16 {
@@ -91,7 +108,12 @@ impl BoundRing {
 
     /// From now on the buffer numbers in its slots are not believed.
     pub(crate) fn distrust(&self) {
-        self.lease.distrust(self.direction, self.number);
+        self.lease.distrust(self.direction, self.ring);
+    }
+
+    /// Number of the ring on its interface, as its header has it: the host rings come behind the hardware's.
+    pub(crate) fn ringid(&self) -> u16 {
+        self.ring
     }
 
     #[inline]
@@ -102,13 +124,14 @@ impl BoundRing {
 
 impl Drop for BoundRing {
     fn drop(&mut self) {
-        self.lease.release(self.direction, self.number);
+        self.lease.release(self.direction, self.ring);
     }
 }
 
 impl fmt::Debug for BoundRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundRing")
+            .field("kind", &self.kind)
             .field("number", &self.number)
             .field("cell", &self.cell)
             .finish_non_exhaustive()

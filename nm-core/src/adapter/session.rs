@@ -8,15 +8,19 @@ use spin::Mutex;
 
 use super::hardware::HardwareAdapter;
 use super::users::{RingSet, Sharing, Users};
-use super::{Bound, BoundRing, Cell, Lease};
-use crate::engine::{RxEngine, TxEngine};
+use super::{Adapter, Bound, BoundRing, Cell, Lease};
+use crate::abi::RingFlags;
+use crate::engine::{HostRx, HostTx, RxEngine, Transparent, TxEngine, Up};
 use crate::gate::Stop;
 use crate::kring::Kring;
 use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
 use crate::nic::{Nic, Queues};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
-use crate::stats::Direction;
+use crate::stats::{Direction, RingKind};
+
+/// A card's receive ring with the queue `Q`.
+type RxCell<Q> = Arc<RingCell<Transparent<RxEngine<Q>>>>;
 
 /// The krings and engines of all rings of a running card, and their memory.
 ///
@@ -25,7 +29,9 @@ use crate::stats::Direction;
 pub(super) struct Session<N: Nic> {
     adapter: Arc<HardwareAdapter<N>>,
     tx: Vec<Arc<RingCell<TxEngine<N::Tx>>>>,
-    rx: Vec<Arc<RingCell<RxEngine<N::Rx>>>>,
+    rx: Vec<RxCell<N::Rx>>,
+    host_tx: Vec<Arc<RingCell<HostTx>>>,
+    host_rx: Vec<Arc<RingCell<HostRx>>>,
     users: Mutex<Users>,
     /// Behind the engines, so that it is dropped after them.
     memory: PortMemory,
@@ -38,9 +44,12 @@ impl<N: Nic> Session<N> {
         queues: Queues<N::Tx, N::Rx>,
         memory: PortMemory,
     ) -> Result<Arc<Self>, OpenError> {
-        let users = Mutex::new(Users::new(adapter.nic_info()));
-        let mut session = Self { adapter, tx: Vec::new(), rx: Vec::new(), users, memory };
+        let users = Mutex::new(Users::new(adapter.rings()));
+        let (tx, rx, host_tx, host_rx) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut session = Self { adapter, tx, rx, host_tx, host_rx, users, memory };
         let adapter = session.adapter.clone();
+        let frame_max = session.memory.rings().first().map_or(0, |ring| ring.region().frame_max());
+        let up = || adapter.host().map(|host| Up::new(host.clone(), frame_max));
         let mut rings = session.memory.rings().iter();
         for ((queue, counters), ring) in
             queues.tx.into_iter().zip(adapter.counters_of(Direction::Tx)).zip(&mut rings)
@@ -49,12 +58,24 @@ impl<N: Nic> Session<N> {
             let engine = TxEngine::new(queue, kring.size());
             session.tx.push(RingCell::new(kring, engine));
         }
+        for (counters, ring) in adapter.host().into_iter().flat_map(|host| host.tx_counters()).zip(&mut rings)
+        {
+            let kring = Kring::new(ring.clone(), Direction::Tx, counters.clone());
+            session.host_tx.extend(up().map(|up| RingCell::new(kring, HostTx::new(up))));
+        }
         for ((queue, counters), ring) in
             queues.rx.into_iter().zip(adapter.counters_of(Direction::Rx)).zip(&mut rings)
         {
             let mut kring = Kring::new(ring.clone(), Direction::Rx, counters.clone());
             let engine = RxEngine::new(queue, &mut kring).map_err(|error| adapter.failed(error))?;
-            session.rx.push(RingCell::new(kring, engine));
+            session.rx.push(RingCell::new(kring, Transparent::new(engine, up())));
+        }
+        if let Some(host) = adapter.host() {
+            for ((number, counters), ring) in (0..).zip(host.rx_counters()).zip(&mut rings) {
+                let kring = Kring::new(ring.clone(), Direction::Rx, counters.clone());
+                session.host_rx.push(RingCell::new(kring, HostRx::new(host.clone(), number)));
+            }
+            host.begin(session.host_rx.first().map_or(0, |cell| cell.memory().size().slots()));
         }
         Ok(Arc::new(session))
     }
@@ -70,18 +91,23 @@ impl<N: Nic> Session<N> {
         let name = self.adapter.name().to_string();
         let mut users = self.users.lock();
         let before = users.clone();
-        users.bind(set, sharing).map_err(|ring| OpenError::Busy { name: name.clone(), ring })?;
+        let rings = self.adapter.rings();
+        users.bind(set, sharing).map_err(|(direction, ring)| {
+            let (kind, ring) = rings.place(direction, ring);
+            OpenError::Busy { name: name.clone(), kind, ring }
+        })?;
         let bind = |direction| -> Vec<BoundRing> {
             let bind_one = |ring| {
                 let cell = self.cell(direction, ring)?;
                 if !is_new && before.is_free(direction, ring) {
                     freshen(&cell);
                 }
-                Some(BoundRing::new(ring, direction, cell, self.clone()))
+                Some(BoundRing::new(rings, ring, direction, cell, self.clone()))
             };
             set.iter(direction).filter_map(bind_one).collect()
         };
         let (tx, rx) = (bind(Direction::Tx), bind(Direction::Rx));
+        self.note_bound(&users);
         Ok(Bound { name, tx, rx, lease: self.clone() })
     }
 
@@ -96,31 +122,52 @@ impl<N: Nic> Session<N> {
             cell.pause(|inside| inside.engine.restart(queue, &mut inside.kring));
         }
         for (queue, cell) in queues.rx.into_iter().zip(&self.rx) {
-            let restarted = cell.pause(|inside| inside.engine.restart(queue, &mut inside.kring));
+            let restarted = cell.pause(|inside| inside.engine.inner.restart(queue, &mut inside.kring));
             restarted.map_err(|error| self.adapter.failed(error))?;
         }
+        self.host_tx.iter().for_each(|cell| cell.pause(|_| ()));
+        self.host_rx.iter().for_each(|cell| cell.pause(|_| ()));
         Ok(())
     }
 
     /// Lets no sync in any more, and waits for those that are under way.
     pub(super) fn stop(&self, why: Stop) {
+        if let Some(host) = self.adapter.host().filter(|_| why == Stop::Gone) {
+            host.disappear();
+        }
         self.tx.iter().for_each(|cell| cell.stop(why));
+        self.host_tx.iter().for_each(|cell| cell.stop(why));
         self.rx.iter().for_each(|cell| cell.stop(why));
+        self.host_rx.iter().for_each(|cell| cell.stop(why));
+    }
+
+    /// Tells the host side, if there is one, which rings have users.
+    fn note_bound(&self, users: &Users) {
+        let Some(host) = self.adapter.host() else { return };
+        let first_host_rx = self.adapter.rings().rx;
+        host.note_bound(
+            |ring| !users.is_free(Direction::Tx, ring),
+            |ring| !users.is_free(Direction::Rx, first_host_rx + ring),
+        );
     }
 
     /// The place of a ring in the session's memory: transmit rings come first.
     fn place(&self, direction: Direction, ring: u16) -> usize {
         let before = match direction {
             Direction::Tx => 0,
-            Direction::Rx => self.tx.len(),
+            Direction::Rx => self.tx.len() + self.host_tx.len(),
         };
         before + usize::from(ring)
     }
 
     fn cell(&self, direction: Direction, ring: u16) -> Option<Cell> {
-        match direction {
-            Direction::Tx => self.tx.get(usize::from(ring)).map(|cell| cell.clone() as Cell),
-            Direction::Rx => self.rx.get(usize::from(ring)).map(|cell| cell.clone() as Cell),
+        let (kind, number) = self.adapter.rings().place(direction, ring);
+        let number = usize::from(number);
+        match (kind, direction) {
+            (RingKind::Hardware, Direction::Tx) => self.tx.get(number).map(|cell| cell.clone() as Cell),
+            (RingKind::Hardware, Direction::Rx) => self.rx.get(number).map(|cell| cell.clone() as Cell),
+            (RingKind::Host, Direction::Tx) => self.host_tx.get(number).map(|cell| cell.clone() as Cell),
+            (RingKind::Host, Direction::Rx) => self.host_rx.get(number).map(|cell| cell.clone() as Cell),
         }
     }
 }
@@ -129,21 +176,24 @@ impl<N: Nic> Session<N> {
 fn freshen(cell: &Cell) {
     cell.pause(|inside| {
         let direction = inside.engine.direction();
+        inside.kring.ring.set_flags(RingFlags::empty());
         inside.kring.recycle(direction);
         // An error here is one that the new owner's first sync reports.
-        let _ = inside.engine.sync(&mut inside.kring);
+        let _ = inside.engine.discard(&mut inside.kring);
         if direction == Direction::Rx {
             let arrived = inside.kring.size().distance(inside.kring.rhead(), inside.kring.hwtail);
             inside.kring.counters.drop_unbound.add(u64::from(arrived));
             inside.kring.recycle(direction);
-            let _ = inside.engine.sync(&mut inside.kring);
+            let _ = inside.engine.discard(&mut inside.kring);
         }
     });
 }
 
 impl<N: Nic> Lease for Session<N> {
     fn release(&self, direction: Direction, ring: u16) {
-        self.users.lock().release(direction, ring);
+        let mut users = self.users.lock();
+        users.release(direction, ring);
+        self.note_bound(&users);
     }
 
     fn distrust(&self, direction: Direction, ring: u16) {
@@ -151,9 +201,13 @@ impl<N: Nic> Lease for Session<N> {
     }
 
     fn header(&self, tx: &[BoundRing], rx: &[BoundRing], extra: u32) -> Result<PortHeader, MemoryError> {
-        let counts =
-            RingCounts { tx: self.tx.len() as u32, rx: self.rx.len() as u32, ..RingCounts::default() };
-        let place = |direction| move |ring: &BoundRing| self.place(direction, ring.number());
+        let counts = RingCounts {
+            tx: self.tx.len() as u32,
+            rx: self.rx.len() as u32,
+            host_tx: self.host_tx.len() as u32,
+            host_rx: self.host_rx.len() as u32,
+        };
+        let place = |direction| move |ring: &BoundRing| self.place(direction, ring.ringid());
         let tx = tx.iter().map(place(Direction::Tx));
         let bound: Vec<_> = tx.chain(rx.iter().map(place(Direction::Rx))).collect();
         self.memory.header(self.adapter.name(), counts, |at| bound.contains(&at), extra)
@@ -166,6 +220,9 @@ impl<N: Nic> Lease for Session<N> {
 
 impl<N: Nic> Drop for Session<N> {
     fn drop(&mut self) {
+        if let Some(host) = self.adapter.host() {
+            host.end();
+        }
         self.adapter.leave();
     }
 }

@@ -2,8 +2,43 @@
 
 use alloc::vec::Vec;
 
-use crate::nic::NicInfo;
-use crate::stats::Direction;
+use crate::name::RingSelection;
+use crate::stats::{Direction, RingKind};
+
+/// How many rings an interface has. The host rings are numbered on from the hardware's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rings {
+    pub(crate) tx: u16,
+    pub(crate) rx: u16,
+    pub(crate) host_tx: u16,
+    pub(crate) host_rx: u16,
+}
+
+impl Rings {
+    /// Rings of the card, one way.
+    pub(crate) fn hardware(self, direction: Direction) -> u16 {
+        match direction {
+            Direction::Tx => self.tx,
+            Direction::Rx => self.rx,
+        }
+    }
+
+    /// Rings of the host stack, one way.
+    pub(crate) fn host(self, direction: Direction) -> u16 {
+        match direction {
+            Direction::Tx => self.host_tx,
+            Direction::Rx => self.host_rx,
+        }
+    }
+
+    /// What is at the other end of ring `ring`, and its number among those.
+    pub(crate) fn place(self, direction: Direction, ring: u16) -> (RingKind, u16) {
+        match ring.checked_sub(self.hardware(direction)) {
+            None => (RingKind::Hardware, ring),
+            Some(number) => (RingKind::Host, number),
+        }
+    }
+}
 
 /// The rings that a port asks for: numbers of the first, and behind the last, each way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,17 +48,14 @@ pub(crate) struct RingSet {
 }
 
 impl RingSet {
-    /// All rings of a card like `nic`.
-    pub(crate) fn all(nic: &NicInfo) -> Self {
-        Self { tx: (0, nic.tx_queues), rx: (0, nic.rx_queues) }
-    }
-
-    /// Ring `ring` each way. A card may have fewer rings one way than the other, so it may be there one way only; `None`
-    /// when it is there neither way.
-    pub(crate) fn one(ring: u16, nic: &NicInfo) -> Option<Self> {
-        let one = |rings: u16| if ring < rings { (ring, ring + 1) } else { (0, 0) };
-        let exists = ring < nic.tx_queues.max(nic.rx_queues);
-        exists.then(|| Self { tx: one(nic.tx_queues), rx: one(nic.rx_queues) })
+    /// The rings of `rings` that `selection` names. A ring may be there one way only, as an interface may have fewer one
+    /// way than the other; `None` when there is none at all.
+    pub(crate) fn new(selection: RingSelection, rings: Rings) -> Option<Self> {
+        let way = |direction| range(selection, rings.hardware(direction), rings.host(direction));
+        let set = Self { tx: way(Direction::Tx), rx: way(Direction::Rx) };
+        let has_host = rings.host_tx > 0 && rings.host_rx > 0;
+        let is_there = set.tx.0 < set.tx.1 || set.rx.0 < set.rx.1;
+        (is_there && (has_host || selection != RingSelection::HardwareAndHost)).then_some(set)
     }
 
     /// The numbers of the rings one way.
@@ -33,6 +65,21 @@ impl RingSet {
             Direction::Rx => self.rx,
         };
         from..to
+    }
+}
+
+/// First ring of a selection and the one behind the last, one way.
+fn range(selection: RingSelection, hardware: u16, host: u16) -> (u16, u16) {
+    let one = |ring, rings: u16| if ring < rings { (ring, ring + 1) } else { (0, 0) };
+    match selection {
+        RingSelection::AllHardware => (0, hardware),
+        RingSelection::One(ring) => one(ring, hardware),
+        RingSelection::Host => (hardware, hardware + host),
+        RingSelection::OneHost(ring) => {
+            let (from, to) = one(ring, host);
+            (hardware + from, hardware + to)
+        }
+        RingSelection::HardwareAndHost => (0, hardware + host),
     }
 }
 
@@ -62,9 +109,9 @@ pub(super) struct Users {
 }
 
 impl Users {
-    pub(super) fn new(nic: &NicInfo) -> Self {
-        let free = |rings| alloc::vec![Use::Free; usize::from(rings)];
-        Self { tx: free(nic.tx_queues), rx: free(nic.rx_queues) }
+    pub(super) fn new(rings: Rings) -> Self {
+        let free = |direction| alloc::vec![Use::Free; usize::from(rings.hardware(direction) + rings.host(direction))];
+        Self { tx: free(Direction::Tx), rx: free(Direction::Rx) }
     }
 
     /// Whether any ring has a user.
@@ -72,11 +119,11 @@ impl Users {
         self.tx.iter().chain(&self.rx).any(|user| *user != Use::Free)
     }
 
-    /// Binds all rings of `set`, or none: then the number of one that is in use is returned.
-    pub(super) fn bind(&mut self, set: RingSet, sharing: Sharing) -> Result<(), u16> {
+    /// Binds all rings of `set`, or none: then one that is in use is returned.
+    pub(super) fn bind(&mut self, set: RingSet, sharing: Sharing) -> Result<(), (Direction, u16)> {
         for direction in [Direction::Tx, Direction::Rx] {
             let taken = set.iter(direction).find(|ring| !self.can_bind(direction, *ring, sharing));
-            taken.map_or(Ok(()), Err)?;
+            taken.map_or(Ok(()), |ring| Err((direction, ring)))?;
         }
         for direction in [Direction::Tx, Direction::Rx] {
             set.iter(direction).for_each(|ring| self.add(direction, ring, sharing));
@@ -135,38 +182,59 @@ mod tests {
 
     use super::*;
 
-    fn nic(tx_queues: u16, rx_queues: u16) -> NicInfo {
-        NicInfo { mac: [0; 6], tx_queues, rx_queues, tx_slots: 8, rx_slots: 8 }
+    const RINGS: Rings = Rings { tx: 2, rx: 3, host_tx: 1, host_rx: 2 };
+
+    fn set(selection: RingSelection) -> RingSet {
+        RingSet::new(selection, RINGS).unwrap()
     }
 
     #[test]
     fn a_set_names_the_rings_that_there_are() {
-        let nic = nic(2, 3);
-        let numbers = |set: RingSet| -> (Vec<u16>, Vec<u16>) {
-            (set.iter(Direction::Tx).collect(), set.iter(Direction::Rx).collect())
+        let numbers = |selection| -> Option<(Vec<u16>, Vec<u16>)> {
+            let set = RingSet::new(selection, RINGS)?;
+            Some((set.iter(Direction::Tx).collect(), set.iter(Direction::Rx).collect()))
         };
-        assert_eq!(numbers(RingSet::all(&nic)), ([0, 1].into(), [0, 1, 2].into()));
-        assert_eq!(RingSet::one(1, &nic).map(numbers), Some(([1].into(), [1].into())));
-        assert_eq!(RingSet::one(2, &nic).map(numbers), Some(([].into(), [2].into())));
-        assert_eq!(RingSet::one(3, &nic), None);
-        assert_eq!(RingSet::one(u16::MAX, &nic), None);
+        assert_eq!(numbers(RingSelection::AllHardware), Some(([0, 1].into(), [0, 1, 2].into())));
+        assert_eq!(numbers(RingSelection::One(1)), Some(([1].into(), [1].into())));
+        assert_eq!(numbers(RingSelection::One(2)), Some(([].into(), [2].into())));
+        assert_eq!(numbers(RingSelection::One(3)), None);
+        assert_eq!(numbers(RingSelection::One(u16::MAX)), None);
+        assert_eq!(numbers(RingSelection::Host), Some(([2].into(), [3, 4].into())));
+        assert_eq!(numbers(RingSelection::OneHost(0)), Some(([2].into(), [3].into())));
+        assert_eq!(numbers(RingSelection::OneHost(1)), Some(([].into(), [4].into())));
+        assert_eq!(numbers(RingSelection::OneHost(2)), None);
+        let all = Some(([0, 1, 2].into(), [0, 1, 2, 3, 4].into()));
+        assert_eq!(numbers(RingSelection::HardwareAndHost), all);
+    }
+
+    #[test]
+    fn without_a_stack_there_are_no_host_rings() {
+        let rings = Rings { host_tx: 0, host_rx: 0, ..RINGS };
+        for selection in [RingSelection::Host, RingSelection::OneHost(0), RingSelection::HardwareAndHost] {
+            assert_eq!(RingSet::new(selection, rings), None);
+        }
     }
 
     #[test]
     fn exclusive_rings_have_one_user_and_shared_ones_any_number() {
-        let nic = nic(2, 2);
-        let (all, one) = (RingSet::all(&nic), RingSet::one(1, &nic).unwrap());
-        let mut users = Users::new(&nic);
+        let (all, one) = (set(RingSelection::AllHardware), set(RingSelection::One(1)));
+        let mut users = Users::new(RINGS);
         assert_eq!(users.bind(one, Sharing::Shared), Ok(()));
         assert_eq!(users.bind(all, Sharing::Shared), Ok(()));
-        assert_eq!(users.bind(one, Sharing::Exclusive), Err(1));
+        assert_eq!(users.bind(one, Sharing::Exclusive), Err((Direction::Tx, 1)));
         for direction in [Direction::Tx, Direction::Rx] {
             assert!(!users.release(direction, 1), "one user is left");
             assert!(users.release(direction, 1) && users.release(direction, 0));
         }
-        assert!(!users.is_any());
+        assert!(users.release(Direction::Rx, 2) && !users.is_any());
         assert_eq!(users.bind(one, Sharing::Exclusive), Ok(()));
-        assert_eq!(users.bind(all, Sharing::Shared), Err(1));
+        assert_eq!(users.bind(all, Sharing::Shared), Err((Direction::Tx, 1)));
         assert!(users.is_free(Direction::Tx, 0), "what could not be bound whole is not bound at all");
+        assert_eq!(
+            users.bind(set(RingSelection::Host), Sharing::Exclusive),
+            Ok(()),
+            "nobody has the host rings"
+        );
+        assert_eq!(users.bind(set(RingSelection::OneHost(1)), Sharing::Shared), Err((Direction::Rx, 4)));
     }
 }

@@ -8,20 +8,44 @@
 //! A sync is one call of a trait object ([`Engine`]); inside it the calls into the driver are static. The work of one
 //! sync is bounded by the number of slots, whatever the device does.
 
+//!
+//! Host rings have engines of their own (`host`): what is behind them is a stack, not a queue.
+
+mod host;
 mod rx;
+mod transparent;
 mod tx;
 
+pub(crate) use host::{HostRx, HostTx, Up};
 pub(crate) use rx::RxEngine;
+pub(crate) use transparent::Transparent;
 pub(crate) use tx::TxEngine;
 
 use crate::kring::{Kring, SyncError};
 use crate::nic::QueueHealth;
+use crate::ring::memory::SlotValue;
 use crate::stats::Direction;
+
+/// Shorter than two addresses and a type: not an Ethernet frame (IEEE 802.3, 3.1.1).
+pub(crate) const FRAME_MIN: u16 = 14;
+
+/// Takes a frame that goes to the other side, and gives a slot's content in exchange; `None` if it cannot take it now.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(SlotValue) -> Option<SlotValue>;
 
 /// What moves frames between a ring and what is behind it.
 pub(crate) trait Engine: Send {
     /// Brings ring and queue into step.
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError>;
+
+    /// The same, while what the ring forwards to the card (transparent mode) goes to `sink`.
+    fn forward(&mut self, kring: &mut Kring, _sink: Sink<'_>) -> Result<(), SyncError> {
+        self.sync(kring)
+    }
+
+    /// The same, while nothing that is released is forwarded.
+    fn discard(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        self.sync(kring)
+    }
 
     /// The direction that the ring carries.
     fn direction(&self) -> Direction;

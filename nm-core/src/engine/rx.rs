@@ -7,14 +7,11 @@
 
 use alloc::boxed::Box;
 
-use super::{Engine, check};
+use super::{Engine, FRAME_MIN, check};
 use crate::index::Index;
 use crate::kring::{Kring, SyncError};
 use crate::nic::{Content, RxQueue};
 use crate::stats::Direction;
-
-/// Shorter than two addresses and a type: not an Ethernet frame (IEEE 802.3, 3.1.1).
-const FRAME_MIN: u16 = 14;
 
 /// Drives one receive queue.
 pub(crate) struct RxEngine<Q> {

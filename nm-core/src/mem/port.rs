@@ -11,12 +11,14 @@ use super::{MemoryError, PoolKind, Region};
 use crate::abi::{SLOTS_OFFSET, Slot};
 use crate::index::RingSize;
 use crate::ring::memory::RingMemory;
-use crate::stats::Direction;
+use crate::stats::{Direction, RingKind};
 
 /// A ring to be made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RingShape {
+    pub(crate) kind: RingKind,
     pub(crate) direction: Direction,
+    /// Number of the ring on its interface; the host rings come behind the hardware's.
     pub(crate) number: u16,
     pub(crate) size: RingSize,
 }
@@ -38,7 +40,8 @@ pub(crate) struct PortMemory {
 }
 
 impl PortMemory {
-    /// Takes and initialises the objects for a port named `name` with these rings, transmit rings first.
+    /// Takes and initialises the objects for a port named `name` with these rings, in the order of netmap's
+    /// table: hardware transmit, host transmit, hardware receive, host receive.
     #[doc(alias = "netmap_mem_rings_create")]
     pub(crate) fn new(region: &Arc<Region>, name: &str, shapes: &[RingShape]) -> Result<Self, MemoryError> {
         check_sizes(region, shapes)?;
@@ -54,9 +57,15 @@ impl PortMemory {
         for (at, shape) in shapes.iter().enumerate() {
             memory.make_ring(at, shape)?;
         }
-        let count = |direction| shapes.iter().filter(|s| s.direction == direction).count() as u32;
-        let counts =
-            RingCounts { tx: count(Direction::Tx), rx: count(Direction::Rx), ..RingCounts::default() };
+        let count = |kind, direction| {
+            shapes.iter().filter(|s| (s.kind, s.direction) == (kind, direction)).count() as u32
+        };
+        let counts = RingCounts {
+            tx: count(RingKind::Hardware, Direction::Tx),
+            rx: count(RingKind::Hardware, Direction::Rx),
+            host_tx: count(RingKind::Host, Direction::Tx),
+            host_rx: count(RingKind::Host, Direction::Rx),
+        };
         let table = memory.table(|_| true);
         memory.header.describe(name, counts, &table);
         Ok(memory)

@@ -12,7 +12,7 @@ use super::*;
 use crate::index::RingSize;
 use crate::platform::Platform;
 use crate::ring::memory::{RingMemory, SlotValue};
-use crate::stats::Direction;
+use crate::stats::{Direction, RingKind};
 use crate::testing::HeapPlatform;
 use crate::tunables::Sizes;
 use alloc::sync::Arc;
@@ -36,7 +36,7 @@ fn regions() -> Regions {
 }
 
 fn shape(direction: Direction, slots: u32) -> RingShape {
-    RingShape { direction, number: 0, size: RingSize::new(slots).unwrap() }
+    RingShape { kind: RingKind::Hardware, direction, number: 0, size: RingSize::new(slots).unwrap() }
 }
 
 fn port(region: &Arc<Region>) -> PortMemory {

@@ -6,7 +6,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 
 use super::memory::RingMemory;
-use crate::engine::Engine;
+use crate::engine::{Engine, Sink};
 use crate::gate::{Gate, Refusal, Stop};
 use crate::kring::{Kring, SyncError};
 use crate::stats::RingCounters;
@@ -53,10 +53,20 @@ impl<E: Engine + ?Sized> RingCell<E> {
     /// Brings ring and queue into step.
     #[inline]
     pub(crate) fn sync(&self) -> Result<(), SyncError> {
+        self.with(|inside| inside.engine.sync(&mut inside.kring))?
+    }
+
+    /// The same, while frames that the ring forwards to the card go to `sink`, which enters other rings only.
+    pub(crate) fn forward(&self, sink: Sink<'_>) -> Result<(), SyncError> {
+        self.with(|inside| inside.engine.forward(&mut inside.kring, sink))?
+    }
+
+    /// Works on the ring as a sync does.
+    #[inline]
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inside<E>) -> R) -> Result<R, SyncError> {
         let _entered = self.gate.enter().map_err(SyncError::from)?;
         // SAFETY: the gate let us in, so nobody else is, until `_entered` is dropped.
-        let inside = unsafe { &mut *self.inside.get() };
-        inside.engine.sync(&mut inside.kring)
+        Ok(work(unsafe { &mut *self.inside.get() }))
     }
 
     /// Works on the ring from outside of a sync: waits for one that is under way, and keeps others out meanwhile.

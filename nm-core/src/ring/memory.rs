@@ -9,14 +9,14 @@ use alloc::sync::Arc;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::abi::{self, DIR_RX, DIR_TX, RingHeader, SLOTS_OFFSET};
+use crate::abi::{self, DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET};
 use crate::index::{Index, RingSize};
 use crate::mem::{Region, RingShape};
 use crate::nic::DmaBuffer;
 use crate::stats::Direction;
 
-/// One of the ring's indices, as an atomic.
-macro_rules! index {
+/// One of the ring's words, as an atomic.
+macro_rules! word {
     ($ring:expr, $field:ident) => {
         // SAFETY: `RingMemory::new` was promised a valid header for as long as the ring is bound; the field is aligned
         // to 4, and the core accesses it atomically only.
@@ -115,32 +115,42 @@ impl RingMemory {
 
     #[inline]
     pub(crate) fn head(&self) -> u32 {
-        index!(self, head).load(Relaxed)
+        word!(self, head).load(Relaxed)
     }
 
     #[inline]
     pub(crate) fn cur(&self) -> u32 {
-        index!(self, cur).load(Relaxed)
+        word!(self, cur).load(Relaxed)
     }
 
     #[inline]
     pub(crate) fn tail(&self) -> u32 {
-        index!(self, tail).load(Relaxed)
+        word!(self, tail).load(Relaxed)
     }
 
     #[inline]
     pub(crate) fn set_head(&self, head: Index) {
-        index!(self, head).store(head.get(), Relaxed);
+        word!(self, head).store(head.get(), Relaxed);
     }
 
     #[inline]
     pub(crate) fn set_cur(&self, cur: Index) {
-        index!(self, cur).store(cur.get(), Relaxed);
+        word!(self, cur).store(cur.get(), Relaxed);
     }
 
     #[inline]
     pub(crate) fn set_tail(&self, tail: Index) {
-        index!(self, tail).store(tail.get(), Relaxed);
+        word!(self, tail).store(tail.get(), Relaxed);
+    }
+
+    /// What the application asks of the core.
+    #[inline]
+    pub(crate) fn flags(&self) -> RingFlags {
+        RingFlags::from_bits_retain(word!(self, flags).load(Relaxed))
+    }
+
+    pub(crate) fn set_flags(&self, flags: RingFlags) {
+        word!(self, flags).store(flags.bits(), Relaxed);
     }
 
     /// Where slot `at` is. Every [`Index`] comes from a [`RingSize`]; callers use the one of this ring.
@@ -191,6 +201,29 @@ impl RingMemory {
     pub(crate) fn set_received(&self, at: Index, len: u16) {
         let [_, frame] = self.slot_words(at);
         frame.store(u32::from(len), Relaxed);
+    }
+
+    /// Copies the frame that `slot` describes out of its buffer. `None` if there is no such buffer, or it or `into` is
+    /// too short for the frame. The caller's slots are those of the core's side of the ring.
+    pub(crate) fn read_frame<'a>(&self, slot: SlotValue, into: &'a mut [u8]) -> Option<&'a [u8]> {
+        let payload = self.region.payload(slot.buf_idx).filter(|_| slot.len <= self.region.frame_max())?;
+        let into = into.get_mut(..usize::from(slot.len))?;
+        // SAFETY: the payload is valid for `frame_max` bytes, so for these, and `into` is apart from the region. The
+        // slot is the core's and no device has it, so that nobody writes the buffer but a raw port that breaks the
+        // contract of its memory: then the copy is of what it wrote, and nobody looks at the buffer itself.
+        unsafe { into.as_mut_ptr().copy_from_nonoverlapping(payload.as_ptr(), into.len()) };
+        Some(into)
+    }
+
+    /// Makes `frame` the frame of slot `at`, which has no flags then. `false` if the slot names no buffer, or the
+    /// buffer is too short. The caller's slot is one of the core's side of the ring.
+    pub(crate) fn write_frame(&self, at: Index, frame: &[u8]) -> bool {
+        let len = u16::try_from(frame.len()).ok().filter(|len| *len <= self.region.frame_max());
+        let Some((payload, len)) = self.region.payload(self.slot(at).buf_idx).zip(len) else { return false };
+        // SAFETY: as in `read_frame`, the other way.
+        unsafe { payload.as_ptr().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
+        self.set_received(at, len);
+        true
     }
 
     /// The buffer of slot `at` on its way to a device, if the slot names one.

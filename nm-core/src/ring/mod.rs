@@ -22,12 +22,13 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 
+use crate::abi::RingFlags;
 use crate::adapter::BoundRing;
 use crate::index::Index;
 use crate::kring::SyncError;
 use crate::mem::Region;
 use crate::ring::memory::RingMemory;
-use crate::stats::{Direction, RingCounters};
+use crate::stats::{Direction, RingCounters, RingKind};
 
 /// Marks a transmit ring.
 #[derive(Debug)]
@@ -77,9 +78,18 @@ impl<D: Side> Ring<D> {
         Self { bound, side: PhantomData }
     }
 
-    /// Number of the ring on its interface.
+    /// Number of the ring among those of its interface that have the same at the other end.
     pub fn number(&self) -> u16 {
         self.bound.number()
+    }
+
+    /// Whether the ring leads to the host stack, not to the card (see [`host`](crate::host)).
+    pub fn is_host(&self) -> bool {
+        self.bound.kind() == RingKind::Host
+    }
+
+    pub(crate) fn bound(&self) -> &BoundRing {
+        &self.bound
     }
 
     /// How many slots the ring has. One of them always stays empty.
@@ -214,6 +224,16 @@ impl TxRing {
 }
 
 impl RxRing {
+    /// Puts the ring into transparent mode or out of it: released frames that are marked
+    /// ([`Slot::set_forward`]) go to the other side, as [`host`](crate::host#transparent-mode) describes. A ring that was
+    /// just opened is not in it.
+    #[doc(alias = "NR_FORWARD")]
+    pub fn set_transparent(&mut self, is_transparent: bool) {
+        let mut flags = self.memory().flags();
+        flags.set(RingFlags::FORWARD, is_transparent);
+        self.memory().set_flags(flags);
+    }
+
     /// Takes in the frames that have arrived, and gives the slots of [`advance`](Ring::advance) to the card.
     #[inline]
     #[doc(alias = "NIOCRXSYNC")]

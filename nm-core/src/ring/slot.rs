@@ -5,7 +5,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
-use crate::abi;
+use crate::abi::{self, SlotFlags};
 use crate::index::{Index, RingSize};
 use crate::mem::{Region, Spare};
 use crate::ring::memory::{RingMemory, SlotValue};
@@ -117,6 +117,22 @@ impl Slot<'_> {
     pub fn copy_from(&mut self, frame: &[u8]) -> Result<(), FrameTooLong> {
         self.set_len(frame.len())?.copy_from_slice(frame);
         Ok(())
+    }
+
+    /// Marks the frame, or takes the mark away: once released it goes on to the other side, host stack or card, if the
+    /// ring is in transparent mode (see [`host`](crate::host#transparent-mode)). The mark goes with the frame in a
+    /// [`swap`](Slot::swap).
+    #[doc(alias = "NS_FORWARD")]
+    pub fn set_forward(&mut self, goes: bool) {
+        let mut flags = SlotFlags::from_bits_retain(self.read().flags);
+        flags.set(SlotFlags::FORWARD, goes);
+        // SAFETY: the slot is lent to this view alone.
+        unsafe { (&raw mut (*self.at.as_ptr()).flags).write_volatile(flags.bits()) };
+    }
+
+    /// Whether the frame is marked.
+    pub fn is_forward(&self) -> bool {
+        SlotFlags::from_bits_retain(self.read().flags).contains(SlotFlags::FORWARD)
     }
 
     /// Exchanges the buffers of two slots, with their frames: forwarding without a copy.
