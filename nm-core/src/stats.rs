@@ -76,7 +76,7 @@ pub struct RingCounters {
     pub drop_short: Counter,
     /// Receive: buffers that the device reported as damaged, dropped.
     pub drop_error: Counter,
-    /// Receive: frames that arrived while no port had the ring, dropped when one opened it.
+    /// Receive: frames that no port had taken in, dropped when the next one opened the ring.
     pub drop_unbound: Counter,
     /// Transmit: slots with an impossible buffer or length, dropped.
     pub drop_invalid: Counter,

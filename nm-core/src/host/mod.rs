@@ -12,8 +12,8 @@
 //! # Which frames of the stack come here
 //!
 //! netmap takes the stack's place at the card ring by ring. A frame that the stack sends on queue *k* comes to host
-//! receive ring *k* modulo their number, but only while a port has the card's transmit ring *k*; otherwise `transmit`
-//! answers [`TransmitError::NotOurs`] and the stack uses the card. So `netmap:em0^` alone sees nothing: the frames of
+//! receive ring *k* (modulo their number), but only while a port has the card's transmit ring *k* (likewise); otherwise
+//! `transmit` answers [`TransmitError::NotOurs`] and the stack uses the card. So `netmap:em0^` alone sees nothing: the frames of
 //! the stack still leave by the card. While a port has the card's ring and none the host ring, the frame has nowhere to
 //! go, and is dropped and counted (`drop_unread`).
 //!
@@ -84,7 +84,7 @@ pub enum Offload {
 pub struct Outgoing<'a> {
     /// The frame, without CRC.
     pub frame: &'a [u8],
-    /// The queue of the card that the stack has chosen; any number, taken modulo that of the queues.
+    /// The queue that the stack has chosen: any number, taken modulo that of the rings.
     pub queue: u16,
     /// What is not done yet.
     pub offload: Offload,

@@ -174,8 +174,8 @@ impl HostSide {
 /// Called by the stack.
 impl HostSide {
     pub(super) fn transmit(&self, outgoing: Outgoing<'_>) -> Result<(), TransmitError> {
-        let card_ring = usize::from(outgoing.queue).checked_rem(self.is_bound.len()).unwrap_or(0);
-        let host_ring = card_ring.checked_rem(self.queues.len()).unwrap_or(0);
+        let ring_of = |rings: usize| usize::from(outgoing.queue).checked_rem(rings).unwrap_or(0);
+        let (card_ring, host_ring) = (ring_of(self.is_bound.len()), ring_of(self.queues.len()));
         let Some((bound, queue)) = self.is_bound.get(card_ring).zip(self.queues.get(host_ring)) else {
             return Err(TransmitError::NotOurs);
         };

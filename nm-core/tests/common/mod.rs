@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use nm_core::host::{HostInterface, HostRings};
 use nm_core::platform::Platform;
-use nm_core::testing::{CardSpec, HeapPlatform, Order, Wire, card};
+use nm_core::testing::{CardSpec, FakeStack, HeapPlatform, Order, Wire, card};
 use nm_core::tunables::Tunables;
 use nm_core::{Netmap, Port};
 
@@ -43,4 +44,21 @@ pub fn assert_all_home(netmap: &Netmap, wires: &[&Wire]) {
         assert!(!wire.is_running());
         assert_eq!(wire.breaches(), Vec::<String>::new());
     }
+}
+
+/// A netmap with one card of `slots` slots, and a stack that has `rings`.
+pub fn with_stack(slots: u16, order: Order, rings: HostRings) -> Hosted {
+    let (_, netmap) = netmap(4096);
+    let (nic, wire) = card(CardSpec::new(1, slots, order));
+    let stack = FakeStack::new();
+    let host = netmap.attach_with_stack("em0", nic, stack.clone(), rings).unwrap();
+    Hosted { netmap, wire, stack, host }
+}
+
+/// What [`with_stack`] makes.
+pub struct Hosted {
+    pub netmap: Netmap,
+    pub wire: Wire,
+    pub stack: Arc<FakeStack>,
+    pub host: HostInterface,
 }
