@@ -347,7 +347,10 @@ proptest! {
                         ..14 => Err(TransmitError::TooShort),
                         1985.. => Err(TransmitError::TooLong),
                         _ if held.len() == 7 => Err(TransmitError::Full),
-                        _ => Ok(held.push_back(bytes.clone())),
+                        _ => {
+                            held.push_back(bytes.clone());
+                            Ok(())
+                        }
                     };
                     let causes = [TransmitError::TooShort, TransmitError::TooLong, TransmitError::Full];
                     drops.iter_mut().zip(causes).for_each(|(d, cause)| *d += u64::from(expected == Err(cause)));

@@ -109,9 +109,11 @@ fn a_card_that_does_not_come_back_from_a_reset_is_gone_until_it_is_closed() {
         "em0 did not start: the card was told not to start"
     );
     assert_eq!(port.rx_rings()[0].rxsync(), Err(SyncError::Gone));
+    wire.set_starts(true);
+    assert_eq!(netmap.reset("em0").unwrap_err().to_string(), "em0 has disappeared");
+    assert!(!wire.is_running(), "nobody would stop the card");
     drop(port);
     assert_all_home(&netmap, &[&wire]);
-    wire.set_starts(true);
     netmap.open("em0").unwrap().rx_rings()[0].rxsync().unwrap();
 }
 

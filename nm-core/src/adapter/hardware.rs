@@ -217,6 +217,11 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     fn reset(&self) -> Result<(), OpenError> {
         let mut state = self.settled();
         let Some(session) = state.session.upgrade() else { return Ok(()) };
+        if !state.is_running {
+            // A reset has failed before. The session's rings stay gone, so the card must not run for them.
+            drop(state);
+            return Err(OpenError::Gone(self.name.clone()));
+        }
         session.stop(Stop::Pause);
         state.nic.stop();
         let started = state.nic.start().map_err(|cause| self.failed(cause));
