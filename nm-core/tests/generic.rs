@@ -88,13 +88,20 @@ fn frames(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
 #[test]
 fn the_ring_size_is_the_tunables_and_the_interface_says_what_it_is() {
     let (_, netmap) = netmap(8192);
-    let (device, line) = frame_device(7);
-    netmap.attach("gen0", GenericNic::new(device, Settings::new(&Tunables::default()), stopped())).unwrap();
-    line.set_link(Link::Down);
-    let info = netmap.interfaces().remove(0);
-    assert_eq!(info.to_string(), "gen0 mac=52:54:00:00:01:07 link=down tx=1x1024 rx=1x1024");
-    let mut port = netmap.open("mac-525400000107").unwrap();
-    assert_eq!((port.tx_rings()[0].num_slots(), port.rx_rings()[0].num_slots()), (1024, 1024));
+    let mut tunables = Tunables::default();
+    assert_eq!(Settings::new(&tunables).mitigation_ns, 100_000);
+    for (number, slots) in [(7, 1024), (8, 512)] {
+        tunables.set("generic_ringsize", slots).unwrap();
+        let (device, line) = frame_device(number);
+        let name = format!("gen{number}");
+        netmap.attach(&name, GenericNic::new(device, Settings::new(&tunables), stopped())).unwrap();
+        line.set_link(Link::Down);
+        let info = netmap.interfaces().pop().unwrap();
+        let mac = format!("52:54:00:00:01:{number:02x}");
+        assert_eq!(info.to_string(), format!("{name} mac={mac} link=down tx=1x{slots} rx=1x{slots}"));
+        let mut port = netmap.open(&format!("mac-5254000001{number:02x}")).unwrap();
+        assert_eq!((port.tx_rings()[0].num_slots(), port.rx_rings()[0].num_slots()), (slots, slots));
+    }
 }
 
 #[test]
