@@ -268,7 +268,10 @@ fn host_rings_shrink_before_the_cards_and_all_before_a_refusal() {
     netmap.attach_with_stack("em0", nic, FakeStack::new(), HostRings::default()).unwrap();
     let mut port = netmap.open("em0*").unwrap();
     assert_eq!((port.tx_rings()[0].num_slots(), port.host_rx_rings()[0].num_slots()), (128, 128));
-    assert_eq!(netmap.memory().to_string(), "buffers total=600 free=88 held=512 lost=0");
+    assert_eq!(
+        netmap.memory().to_string(),
+        "buffers total=600 free=88 held=512 lost=0 spare=0 extra=0 resting=0 reclaimed=0 refused=0"
+    );
     drop(port);
     assert_all_home(&netmap, &[&wire]);
 }

@@ -10,7 +10,7 @@ use common::{Hosted, frame, with_stack};
 use nm_core::SyncError;
 use nm_core::abi::{DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET, Slot, SlotFlags};
 use nm_core::host::{HostRings, Outgoing};
-use nm_core::raw::{RawPort, Sharing};
+use nm_core::raw::{RawOptions, RawPort};
 use nm_core::testing::Order;
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ const TWO: HostRings = HostRings { tx: 1, rx: 2, slots: 8 };
 
 fn open(hosted: &Hosted) -> RawPort {
     // SAFETY: no safe port is open on this netmap.
-    unsafe { hosted.netmap.open_raw("netmap:em0*", Sharing::Shared) }.unwrap()
+    unsafe { hosted.netmap.open_raw("netmap:em0*", RawOptions::default()) }.unwrap()
 }
 
 /// Writes `head`, `cur` and the ring's flags.
@@ -104,7 +104,7 @@ proptest! {
     #[test]
     fn anything_may_be_written_to_host_rings(ops in prop::collection::vec(hostile(), 1..150), all in any::<bool>()) {
         let hosted = with_stack(8, Order::Posted, TWO);
-        hosted.netmap.set_forward_all(all);
+        hosted.netmap.knobs().set("fwd", all.into()).unwrap();
         let port = open(&hosted);
         let view = |is_tx, ring| if is_tx { port.tx_ring(ring % 2) } else { port.rx_ring(ring) }.unwrap();
         for op in ops {

@@ -124,7 +124,7 @@ fn what_finds_no_room_waits_in_its_slot() {
 #[test]
 fn the_knob_makes_everything_go_marked_or_not() {
     let Hosted { netmap, wire, stack, host } = with_stack(8, Order::Posted, ONE);
-    netmap.set_forward_all(true);
+    netmap.knobs().set("fwd", true.into()).unwrap();
     let mut port = netmap.open("em0*").unwrap();
     frames(0..3).iter().for_each(|frame| host.transmit(Outgoing::new(frame)).unwrap());
     frames(10..13).iter().for_each(|frame| wire.send(frame));
@@ -133,7 +133,7 @@ fn the_knob_makes_everything_go_marked_or_not() {
     assert_eq!((all.rx[0].advance(9), all.host_rx[0].advance(9)), (3, 3));
     port.forward().unwrap();
     assert_eq!((wire.sent(), stack.received()), (frames(0..3), frames(10..13)));
-    netmap.set_forward_all(false);
+    netmap.knobs().set("fwd", false.into()).unwrap();
     wire.send(&frame(20, 60));
     port.forward().unwrap();
     port.rx_rings()[0].advance(1);
@@ -172,9 +172,9 @@ fn transparent_mode_ends_with_the_port_that_asked_for_it() {
     drop(port);
     // What arrives for nobody goes nowhere, whatever the knob says.
     wire.send(&frame(2, 60));
-    netmap.set_forward_all(true);
+    netmap.knobs().set("fwd", true.into()).unwrap();
     let mut port = netmap.open("em0").unwrap();
-    netmap.set_forward_all(false);
+    netmap.knobs().set("fwd", false.into()).unwrap();
     let rx = &mut port.rx_rings()[0];
     assert_eq!((rx.counters().drop_unbound.get(), rx.counters().forwarded.get()), (1, 0));
     for number in 0..20 {
