@@ -70,6 +70,12 @@ impl Gate {
         }
     }
 
+    /// Whether what was behind the ring has disappeared.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & GONE != 0
+    }
+
     /// Lets nobody in any more, and waits until nobody is inside.
     #[doc(alias = "netmap_disable_ring")]
     pub(crate) fn stop(&self, why: Stop) {

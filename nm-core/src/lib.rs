@@ -91,7 +91,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 extern crate std;
 
 pub mod abi;
@@ -99,6 +99,7 @@ mod adapter;
 pub mod dump;
 mod engine;
 pub mod errno;
+pub mod events;
 mod gate;
 pub mod generic;
 pub mod host;
@@ -109,6 +110,7 @@ pub mod name;
 mod netmap;
 pub mod nic;
 pub mod platform;
+pub mod poll;
 mod port;
 pub mod raw;
 pub mod ring;

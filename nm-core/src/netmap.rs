@@ -4,12 +4,15 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use spin::Mutex;
 
 use crate::adapter::hardware::HardwareAdapter;
 use crate::adapter::{Adapter, Bound, InterfaceInfo, RingSet, Rings, Sharing};
 use crate::errno;
+use crate::events::Events;
+use crate::events::hub::Hub;
 use crate::generic::{Choice, NoAdapter, Present, Settings};
 use crate::host::{HostInterface, HostRings, HostSide, HostStack};
 use crate::mem::{MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
@@ -29,6 +32,7 @@ pub struct Netmap {
     /// What the netmap was built from.
     start: Tunables,
     knobs: Arc<Knobs>,
+    hub: Arc<Hub>,
     interfaces: Arc<Mutex<Vec<Interface>>>,
 }
 
@@ -44,7 +48,8 @@ impl Netmap {
     pub fn new(platform: &Arc<dyn Platform>, tunables: Tunables) -> Result<Self, RegionError> {
         let knobs = Arc::new(Knobs::new(tunables.behaviour));
         let regions = Arc::new(Regions::new(platform, &tunables)?);
-        Ok(Self { regions, start: tunables, knobs, interfaces: Arc::default() })
+        let hub = Hub::new(platform.clone(), knobs.clone());
+        Ok(Self { regions, start: tunables, knobs, hub, interfaces: Arc::default() })
     }
 
     /// Makes the card `nic` known as `name`. Its ports use the shared memory region.
@@ -96,7 +101,8 @@ impl Netmap {
         if interfaces.iter().any(|interface| interface.adapter.info().name == name) {
             return Err(AttachError::Exists(name.to_string()));
         }
-        interfaces.push(Interface { adapter: HardwareAdapter::new(name, nic, host), region: region.clone() });
+        let adapter = HardwareAdapter::new(name, nic, host, &self.hub);
+        interfaces.push(Interface { adapter, region: region.clone() });
         Ok(())
     }
 
@@ -191,6 +197,31 @@ impl Netmap {
         let interfaces = self.interfaces.lock();
         let host = interfaces.iter().filter_map(|i| i.adapter.host()).find(|host| host.name() == name)?;
         Some(HostInterface::new(host.clone()))
+    }
+
+    /// What the interrupt handler of interface `name` is given.
+    pub fn events(&self, name: &str) -> Result<Events, OpenError> {
+        let (interface, _) = self.find(name, InterfaceName::Name(name))?;
+        Ok(Events::new(interface.adapter.signals().clone()))
+    }
+
+    /// Wakes those who wait for rings that have interrupted (see [`events`](crate::events)). Not for handlers: wakers
+    /// run here. Whoever sleeps until an interrupt calls it afterwards, and not more often than
+    /// [`mitigation`](Self::mitigation) says. Returns how many rings had interrupted.
+    #[doc(alias = "netmap_notify")]
+    pub fn run_pending(&self) -> usize {
+        self.hub.run_pending()
+    }
+
+    /// Shortest time between two calls of [`run_pending`](Self::run_pending) that its callers keep; 0 at the start.
+    #[doc(alias("mitigate", "generic_mit"))]
+    pub fn mitigation(&self) -> Duration {
+        self.hub.mitigation()
+    }
+
+    /// Changes [`mitigation`](Self::mitigation), in steps of a microsecond.
+    pub fn set_mitigation(&self, interval: Duration) {
+        self.hub.set_mitigation(interval);
     }
 
     /// The interfaces, in the order in which they were attached.

@@ -50,6 +50,18 @@ pub enum Link {
     Down,
 }
 
+/// Whether a queue will interrupt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a completion that is there already is not announced"]
+pub enum Armed {
+    /// The next completion interrupts, and there is none now.
+    Yes,
+    /// There is a completion already, which may come without an interrupt.
+    Late,
+    /// The queue has no interrupts.
+    Never,
+}
+
 /// The running queues of a card.
 #[derive(Debug)]
 pub struct Queues<T, R> {
@@ -124,6 +136,15 @@ pub unsafe trait TxQueue: Send + 'static {
 
     /// What the queue has seen go wrong.
     fn health(&self) -> QueueHealth;
+
+    /// Asks for an interrupt at the next completion, and looks whether there is one already. One request is for one
+    /// interrupt; what comes until [`disarm`](TxQueue::disarm) beyond it does no harm.
+    fn arm(&mut self) -> Armed {
+        Armed::Never
+    }
+
+    /// Asks for no more interrupts.
+    fn disarm(&mut self) {}
 }
 
 /// A buffer that came back from the receive side of a card.
@@ -171,6 +192,15 @@ pub unsafe trait RxQueue: Send + 'static {
 
     /// What the queue has seen go wrong.
     fn health(&self) -> QueueHealth;
+
+    /// Asks for an interrupt at the next completion, and looks whether there is one already. One request is for one
+    /// interrupt; what comes until [`disarm`](RxQueue::disarm) beyond it does no harm.
+    fn arm(&mut self) -> Armed {
+        Armed::Never
+    }
+
+    /// Asks for no more interrupts.
+    fn disarm(&mut self) {}
 }
 
 /// A packet buffer on its way to a device: its addresses, its capacity, and the headroom in front of the payload.

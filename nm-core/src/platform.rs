@@ -1,4 +1,4 @@
-//! What the core asks of the machine it runs on: memory that a device can reach.
+//! What the core asks of the machine it runs on: memory that a device can reach, the time, and a way to wait.
 //!
 //! The kernel implements [`Platform`] over its frame allocator, the `testing` module over the heap.
 #![expect(unsafe_code, reason = "memory enters the core here, and its owner frees it here")]
@@ -6,6 +6,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 use core::ptr::NonNull;
+use core::task::Waker;
 
 /// A block of memory that is contiguous for the processor and for devices.
 #[derive(Debug)]
@@ -35,6 +36,27 @@ pub unsafe trait Platform: Send + Sync {
     /// `block` came from [`allocate_dma`](Platform::allocate_dma) of this platform, is released once, and neither
     /// the processor nor a device uses it any more.
     unsafe fn release_dma(&self, block: DmaBlock);
+
+    /// Nanoseconds since some moment in the past. Never goes back.
+    fn now_ns(&self) -> u64;
+
+    /// How to sleep until an interrupt. A machine that takes no interrupts has none, and then waiting is looking again
+    /// and again.
+    fn sleeper(&self) -> Option<&dyn Sleeper> {
+        None
+    }
+}
+
+/// Sleeping until something happens.
+pub trait Sleeper {
+    /// A waker that ends the caller's [`sleep`](Sleeper::sleep), or the next one if it is not sleeping. It may be called
+    /// from any thread, but from no interrupt handler.
+    fn waker(&self) -> Waker;
+
+    /// Sleeps until `is_due` says that there is something to do, until [`now_ns`](Platform::now_ns) has reached
+    /// `deadline_ns`, or shorter. `is_due` becomes true in interrupt handlers and in other threads that then call the
+    /// waker: a processor asks it with interrupts held back, and lets them in together with halting. It takes no lock.
+    fn sleep(&self, is_due: &dyn Fn() -> bool, deadline_ns: Option<u64>);
 }
 
 /// The machine has no contiguous block of this size left.

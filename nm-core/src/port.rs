@@ -23,6 +23,16 @@ pub struct Port {
     rx: Vec<RxRing>,
     host_tx: Vec<TxRing>,
     host_rx: Vec<RxRing>,
+    tx_poll: TxPoll,
+}
+
+/// When a poll that does not ask for room syncs transmit rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TxPoll {
+    /// When slots wait to be sent.
+    Pending,
+    /// Not at all.
+    Asked,
 }
 
 /// All rings of a port, to be used together.
@@ -43,7 +53,29 @@ impl Port {
         let Bound { name, tx, rx, .. } = bound;
         let (tx, host_tx) = tx.into_iter().map(TxRing::new).partition(|ring| !ring.is_host());
         let (rx, host_rx) = rx.into_iter().map(RxRing::new).partition(|ring| !ring.is_host());
-        Self { name, tx, rx, host_tx, host_rx }
+        Self { name, tx, rx, host_tx, host_rx, tx_poll: TxPoll::Pending }
+    }
+}
+
+/// What [`poll`](crate::poll) does with it.
+impl Port {
+    /// From now on a poll that does not ask for room sends nothing.
+    #[doc(alias("NETMAP_NO_TX_POLL", "NR_NO_TX_POLL"))]
+    #[must_use]
+    pub fn without_tx_poll(self) -> Self {
+        Self { tx_poll: TxPoll::Asked, ..self }
+    }
+
+    pub(crate) fn sends_in_poll(&self) -> bool {
+        self.tx_poll == TxPoll::Pending
+    }
+
+    pub(crate) fn bound_tx(&self) -> impl Iterator<Item = &TxRing> + Clone {
+        self.tx.iter().chain(&self.host_tx)
+    }
+
+    pub(crate) fn bound_rx(&self) -> impl Iterator<Item = &RxRing> + Clone {
+        self.rx.iter().chain(&self.host_rx)
     }
 }
 

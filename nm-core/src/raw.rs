@@ -17,7 +17,7 @@ use crate::host::forward::forward;
 use crate::kring::SyncError;
 use crate::mem::{Mapping, PortHeader};
 use crate::netmap::Netmap;
-use crate::port::OpenError;
+use crate::port::{OpenError, TxPoll};
 use crate::stats::RingKind;
 
 pub use crate::adapter::Sharing;
@@ -33,6 +33,7 @@ pub struct RawPort {
     mapping: Mapping,
     tx: Vec<BoundRing>,
     rx: Vec<BoundRing>,
+    tx_poll: TxPoll,
 }
 
 /// What a raw port asks for besides its name.
@@ -67,7 +68,7 @@ impl Netmap {
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
         let header = lease.header(&tx, &rx, options.extra_buffers).map_err(OpenError::Memory)?;
         let mapping = header.map().ok_or_else(|| OpenError::Gone(name.clone()))?;
-        Ok(RawPort { name, header, mapping, tx, rx })
+        Ok(RawPort { name, header, mapping, tx, rx, tx_poll: TxPoll::Pending })
     }
 }
 
@@ -119,6 +120,24 @@ impl RawPort {
     pub fn rxsync(&self) -> Result<(), SyncError> {
         let tx: Vec<_> = self.tx.iter().filter(|ring| ring.kind() == RingKind::Hardware).collect();
         forward(self.rx.iter(), &tx)
+    }
+}
+
+/// What [`poll`](crate::poll) does with it.
+impl RawPort {
+    /// From now on a poll that does not ask for room sends nothing.
+    #[doc(alias("NETMAP_NO_TX_POLL", "NR_NO_TX_POLL"))]
+    #[must_use]
+    pub fn without_tx_poll(self) -> Self {
+        Self { tx_poll: TxPoll::Asked, ..self }
+    }
+
+    pub(crate) fn sends_in_poll(&self) -> bool {
+        self.tx_poll == TxPoll::Pending
+    }
+
+    pub(crate) fn bound(&self) -> (&[BoundRing], &[BoundRing]) {
+        (&self.tx, &self.rx)
     }
 }
 

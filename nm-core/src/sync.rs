@@ -1,10 +1,34 @@
-//! Atomics and waiting, so that the protocols of this crate can be run under loom: `RUSTFLAGS="--cfg loom"`.
+//! Atomics, locks and waiting, so that the protocols of this crate can be run under loom: `RUSTFLAGS="--cfg loom"`.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic;
+#[cfg(not(loom))]
+pub(crate) use spin::Mutex;
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
+
+/// loom's lock in the shape of the one above: loom cannot see a lock that spins.
+#[cfg(loom)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+#[cfg(loom)]
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(loom)]
+impl<T> core::fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Mutex").finish_non_exhaustive()
+    }
+}
 
 /// Lets somebody else go on.
 pub(crate) fn relax() {

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU16, Ordering};
 use std::sync::Mutex;
+use std::time::Instant;
 
 use nm_core::platform::{DmaBlock, Platform};
 
@@ -39,6 +40,7 @@ pub enum Misuse {
 #[derive(Debug)]
 pub struct FakeMachine {
     state: Mutex<State>,
+    start: Instant,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,7 @@ impl FakeMachine {
             left: bytes,
             misuse: Vec::new(),
         };
-        Arc::new(Self { state: Mutex::new(state) })
+        Arc::new(Self { state: Mutex::new(state), start: Instant::now() })
     }
 
     /// What was done wrong so far.
@@ -177,6 +179,10 @@ unsafe impl Platform for FakeMachine {
         state.next_phys = (phys + bytes as u64).next_multiple_of(GAP) + GAP;
         state.blocks.insert(phys, block);
         Some(DmaBlock { virt, phys, bytes })
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
     }
 
     unsafe fn release_dma(&self, released: DmaBlock) {

@@ -4,6 +4,7 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use millrace_drivers::testing::PacketBuffers;
 use millrace_drivers::virtio::queue::{
@@ -24,6 +25,7 @@ const CAPACITY: u16 = 128;
 struct Guest {
     memory: GuestMemoryMmap,
     next: AtomicU64,
+    start: Instant,
 }
 
 // SAFETY: blocks are pages of the mapping that are handed out once; fresh mappings are zeroed.
@@ -34,6 +36,10 @@ unsafe impl Platform for Guest {
         let virt =
             NonNull::new(self.memory.get_slice(GuestAddress(phys), bytes).ok()?.ptr_guard_mut().as_ptr())?;
         Some(DmaBlock { virt, phys, bytes })
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
     }
 
     unsafe fn release_dma(&self, _block: DmaBlock) {}
@@ -69,7 +75,7 @@ struct Part {
 impl<D: Direction> Pair<D> {
     fn new(size: u16, events: Events) -> Self {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(FIRST), MEMORY_BYTES as usize)]).unwrap();
-        let guest = Arc::new(Guest { memory, next: AtomicU64::new(FIRST) });
+        let guest = Arc::new(Guest { memory, next: AtomicU64::new(FIRST), start: Instant::now() });
         let platform: Arc<dyn Platform> = guest.clone();
         let ring = RingMemory::allocate(&platform, QueueSize::within(size).unwrap()).unwrap();
         let place = ring.place();

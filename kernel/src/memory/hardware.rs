@@ -8,6 +8,7 @@ use millrace_drivers::hal::Hal;
 use nm_core::platform::{DmaBlock, Platform};
 
 use super::{device, frames};
+use crate::clock;
 
 /// Largest alignment that is promised for device memory, in bytes.
 const MAX_ALIGN: usize = 4096;
@@ -34,6 +35,10 @@ unsafe impl Platform for Hardware {
         let run = frames::allocate(bytes as u64, align as u64)?;
         let virt = NonNull::new(run.start() as *mut u8)?;
         Some(DmaBlock { virt, phys: run.start(), bytes })
+    }
+
+    fn now_ns(&self) -> u64 {
+        clock::uptime_us().saturating_mul(1000)
     }
 
     unsafe fn release_dma(&self, block: DmaBlock) {

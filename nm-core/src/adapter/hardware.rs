@@ -11,6 +11,8 @@ use super::session::Session;
 use super::slots::Slots;
 use super::users::{RingSet, Rings, Sharing};
 use super::{Adapter, Bound, InterfaceInfo};
+use crate::events::hub::Hub;
+use crate::events::signals::Signals;
 use crate::gate::Stop;
 use crate::host::HostSide;
 use crate::index::RingSize;
@@ -26,6 +28,7 @@ pub(crate) struct HardwareAdapter<N: Nic> {
     name: String,
     nic_info: NicInfo,
     state: Mutex<State<N>>,
+    signals: Arc<Signals>,
     tx_counters: Vec<Arc<RingCounters>>,
     rx_counters: Vec<Arc<RingCounters>>,
     host: Option<Arc<HostSide>>,
@@ -48,13 +51,14 @@ struct Entered<'a, N: Nic> {
 }
 
 impl<N: Nic> HardwareAdapter<N> {
-    pub(crate) fn new(name: &str, nic: N, host: Option<Arc<HostSide>>) -> Arc<Self> {
+    pub(crate) fn new(name: &str, nic: N, host: Option<Arc<HostSide>>, hub: &Arc<Hub>) -> Arc<Self> {
         let nic_info = nic.info();
         let counters = |count| (0..count).map(|_| Arc::default()).collect();
         Arc::new(Self {
             name: name.to_string(),
             tx_counters: counters(nic_info.tx_queues),
             rx_counters: counters(nic_info.rx_queues),
+            signals: Signals::new(hub, &nic_info),
             nic_info,
             host,
             state: Mutex::new(State { nic, session: Weak::new(), is_running: false, is_gone: false }),
@@ -83,6 +87,7 @@ impl<N: Nic> HardwareAdapter<N> {
     /// The last reference to the session has gone: the card stops.
     pub(super) fn leave(&self) {
         let mut state = self.state.lock();
+        self.signals.set_on(false);
         if state.is_running {
             state.nic.stop();
             state.is_running = false;
@@ -180,6 +185,10 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
         InterfaceInfo { name, nic, link, is_open }
     }
 
+    fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
     fn counters(&self) -> Vec<RingReport> {
         let mut reports = self.reports(RingKind::Hardware, Direction::Tx, self.tx_counters.iter());
         reports.extend(self.reports(RingKind::Hardware, Direction::Rx, self.rx_counters.iter()));
@@ -232,6 +241,8 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
             state.is_running = false;
         }
         drop(state);
+        drop(session);
+        self.signals.wake_all();
         outcome
     }
 
@@ -249,7 +260,9 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
             state.nic.stop();
             state.is_running = false;
         }
+        self.signals.set_on(false);
         drop(state);
         drop(session);
+        self.signals.wake_all();
     }
 }

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::engine::Engine;
+use crate::events::signals::Signals;
 use crate::host::HostSide;
 use crate::mem::{MemoryError, PortHeader, Region};
 use crate::nic::{Link, NicInfo};
@@ -36,6 +37,9 @@ pub(crate) trait Adapter: Send + Sync {
 
     /// The counters of all its rings, transmit rings first.
     fn counters(&self) -> Vec<RingReport>;
+
+    /// Its pending words and waiters.
+    fn signals(&self) -> &Arc<Signals>;
 
     /// Binds the rings of `set`. The first binding enters netmap mode, with about `share` buffers at most.
     fn bind(
@@ -73,6 +77,7 @@ pub(crate) struct BoundRing {
     ring: u16,
     direction: Direction,
     cell: Cell,
+    signals: Arc<Signals>,
     lease: Arc<dyn Lease>,
 }
 
@@ -93,9 +98,16 @@ pub(crate) trait Lease: Send + Sync {
 
 impl BoundRing {
     /// A ring whose new user is counted already.
-    fn new(rings: Rings, ring: u16, direction: Direction, cell: Cell, lease: Arc<dyn Lease>) -> Self {
+    fn new(
+        rings: Rings,
+        ring: u16,
+        direction: Direction,
+        cell: Cell,
+        signals: Arc<Signals>,
+        lease: Arc<dyn Lease>,
+    ) -> Self {
         let (kind, number) = rings.place(direction, ring);
-        Self { kind, number, ring, direction, cell, lease }
+        Self { kind, number, ring, direction, cell, signals, lease }
     }
 
     pub(crate) fn kind(&self) -> RingKind {
@@ -114,6 +126,14 @@ impl BoundRing {
     /// Number of the ring on its interface, as its header has it: the host rings come behind the hardware's.
     pub(crate) fn ringid(&self) -> u16 {
         self.ring
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    pub(crate) fn signals(&self) -> &Arc<Signals> {
+        &self.signals
     }
 
     #[inline]

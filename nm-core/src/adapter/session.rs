@@ -63,11 +63,13 @@ impl<N: Nic> Session<N> {
             let kring = Kring::new(ring.clone(), Direction::Tx, counters.clone());
             session.host_tx.extend(up().map(|up| RingCell::new(kring, HostTx::new(up))));
         }
-        for ((queue, counters), ring) in
-            queues.rx.into_iter().zip(adapter.counters_of(Direction::Rx)).zip(&mut rings)
+        for (((queue, counters), ring), number) in
+            queues.rx.into_iter().zip(adapter.counters_of(Direction::Rx)).zip(&mut rings).zip(0..)
         {
             let mut kring = Kring::new(ring.clone(), Direction::Rx, counters.clone());
-            let engine = RxEngine::new(queue, &mut kring).map_err(|error| adapter.failed(error))?;
+            let Some(signal) = adapter.signals().ring(Direction::Rx, number) else { break };
+            let engine =
+                RxEngine::new(queue, signal.clone(), &mut kring).map_err(|error| adapter.failed(error))?;
             session.rx.push(RingCell::new(kring, Transparent::new(engine, up())));
         }
         if let Some(host) = adapter.host() {
@@ -77,6 +79,7 @@ impl<N: Nic> Session<N> {
             }
             host.begin(session.host_rx.first().map_or(0, |cell| cell.memory().size().slots()));
         }
+        adapter.signals().set_on(true);
         Ok(Arc::new(session))
     }
 
@@ -102,7 +105,8 @@ impl<N: Nic> Session<N> {
                 if !is_new && before.is_free(direction, ring) {
                     freshen(&cell);
                 }
-                Some(BoundRing::new(rings, ring, direction, cell, self.clone()))
+                let signals = self.adapter.signals().clone();
+                Some(BoundRing::new(rings, ring, direction, cell, signals, self.clone()))
             };
             set.iter(direction).filter_map(bind_one).collect()
         };

@@ -8,6 +8,7 @@ use super::{Engine, FRAME_MIN, Sink};
 use crate::abi::SlotFlags;
 use crate::host::{Forwarding, HostSide};
 use crate::kring::{Kring, SyncError};
+use crate::nic::Armed;
 use crate::ring::memory::{RingMemory, SlotValue};
 use crate::stats::Direction;
 
@@ -85,6 +86,13 @@ impl Engine for HostTx {
     fn direction(&self) -> Direction {
         Direction::Tx
     }
+
+    /// A stack interrupts nobody: who waits for a host ring looks at it again and again.
+    fn arm(&mut self) -> Armed {
+        Armed::Never
+    }
+
+    fn disarm(&mut self) {}
 
     #[doc(alias = "netmap_txsync_to_host")]
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
@@ -182,6 +190,13 @@ impl Engine for HostRx {
     fn direction(&self) -> Direction {
         Direction::Rx
     }
+
+    /// A stack interrupts nobody: who waits for a host ring looks at it again and again.
+    fn arm(&mut self) -> Armed {
+        Armed::Never
+    }
+
+    fn disarm(&mut self) {}
 
     #[doc(alias = "netmap_rxsync_from_host")]
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {

@@ -22,7 +22,7 @@ pub(crate) use transparent::Transparent;
 pub(crate) use tx::TxEngine;
 
 use crate::kring::{Kring, SyncError};
-use crate::nic::QueueHealth;
+use crate::nic::{Armed, QueueHealth};
 use crate::ring::memory::SlotValue;
 use crate::stats::Direction;
 
@@ -46,6 +46,12 @@ pub(crate) trait Engine: Send {
     fn discard(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
         self.sync(kring)
     }
+
+    /// Asks what is behind the ring for an interrupt at the next completion.
+    fn arm(&mut self) -> Armed;
+
+    /// Asks for no more interrupts.
+    fn disarm(&mut self);
 
     /// The direction that the ring carries.
     fn direction(&self) -> Direction;

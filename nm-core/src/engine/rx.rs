@@ -6,11 +6,13 @@
 //! tickets. With a device that works in order, both tables stay the identity, and nobody looks them up.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::{Engine, FRAME_MIN, check};
+use crate::events::signals::Signal;
 use crate::index::Index;
 use crate::kring::{Kring, SyncError};
-use crate::nic::{Content, RxQueue};
+use crate::nic::{Armed, Content, RxQueue};
 use crate::stats::Direction;
 
 /// Drives one receive queue.
@@ -24,11 +26,13 @@ pub(crate) struct RxEngine<Q> {
     is_permuted: bool,
     /// The slots `[hwtail, posted)` are posted to the device.
     posted: Index,
+    /// Where interrupts of this queue are noted.
+    signal: Arc<Signal>,
 }
 
 impl<Q: RxQueue> RxEngine<Q> {
     /// Posts all slots but one.
-    pub(crate) fn new(queue: Q, kring: &mut Kring) -> Result<Self, SyncError> {
+    pub(crate) fn new(queue: Q, signal: Arc<Signal>, kring: &mut Kring) -> Result<Self, SyncError> {
         let size = kring.size();
         let identity: Box<[u16]> = (0..size.slots() as u16).collect();
         let mut engine = Self {
@@ -37,7 +41,9 @@ impl<Q: RxQueue> RxEngine<Q> {
             slot_of: identity,
             is_permuted: false,
             posted: size.first(),
+            signal,
         };
+        engine.signal.look_again();
         engine.refill(kring)?;
         engine.kick(kring);
         Ok(engine)
@@ -48,6 +54,7 @@ impl<Q: RxQueue> RxEngine<Q> {
     #[doc(alias("netmap_reset", "nkr_hwofs"))]
     pub(crate) fn restart(&mut self, queue: Q, kring: &mut Kring) -> Result<(), SyncError> {
         self.queue = queue;
+        self.signal.look_again();
         self.is_permuted = false;
         for table in [&mut self.ticket_of, &mut self.slot_of] {
             table.iter_mut().zip(0..).for_each(|(entry, number)| *entry = number);
@@ -63,6 +70,26 @@ impl<Q: RxQueue> RxEngine<Q> {
 
     fn kick(&mut self, kring: &Kring) {
         kring.counters.kicks.add(u64::from(self.queue.kick()));
+    }
+
+    /// Imports, if an interrupt has announced something or none is needed.
+    #[inline]
+    fn import_announced(&mut self, kring: &mut Kring) -> Result<bool, SyncError> {
+        if self.signal.looks_always() { self.import(kring) } else { self.import_after_interrupt(kring) }
+    }
+
+    /// Imports after an interrupt, and has the next one announced. What is left behind without one is looked at in the
+    /// next sync.
+    #[doc(alias("NKR_PENDINTR", "no_pendintr"))]
+    fn import_after_interrupt(&mut self, kring: &mut Kring) -> Result<bool, SyncError> {
+        if !self.signal.take_look() {
+            return Ok(false);
+        }
+        let imported = self.import(kring);
+        if kring.hwtail == self.posted || self.queue.arm() != Armed::Yes {
+            self.signal.look_again();
+        }
+        imported
     }
 
     /// Takes filled buffers into the slots from `hwtail` on. Returns whether a buffer went back to the device.
@@ -179,12 +206,22 @@ impl<Q: RxQueue> Engine for RxEngine<Q> {
         Direction::Rx
     }
 
+    fn arm(&mut self) -> Armed {
+        self.queue.arm()
+    }
+
+    fn disarm(&mut self) {
+        self.queue.disarm();
+        // What comes from here on is not announced.
+        self.signal.look_again();
+    }
+
     #[doc(alias = "nm_rxsync")]
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
         kring.prologue()?;
         kring.counters.syncs.add(1);
         let posted = self.posted;
-        let imported = self.import(kring);
+        let imported = self.import_announced(kring);
         // A slot that cannot be given back keeps those behind it waiting, and nothing else.
         let refilled = self.refill(kring);
         if self.posted != posted || imported == Ok(true) {

@@ -6,6 +6,7 @@ use crate::abi::SlotFlags;
 use crate::host::Forwarding;
 use crate::index::Index;
 use crate::kring::{Kring, SyncError};
+use crate::nic::Armed;
 use crate::ring::memory::SlotValue;
 use crate::stats::Direction;
 
@@ -55,6 +56,14 @@ impl<E: Engine> Engine for Transparent<E> {
             }
         }
         self.inner.sync(kring)
+    }
+
+    fn arm(&mut self) -> Armed {
+        self.inner.arm()
+    }
+
+    fn disarm(&mut self) {
+        self.inner.disarm();
     }
 
     fn discard(&mut self, kring: &mut Kring) -> Result<(), SyncError> {

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::{Engine, check};
 use crate::index::{Index, RingSize};
 use crate::kring::{Kring, SyncError};
-use crate::nic::{QueueFull, TxQueue};
+use crate::nic::{Armed, QueueFull, TxQueue};
 use crate::ring::memory::SlotValue;
 use crate::stats::Direction;
 
@@ -123,6 +123,14 @@ impl<Q: TxQueue> TxEngine<Q> {
 impl<Q: TxQueue> Engine for TxEngine<Q> {
     fn direction(&self) -> Direction {
         Direction::Tx
+    }
+
+    fn arm(&mut self) -> Armed {
+        self.queue.arm()
+    }
+
+    fn disarm(&mut self) {
+        self.queue.disarm();
     }
 
     #[doc(alias = "nm_txsync")]

@@ -9,6 +9,7 @@ use super::memory::RingMemory;
 use crate::engine::{Engine, Sink};
 use crate::gate::{Gate, Refusal, Stop};
 use crate::kring::{Kring, SyncError};
+use crate::nic::Armed;
 use crate::stats::RingCounters;
 
 /// A ring: its memory and counters for everybody, its kring and engine for who is inside the gate.
@@ -59,6 +60,35 @@ impl<E: Engine + ?Sized> RingCell<E> {
     /// The same, while frames that the ring forwards to the card go to `sink`, which enters other rings only.
     pub(crate) fn forward(&self, sink: Sink<'_>) -> Result<(), SyncError> {
         self.with(|inside| inside.engine.forward(&mut inside.kring, sink))?
+    }
+
+    /// As [`sync`](Self::sync), if the application has submitted slots that the core has not taken over.
+    pub(crate) fn flush(&self) -> Result<(), SyncError> {
+        self.with(
+            |Inside { kring, engine }| {
+                if kring.ring.head() == kring.hwcur.get() { Ok(()) } else { engine.sync(kring) }
+            },
+        )?
+    }
+
+    /// Asks what is behind the ring for an interrupt.
+    pub(crate) fn arm(&self) -> Result<Armed, SyncError> {
+        self.with(|inside| inside.engine.arm())
+    }
+
+    /// Asks for no more interrupts, if `is_idle` says inside that nobody needs them. A ring that cannot be entered keeps
+    /// its interrupts, and one comes for nobody.
+    pub(crate) fn disarm(&self, is_idle: impl FnOnce() -> bool) {
+        let _ = self.with(|inside| {
+            if is_idle() {
+                inside.engine.disarm();
+            }
+        });
+    }
+
+    /// Whether what was behind the ring has disappeared.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gate.is_gone()
     }
 
     /// Works on the ring as a sync does.

@@ -7,13 +7,20 @@
 
 use alloc::sync::Arc;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{self, Relaxed};
 
 use crate::abi::{self, DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET};
 use crate::index::{Index, RingSize};
 use crate::mem::{Region, RingShape};
 use crate::nic::DmaBuffer;
 use crate::stats::Direction;
+
+/// How a ring's tail is written after the slots before it, and read before them. Where several raw ports have a ring,
+/// one finds by it what the sync of another took in.
+pub(crate) const TAIL_PUBLISHED: Ordering = Ordering::Release;
+/// As [`TAIL_PUBLISHED`].
+pub(crate) const TAIL_SEEN: Ordering = Ordering::Acquire;
 
 /// One of the ring's words, as an atomic.
 macro_rules! word {
@@ -125,7 +132,8 @@ impl RingMemory {
 
     #[inline]
     pub(crate) fn tail(&self) -> u32 {
-        word!(self, tail).load(Relaxed)
+        // Acquire: who sees the new tail sees the slots that it hands over, whichever thread made the sync.
+        word!(self, tail).load(TAIL_SEEN)
     }
 
     #[inline]
@@ -140,7 +148,8 @@ impl RingMemory {
 
     #[inline]
     pub(crate) fn set_tail(&self, tail: Index) {
-        word!(self, tail).store(tail.get(), Relaxed);
+        // Release: as in `tail`.
+        word!(self, tail).store(tail.get(), TAIL_PUBLISHED);
     }
 
     /// What the application asks of the core.

@@ -1,4 +1,4 @@
-//! Device memory from the heap.
+//! Device memory from the heap, and threads that sleep.
 #![expect(unsafe_code, reason = "implements the memory contract over the global allocator")]
 
 use alloc::alloc::{alloc, dealloc};
@@ -6,8 +6,14 @@ use alloc::sync::Arc;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::task::Waker;
+use core::time::Duration;
 
-use crate::platform::{DmaBlock, Platform};
+use alloc::task::Wake;
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use crate::platform::{DmaBlock, Platform, Sleeper};
 
 /// What a device adds to the processor's address: large enough that a mix-up is no valid address.
 const DEVICE_OFFSET: u64 = 0x7000_0000_0000_0000;
@@ -22,12 +28,53 @@ const STALE: u8 = 0xa5;
 pub struct HeapPlatform {
     left: AtomicUsize,
     blocks: AtomicUsize,
+    start: Instant,
+    can_sleep: bool,
+}
+
+/// Ends the sleep of one thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Threads sleep by parking. What sets a pending word calls [`run_pending`](crate::Netmap::run_pending) afterwards:
+/// nothing here interrupts a sleep by itself.
+impl Sleeper for HeapPlatform {
+    fn waker(&self) -> Waker {
+        Arc::new(Unpark(thread::current())).into()
+    }
+
+    fn sleep(&self, is_due: &dyn Fn() -> bool, deadline_ns: Option<u64>) {
+        if is_due() {
+            return;
+        }
+        match deadline_ns {
+            Some(deadline) => {
+                thread::park_timeout(Duration::from_nanos(deadline.saturating_sub(self.now_ns())));
+            }
+            None => thread::park(),
+        }
+    }
 }
 
 impl HeapPlatform {
+    /// A platform with `bytes` of memory on which waiting is looking again and again.
+    pub fn without_sleep(bytes: usize) -> Arc<Self> {
+        Arc::new(Self::with(bytes, false))
+    }
+
+    fn with(bytes: usize, can_sleep: bool) -> Self {
+        let (left, blocks) = (AtomicUsize::new(bytes), AtomicUsize::new(0));
+        Self { left, blocks, start: Instant::now(), can_sleep }
+    }
+
     /// A platform with `bytes` of memory.
     pub fn new(bytes: usize) -> Arc<Self> {
-        Arc::new(Self { left: AtomicUsize::new(bytes), blocks: AtomicUsize::new(0) })
+        Arc::new(Self::with(bytes, true))
     }
 
     /// How many blocks are in use.
@@ -56,6 +103,14 @@ unsafe impl Platform for HeapPlatform {
         self.blocks.fetch_add(1, Relaxed);
         let phys = (virt.as_ptr().expose_provenance() as u64).wrapping_add(DEVICE_OFFSET);
         Some(DmaBlock { virt, phys, bytes })
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+
+    fn sleeper(&self) -> Option<&dyn Sleeper> {
+        self.can_sleep.then_some(self)
     }
 
     unsafe fn release_dma(&self, block: DmaBlock) {

@@ -1,9 +1,9 @@
 //! The two queues of a pair, as the core uses them.
 #![expect(unsafe_code, reason = "the queue traits carry a contract about buffers")]
 
-use nm_core::nic::{Content, DmaBuffer, QueueFull, QueueHealth, Received, RxQueue, TxQueue};
+use nm_core::nic::{Armed, Content, DmaBuffer, QueueFull, QueueHealth, Received, RxQueue, TxQueue};
 
-use crate::virtio::queue::{Completion, FromDevice, SplitQueue, ToDevice};
+use crate::virtio::queue::{Completion, Direction, FromDevice, SplitQueue, ToDevice};
 use crate::virtio::transport::Notifier;
 
 /// Length of the device's header, `struct virtio_net_hdr`: 12 bytes with VERSION_1, whatever else was negotiated
@@ -66,6 +66,14 @@ unsafe impl<N: Notifier> TxQueue for Transmit<N> {
     fn health(&self) -> QueueHealth {
         self.queue.health()
     }
+
+    fn arm(&mut self) -> Armed {
+        arm(&mut self.queue)
+    }
+
+    fn disarm(&mut self) {
+        self.queue.disable_notifications();
+    }
 }
 
 // SAFETY: as for `Transmit`; `content` checks the length.
@@ -95,6 +103,19 @@ unsafe impl<N: Notifier> RxQueue for Receive<N> {
     fn health(&self) -> QueueHealth {
         self.queue.health()
     }
+
+    fn arm(&mut self) -> Armed {
+        arm(&mut self.queue)
+    }
+
+    fn disarm(&mut self) {
+        self.queue.disable_notifications();
+    }
+}
+
+/// Asks the device for an interrupt.
+fn arm<D: Direction, N>(queue: &mut SplitQueue<D, N>) -> Armed {
+    if queue.enable_notifications() { Armed::Yes } else { Armed::Late }
 }
 
 /// What the device put into a buffer: at least a header, and no more than the buffer holds.

@@ -12,7 +12,7 @@ pub use wire::Wire;
 
 use alloc::sync::Arc;
 
-use spin::Mutex;
+use crate::sync::Mutex;
 use state::State;
 
 /// A card to be attached, and the other end of its cable.

@@ -3,14 +3,14 @@
 
 use alloc::sync::Arc;
 
-use spin::Mutex;
-
 use super::state::{Posted, State};
 use super::{CardError, CardSpec};
 use crate::nic::{
-    DmaBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received, RxQueue, StartResult, TxQueue,
+    Armed, DmaBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received, RxQueue, StartResult,
+    TxQueue,
 };
 use crate::stats::Direction;
+use crate::sync::Mutex;
 
 /// The card, to be attached to a [`Netmap`](crate::Netmap).
 #[derive(Debug)]
@@ -86,6 +86,14 @@ unsafe impl TxQueue for FakeTx {
         self.state.lock().take(Direction::Tx, self.number).map(|received| received.id)
     }
 
+    fn arm(&mut self) -> Armed {
+        self.state.lock().arm(Direction::Tx, self.number)
+    }
+
+    fn disarm(&mut self) {
+        self.state.lock().disarm(Direction::Tx, self.number);
+    }
+
     fn health(&self) -> QueueHealth {
         self.state.lock().health
     }
@@ -109,6 +117,14 @@ unsafe impl RxQueue for FakeRx {
 
     fn take(&mut self) -> Option<Received> {
         self.state.lock().take(Direction::Rx, self.number)
+    }
+
+    fn arm(&mut self) -> Armed {
+        self.state.lock().arm(Direction::Rx, self.number)
+    }
+
+    fn disarm(&mut self) {
+        self.state.lock().disarm(Direction::Rx, self.number);
     }
 
     fn health(&self) -> QueueHealth {

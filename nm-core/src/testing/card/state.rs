@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 
 use super::spec::Random;
 use super::{CardSpec, Order};
-use crate::nic::{Content, Link, QueueFull, QueueHealth, Received};
+use crate::events::Events;
+use crate::nic::{Armed, Content, Link, QueueFull, QueueHealth, Received};
 use crate::stats::Direction;
 use crate::testing::HeapPlatform;
 
@@ -42,6 +43,8 @@ struct Queue {
     done: VecDeque<Received>,
     /// Ids that were posted and not reported.
     outstanding: Vec<u16>,
+    /// Whether the next completion interrupts.
+    is_armed: bool,
 }
 
 impl Queue {
@@ -75,6 +78,8 @@ pub(super) struct State {
     pub(super) queue_room: usize,
     pub(super) health: QueueHealth,
     pub(super) link: Link,
+    /// Where its interrupts go.
+    pub(super) line: Option<Events>,
 }
 
 impl State {
@@ -98,6 +103,7 @@ impl State {
             queue_room: usize::MAX,
             health: QueueHealth::default(),
             link: Link::Up,
+            line: None,
         }
     }
 
@@ -131,6 +137,56 @@ impl State {
             self.report(number);
             self.receive(number);
         }
+        self.interrupt();
+    }
+
+    /// What armed queues have finished interrupts, once.
+    fn interrupt(&mut self) {
+        let Some(line) = &self.line else { return };
+        let is_due = |queue: &mut Queue| !queue.done.is_empty() && core::mem::take(&mut queue.is_armed);
+        for (number, queue) in (0..).zip(&mut self.rx) {
+            if is_due(queue) {
+                let _ = line.rx_interrupt(number);
+            }
+        }
+        for (number, queue) in (0..).zip(&mut self.tx) {
+            if is_due(queue) {
+                let _ = line.tx_interrupt(number);
+            }
+        }
+    }
+
+    /// What hardware does in its own time, when somebody waits for it.
+    pub(super) fn work_if_armed(&mut self) {
+        if self.rx.iter().chain(&self.tx).any(|queue| queue.is_armed) {
+            self.work();
+        }
+    }
+
+    /// Asks one queue for an interrupt.
+    pub(super) fn arm(&mut self, direction: Direction, number: u16) -> Armed {
+        if self.line.is_none() {
+            return Armed::Never;
+        }
+        self.work();
+        let Some(queue) = self.queues(direction).get_mut(usize::from(number)) else { return Armed::Never };
+        queue.is_armed = queue.done.is_empty();
+        if queue.is_armed { Armed::Yes } else { Armed::Late }
+    }
+
+    pub(super) fn disarm(&mut self, direction: Direction, number: u16) {
+        if let Some(queue) = self.queues(direction).get_mut(usize::from(number)) {
+            queue.is_armed = false;
+        }
+    }
+
+    /// Whether queue 0 is armed.
+    pub(super) fn is_armed(&self, direction: Direction) -> bool {
+        let queues = match direction {
+            Direction::Tx => &self.tx,
+            Direction::Rx => &self.rx,
+        };
+        queues.first().is_some_and(|queue| queue.is_armed)
     }
 
     fn can_move(&self) -> bool {

@@ -4,10 +4,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use spin::Mutex;
-
 use super::state::State;
+use crate::events::Events;
 use crate::nic::Link;
+use crate::stats::Direction;
+use crate::sync::Mutex;
 
 /// The other end of a card's cable, and the knobs of the card.
 #[derive(Debug, Clone)]
@@ -21,11 +22,14 @@ impl Wire {
         let hash = frame.iter().take(14).fold(0u16, |hash, &byte| hash.wrapping_mul(31) ^ u16::from(byte));
         let queue = hash % state.spec.info.rx_queues.max(1);
         state.arrive(queue, frame.to_vec());
+        state.work_if_armed();
     }
 
     /// Puts a frame on the wire towards one receive queue.
     pub fn send_to(&self, queue: u16, frame: &[u8]) {
-        self.0.lock().arrive(queue, frame.to_vec());
+        let mut state = self.0.lock();
+        state.arrive(queue, frame.to_vec());
+        state.work_if_armed();
     }
 
     /// The frames that have left the card since the last call, in the order in which they left.
@@ -53,6 +57,12 @@ impl Wire {
 
 /// What the card is made to do.
 impl Wire {
+    /// Connects the card's interrupts. Without them its queues cannot be armed. The handler runs on the thread that sends
+    /// or completes.
+    pub fn connect(&self, line: Events) {
+        self.0.lock().line = Some(line);
+    }
+
     /// From now on the card reports transmitted frames only as far as [`complete`](Self::complete) allows.
     pub fn hold_completions(&self) {
         let mut state = self.0.lock();
@@ -61,7 +71,9 @@ impl Wire {
 
     /// Lets the card report `count` more transmitted frames.
     pub fn complete(&self, count: u32) {
-        self.0.lock().completions_allowed += count;
+        let mut state = self.0.lock();
+        state.completions_allowed += count;
+        state.work_if_armed();
     }
 
     /// Limits how many frames each transmit queue holds, below what the card promised.
@@ -88,6 +100,12 @@ impl Wire {
 
 /// What can be seen of the card.
 impl Wire {
+    /// Whether receive queue 0 and transmit queue 0 are armed.
+    pub fn is_armed(&self) -> (bool, bool) {
+        let state = self.0.lock();
+        (state.is_armed(Direction::Rx), state.is_armed(Direction::Tx))
+    }
+
     /// Whether the card is started.
     pub fn is_running(&self) -> bool {
         self.0.lock().is_running

@@ -1,0 +1,98 @@
+//! Polling as a future.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use super::pass::{Rest, cancel, hub_of, pass, register};
+use super::set::PollSet;
+use super::{Interest, PollError, Ready};
+use crate::events::hub::Hub;
+use crate::events::waiters::Ticket;
+use crate::port::Port;
+use crate::raw::RawPort;
+use crate::ring::{Ring, Side};
+
+impl Port {
+    /// Completes when one of the port's rings has something of `interest`.
+    pub fn ready(&mut self, interest: Interest) -> Readiness<'_> {
+        Readiness::new(self, interest)
+    }
+}
+
+impl RawPort {
+    /// Completes as for [`Port::ready`].
+    pub fn ready(&self, interest: Interest) -> Readiness<'_> {
+        Readiness::new(self, interest)
+    }
+}
+
+impl<D: Side> Ring<D> {
+    /// Completes when the ring has slots that were not looked at.
+    pub fn ready(&mut self) -> Readiness<'_> {
+        Readiness::new(self, Interest::of(D::DIRECTION))
+    }
+}
+
+/// A wait for rings, as a future; it completes with what they have, never with nothing. Dropping it ends the wait.
+///
+/// It is woken by [`Netmap::run_pending`](crate::Netmap::run_pending), which somebody has to call after interrupts. On a
+/// machine that takes none, it asks to be polled again at once.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Readiness<'a> {
+    set: &'a dyn PollSet,
+    interest: Interest,
+    /// From the first registration on.
+    waiting: Option<(Arc<Hub>, Ticket)>,
+}
+
+impl<'a> Readiness<'a> {
+    fn new(set: &'a dyn PollSet, interest: Interest) -> Self {
+        Self { set, interest, waiting: None }
+    }
+
+    fn end(&mut self) {
+        if let Some((_, ticket)) = self.waiting.take() {
+            cancel(self.set, self.interest, ticket);
+        }
+    }
+}
+
+impl Future for Readiness<'_> {
+    type Output = Result<Ready, PollError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut outcome = pass(self.set, self.interest);
+        if outcome.is_none()
+            && let Some(hub) = hub_of(self.set)
+        {
+            let ticket = self.waiting.get_or_insert_with(|| (hub.clone(), hub.ticket())).1;
+            let rest = if hub.sleeper().is_some() {
+                register(self.set, self.interest, ticket, context.waker())
+            } else {
+                Rest::LookAgain
+            };
+            outcome = pass(self.set, self.interest);
+            if outcome.is_none() && rest == Rest::LookAgain {
+                context.waker().wake_by_ref();
+            }
+        }
+        let Some(outcome) = outcome else { return Poll::Pending };
+        self.end();
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for Readiness<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Readiness<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness").field("interest", &self.interest).finish_non_exhaustive()
+    }
+}

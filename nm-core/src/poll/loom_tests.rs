@@ -1,0 +1,187 @@
+//! Waiting, run in every order.
+
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use core::task::Waker;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Notify;
+use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use loom::thread::{self, Thread};
+
+use super::Timeout;
+use crate::Netmap;
+use crate::events::Events;
+use crate::events::hub::Hub;
+use crate::events::signals::Signals;
+use crate::nic::NicInfo;
+use crate::platform::{DmaBlock, Platform, Sleeper};
+use crate::ring::memory::{TAIL_PUBLISHED, TAIL_SEEN};
+use crate::stats::Direction;
+use crate::testing::{CardSpec, HeapPlatform, Order, card};
+use crate::tunables::Tunables;
+
+/// Wakes who waits for it.
+struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+/// The protocol alone. The publication itself orders nothing (it is relaxed), so whoever is woken and does not see it
+/// waits for ever, which loom reports.
+fn a_wait_ends(interrupts: u32) {
+    let platform: Arc<dyn Platform> = HeapPlatform::new(0);
+    let hub = Hub::new(platform);
+    let nic = NicInfo { mac: [0; 6], tx_queues: 1, rx_queues: 1, tx_slots: 8, rx_slots: 8 };
+    let signals = Signals::new(&hub, &nic);
+    signals.set_on(true);
+    let published = Arc::new(AtomicU32::new(0));
+    let handlers = (0..interrupts).map(|_| {
+        let (published, events, hub) = (published.clone(), Events::new(signals.clone()), hub.clone());
+        thread::spawn(move || {
+            published.fetch_add(1, Relaxed);
+            let _ = events.rx_interrupt(0);
+            hub.run_pending();
+        })
+    });
+    let handlers: alloc::vec::Vec<_> = handlers.collect();
+    let bell = Arc::new(Bell(Notify::new()));
+    let (ticket, waker) = (hub.ticket(), Waker::from(bell.clone()));
+    let waiters = signals.ring(Direction::Rx, 0).unwrap().waiters();
+    loop {
+        waiters.register(ticket, &waker);
+        if published.load(Relaxed) == interrupts {
+            break;
+        }
+        bell.0.wait();
+    }
+    waiters.cancel(ticket);
+    handlers.into_iter().for_each(|handler| handler.join().unwrap());
+}
+
+#[test]
+fn no_wake_up_is_lost() {
+    loom::model(|| a_wait_ends(1));
+}
+
+#[test]
+fn no_wake_up_is_lost_between_two_interrupts() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| a_wait_ends(2));
+}
+
+/// How a machine sleeps: until a waker is called, or until there is something to do, whoever calls a waker.
+enum Sleep {
+    Waker,
+    Condition,
+}
+
+/// The memory of the heap, and loom's threads.
+struct Machine(Arc<HeapPlatform>, Sleep);
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+// SAFETY: the heap's platform is one.
+#[expect(unsafe_code, reason = "hands the contract on")]
+unsafe impl Platform for Machine {
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
+        self.0.allocate_dma(bytes, align)
+    }
+
+    unsafe fn release_dma(&self, block: DmaBlock) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.release_dma(block) }
+    }
+
+    fn now_ns(&self) -> u64 {
+        0
+    }
+
+    fn sleeper(&self) -> Option<&dyn Sleeper> {
+        Some(self)
+    }
+}
+
+impl Sleeper for Machine {
+    fn waker(&self) -> Waker {
+        match self.1 {
+            Sleep::Waker => Arc::new(Unpark(thread::current())).into(),
+            Sleep::Condition => Waker::noop().clone(),
+        }
+    }
+
+    fn sleep(&self, is_due: &dyn Fn() -> bool, _deadline_ns: Option<u64>) {
+        match self.1 {
+            Sleep::Waker => thread::park(),
+            Sleep::Condition => {
+                while !is_due() {
+                    thread::yield_now();
+                }
+            }
+        }
+    }
+}
+
+/// All of it: ring, card, interrupt and a blocking poll.
+fn a_frame_ends_a_poll(sleep: fn() -> Sleep) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(move || {
+        let platform: Arc<dyn Platform> = Arc::new(Machine(HeapPlatform::new(1 << 20), sleep()));
+        let tunables = Tunables { if_num: 1, ring_num: 2, buf_num: 32, ..Tunables::default() };
+        let netmap = Netmap::new(&platform, tunables).unwrap();
+        let (nic, wire) = card(CardSpec::new(1, 8, Order::Posted));
+        netmap.attach("em0", nic).unwrap();
+        wire.connect(netmap.events("em0").unwrap());
+        let (tx, mut rx) = netmap.open("em0").unwrap().split();
+        let other = netmap.clone();
+        let sender = thread::spawn(move || {
+            wire.send(&[7; 60]);
+            other.run_pending();
+        });
+        assert_eq!(rx[0].poll(Timeout::Never), Ok(1));
+        sender.join().unwrap();
+        drop((tx, rx, netmap));
+    });
+}
+
+#[test]
+fn a_frame_ends_a_poll_through_its_waker() {
+    a_frame_ends_a_poll(|| Sleep::Waker);
+}
+
+#[test]
+fn a_frame_ends_a_poll_that_only_looks_whether_it_is_due() {
+    a_frame_ends_a_poll(|| Sleep::Condition);
+}
+
+/// A ring's tail as several raw ports see it: who sees the new tail sees the slot before it.
+#[test]
+fn a_tail_hands_over_the_slots_before_it() {
+    loom::model(|| {
+        let ring = Arc::new((UnsafeCell::new(0u32), AtomicU32::new(0)));
+        let syncing = ring.clone();
+        let sync = thread::spawn(move || {
+            // SAFETY: checked by loom.
+            #[expect(unsafe_code, reason = "loom's cell hands out pointers")]
+            syncing.0.with_mut(|slot| unsafe { *slot = 60 });
+            syncing.1.store(1, TAIL_PUBLISHED);
+        });
+        if ring.1.load(TAIL_SEEN) == 1 {
+            // SAFETY: checked by loom.
+            #[expect(unsafe_code, reason = "loom's cell hands out pointers")]
+            ring.0.with(|slot| assert_eq!(unsafe { *slot }, 60));
+        }
+        sync.join().unwrap();
+    });
+}

@@ -1,0 +1,137 @@
+//! Waiting for frames, or for room: over one ring, one port, or several.
+//!
+//! | way | all rings of a port | several ports | one ring |
+//! |---|---|---|---|
+//! | blocking | [`Port::poll`], [`RawPort::poll`] | [`poll_any`] | [`Ring::poll`] |
+//! | `.await` | [`Port::ready`], [`RawPort::ready`] | the tools of an executor | [`Ring::ready`] |
+//!
+//! A ring is ready when the application has slots that it has not looked at: those of `[cur, tail)`, of which there are
+//! [`avail`](crate::ring::Ring::avail). [`Ready`] counts them, which is the data of netmap's kevents.
+//!
+//! One pass is netmap's:
+//!
+//! | step | what |
+//! |---|---|
+//! | 1 | a ring whose interface has disappeared ends the poll |
+//! | 2 | the windows of all rings that are asked for are looked at, without entering any; what is ready is not asked for any more |
+//! | 3 | transmit rings that are still asked for are synced. Others too if slots wait to be sent, unless the port is [`without_tx_poll`](Port::without_tx_poll) |
+//! | 4 | receive rings that are still asked for are synced |
+//!
+//! When nothing is ready, the waiter registers, the cards are armed, and the pass is made once more: only then does
+//! the caller sleep. Why that loses no wake-up is told in [`events`](crate::events). A port that has all rings of its
+//! interface, and more than one, waits for the interface; any other waits for each of its rings. On a machine that
+//! takes no interrupts, or with a card that gives none, waiting is one pass after another.
+//!
+//! Ports are bound from the moment they are opened, and in netmap mode: what netmap answers for those that are not has
+//! no counterpart here.
+
+mod blocking;
+mod future;
+mod pass;
+mod set;
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+
+use core::fmt;
+use core::time::Duration;
+
+use bitflags::bitflags;
+
+use crate::kring::SyncError;
+use crate::stats::Direction;
+
+pub use blocking::poll_any;
+pub use future::Readiness;
+
+#[cfg(doc)]
+use crate::{Port, raw::RawPort, ring::Ring};
+
+bitflags! {
+    /// What is waited for.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Interest: u8 {
+        /// Frames that have arrived.
+        #[doc(alias("POLLIN", "EVFILT_READ"))]
+        const READABLE = 1;
+        /// Room for frames to be sent.
+        #[doc(alias("POLLOUT", "EVFILT_WRITE"))]
+        const WRITABLE = 2;
+    }
+}
+
+impl Interest {
+    /// What is waited for on rings of this direction.
+    pub(crate) fn of(direction: Direction) -> Self {
+        match direction {
+            Direction::Tx => Self::WRITABLE,
+            Direction::Rx => Self::READABLE,
+        }
+    }
+}
+
+/// How long is waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    /// One pass, and back.
+    Now,
+    /// No longer than this.
+    After(Duration),
+    /// Until something is ready or wrong.
+    Never,
+}
+
+/// What is ready: how many slots were not looked at, over all rings that were polled. Nothing, when the time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ready {
+    /// Slots with frames that have arrived, if that was asked for.
+    pub readable: u32,
+    /// Slots with room for frames to be sent, if that was asked for.
+    pub writable: u32,
+}
+
+impl Ready {
+    /// Whether there is nothing.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn add(&mut self, direction: Direction, slots: u32) {
+        let sum = match direction {
+            Direction::Tx => &mut self.writable,
+            Direction::Rx => &mut self.readable,
+        };
+        *sum = sum.saturating_add(slots);
+    }
+}
+
+/// A ring could not be polled. The others were, and `ready` says what they have.
+#[doc(alias = "POLLERR")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollError {
+    /// Place of the port among those that were polled; 0 when there is one.
+    pub port: usize,
+    /// Which way the ring carries.
+    pub direction: Direction,
+    /// Number of the ring.
+    pub ring: u16,
+    /// What is wrong with it.
+    pub cause: SyncError,
+    /// What is ready elsewhere.
+    pub ready: Ready,
+}
+
+impl PollError {
+    /// The number that netmap gives for a sync that fails so.
+    pub fn errno(&self) -> i32 {
+        self.cause.errno()
+    }
+}
+
+impl fmt::Display for PollError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}: {}", self.direction, self.ring, self.cause)
+    }
+}
+
+impl core::error::Error for PollError {}
