@@ -12,6 +12,7 @@
 //! | `mmap` | nothing: rings and buffers are in the same address space |
 //! | read and write slots, move `head` and `cur` | [`Ring::slots`](ring::Ring::slots), [`Ring::advance`](ring::Ring::advance) |
 //! | `NIOCTXSYNC`, `NIOCRXSYNC` | [`TxRing::txsync`], [`RxRing::rxsync`] |
+//! | `poll`, `select`, `kevent` | [`Port::poll`], [`poll_any`](poll::poll_any), or `.await` on [`Port::ready`] |
 //! | close | dropping the port, or the last of its rings |
 //!
 //! ```
@@ -31,6 +32,39 @@
 //! let seen = rx.window();
 //! rx.advance(seen);
 //! # assert_eq!(seen, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Waiting
+//!
+//! ```
+//! # use nm_core::{Netmap, RxRing, poll::PollError, testing::{card, CardSpec, HeapPlatform, Order}, tunables::Tunables};
+//! # use std::{pin::pin, sync::Arc, task::{Context, Poll, Waker}};
+//! # let platform: Arc<dyn nm_core::platform::Platform> = HeapPlatform::new(64 << 20);
+//! # let netmap = Netmap::new(&platform, Tunables::default())?;
+//! # let (nic, wire) = card(CardSpec::new(1, 256, Order::Posted));
+//! # netmap.attach("em0", nic)?;
+//! # wire.connect(netmap.events("em0")?);
+//! /// Receives until something is wrong with the ring.
+//! async fn receive(rx: &mut RxRing) -> PollError {
+//!     loop {
+//!         match rx.ready().await {
+//!             Ok(ready) => println!("{} frames", ready.readable),
+//!             Err(error) => return error,
+//!         }
+//!         rx.advance(rx.window());
+//!     }
+//! }
+//! # let mut port = netmap.open("netmap:em0")?;
+//! # let mut task = pin!(receive(&mut port.rx_rings()[0]));
+//! # let mut context = Context::from_waker(Waker::noop());
+//! # assert!(task.as_mut().poll(&mut context).is_pending());
+//! # wire.send(&[0x42; 60]);
+//! # assert_eq!(netmap.run_pending(), 1);
+//! # assert!(task.as_mut().poll(&mut context).is_pending());
+//! # netmap.detach("em0")?;
+//! # let Poll::Ready(error) = task.as_mut().poll(&mut context) else { panic!("it ends") };
+//! # assert_eq!(error.cause, nm_core::SyncError::Gone);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -74,6 +108,8 @@
 //! | who may be inside a ring, and who stops it | `gate`, `ring::cell` |
 //! | who owns which slots, what a sync accepts | `kring` |
 //! | the loop over slots and queue, once for all cards | `engine` |
+//! | waiting until a ring is ready | [`poll`] |
+//! | from an interrupt to those who wait | [`events`] |
 //! | what a card does differently | [`nic`] |
 //! | ring memory, volatile and field by field | `ring::memory` |
 //! | frames of the machine's own network stack | [`host`], `engine::host`, `engine::transparent` |
