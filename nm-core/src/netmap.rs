@@ -79,8 +79,9 @@ impl Netmap {
         }
         let (tx_queues, frame_max) = (nic.info().tx_queues, self.region().frame_max());
         let host = HostSide::new(name, stack, rings, tx_queues, frame_max, self.knobs.clone());
-        self.attach_adapter(name, nic, Some(host.clone()), self.regions.shared())?;
-        Ok(HostInterface::new(host))
+        let interface = HostInterface::new(&host);
+        self.attach_adapter(name, nic, Some(host), self.regions.shared())?;
+        Ok(interface)
     }
 
     fn attach_adapter<N: Nic>(
@@ -196,7 +197,7 @@ impl Netmap {
     pub fn host(&self, name: &str) -> Option<HostInterface> {
         let interfaces = self.interfaces.lock();
         let host = interfaces.iter().filter_map(|i| i.adapter.host()).find(|host| host.name() == name)?;
-        Some(HostInterface::new(host.clone()))
+        Some(HostInterface::new(host))
     }
 
     /// What the interrupt handler of interface `name` is given.

@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::thread;
 
 use common::{Hosted, assert_all_home, frame, netmap, with_stack};
@@ -232,6 +233,8 @@ fn host_rings_survive_a_reset_and_end_with_the_interface() {
     assert_eq!(port.host_rx_rings()[0].slots().count(), 2, "what was received stays readable");
     drop(port);
     assert_all_home(&netmap, &[&wire]);
+    assert_eq!(host.transmit(Outgoing::new(&frame(5, 60))), Err(TransmitError::Gone));
+    assert_eq!(Arc::strong_count(&stack), 1, "nobody else has the stack any more");
 }
 
 #[test]

@@ -43,7 +43,8 @@ pub(crate) mod forward;
 mod queue;
 mod side;
 
-use alloc::sync::Arc;
+use alloc::string::{String, ToString};
+use alloc::sync::{Arc, Weak};
 use core::fmt;
 
 use crate::errno;
@@ -128,18 +129,21 @@ impl Default for HostRings {
     }
 }
 
-/// The stack's end of an interface: its output goes here first.
+/// The stack's end of an interface: its output goes here first. It keeps nothing alive, so the stack may own it.
 #[derive(Clone, Debug)]
-pub struct HostInterface(Arc<HostSide>);
+pub struct HostInterface {
+    name: String,
+    side: Weak<HostSide>,
+}
 
 impl HostInterface {
-    pub(crate) fn new(side: Arc<HostSide>) -> Self {
-        Self(side)
+    pub(crate) fn new(side: &Arc<HostSide>) -> Self {
+        Self { name: side.name().to_string(), side: Arc::downgrade(side) }
     }
 
     /// Name of the interface.
     pub fn name(&self) -> &str {
-        self.0.name()
+        &self.name
     }
 
     /// Puts a frame of the stack into the queue of a host receive ring. Never waits for a sync. All errors but
@@ -147,7 +151,7 @@ impl HostInterface {
     /// [`Gone`](TransmitError::Gone) are counted by cause.
     #[doc(alias = "netmap_transmit")]
     pub fn transmit(&self, outgoing: Outgoing<'_>) -> Result<(), TransmitError> {
-        self.0.transmit(outgoing)
+        self.side.upgrade().ok_or(TransmitError::Gone)?.transmit(outgoing)
     }
 }
 
