@@ -34,7 +34,7 @@ impl Wake for Bell {
 /// waits for ever, which loom reports.
 fn a_wait_ends(interrupts: u32) {
     let platform: Arc<dyn Platform> = HeapPlatform::new(0);
-    let hub = Hub::new(platform);
+    let hub = Hub::new(platform, Arc::default());
     let nic = NicInfo { mac: [0; 6], tx_queues: 1, rx_queues: 1, tx_slots: 8, rx_slots: 8 };
     let signals = Signals::new(&hub, &nic);
     signals.set_on(true);
