@@ -376,6 +376,10 @@ verb_test() {
     say "--- the crates that run on the host, on stable"
     cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --no-fail-fast </dev/null 2>&1 | tee -a "$log" || status=1
 
+    say "--- the protocols between threads, in every order (loom)"
+    RUSTFLAGS="--cfg loom" cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target/loom" --package nm-core \
+        --release --lib loom </dev/null 2>&1 | tee -a "$log" || status=1
+
     say "--- the image, and the one that provokes faults"
     build
     build_image "$FAULT_ELF" --features fault-injection
