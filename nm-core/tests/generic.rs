@@ -18,6 +18,7 @@ use nm_core::generic::{
     Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, Settings, TransmitError, Watchers,
 };
 use nm_core::nic::{Link, Nic, RxQueue};
+use nm_core::poll::{Interest, Timeout};
 use nm_core::testing::{FakeDevice, Line, frame_device};
 use nm_core::tunables::Tunables;
 use nm_core::{Netmap, Port, SyncError, errno};
@@ -224,6 +225,28 @@ fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
     assert_eq!(nic.counters().looks.get(), 2);
     nic.stop();
     assert!(rx.take().is_none());
+}
+
+/// The same through a port: poll leaves the device alone, rxsync does not.
+#[test]
+fn poll_looks_at_a_device_no_more_often_than_the_mitigation_interval() {
+    let now = Arc::new(AtomicU64::new(0));
+    let clock = now.clone();
+    let (device, line) = frame_device(1);
+    let nic = GenericNic::new(device, settings(8), Arc::new(move || clock.load(Relaxed)));
+    let counters = nic.counters().clone();
+    let (_, netmap) = netmap(4096);
+    netmap.attach("gen0", nic).unwrap();
+    let mut port = netmap.open("gen0").unwrap();
+    let mut poll = || port.poll(Interest::READABLE, Timeout::Now).unwrap().readable;
+    assert_eq!((poll(), counters.looks.get()), (0, 1));
+    line.send(&frame(1, 60));
+    now.store(99_999, Relaxed);
+    assert_eq!((poll(), poll(), counters.looks.get()), (0, 0, 1));
+    now.store(100_000, Relaxed);
+    assert_eq!(poll(), 1);
+    port.rx_rings()[0].rxsync().unwrap();
+    assert!(counters.looks.get() > 1);
 }
 
 #[allow(unsafe_code, reason = "a buffer is posted by hand")]

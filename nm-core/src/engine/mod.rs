@@ -47,6 +47,11 @@ pub(crate) trait Engine: Send {
         self.sync(kring)
     }
 
+    /// Whether a sync that nobody forces should look now (see [`RxQueue::is_due`](crate::nic::RxQueue::is_due)).
+    fn is_due(&mut self) -> bool {
+        true
+    }
+
     /// Asks what is behind the ring for an interrupt at the next completion.
     fn arm(&mut self) -> Armed;
 

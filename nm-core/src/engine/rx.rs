@@ -206,6 +206,10 @@ impl<Q: RxQueue> Engine for RxEngine<Q> {
         Direction::Rx
     }
 
+    fn is_due(&mut self) -> bool {
+        self.queue.is_due()
+    }
+
     fn arm(&mut self) -> Armed {
         self.queue.arm()
     }

@@ -58,6 +58,10 @@ impl<E: Engine> Engine for Transparent<E> {
         self.inner.sync(kring)
     }
 
+    fn is_due(&mut self) -> bool {
+        self.inner.is_due()
+    }
+
     fn arm(&mut self) -> Armed {
         self.inner.arm()
     }

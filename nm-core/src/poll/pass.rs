@@ -61,7 +61,7 @@ pub(super) fn pass(set: &dyn PollSet, interest: Interest) -> Option<Result<Ready
         set.visit(direction, &mut |member| {
             let cell = member.ring.cell();
             if is_wanted {
-                found.note(member, cell.sync());
+                found.note(member, cell.sync_if_due());
             } else if member.sends {
                 found.note(member, cell.flush());
             }

@@ -62,6 +62,11 @@ impl<E: Engine + ?Sized> RingCell<E> {
         self.with(|inside| inside.engine.forward(&mut inside.kring, sink))?
     }
 
+    /// As [`sync`](Self::sync), unless what is behind the ring asks to be left alone for a while.
+    pub(crate) fn sync_if_due(&self) -> Result<(), SyncError> {
+        self.with(|Inside { kring, engine }| if engine.is_due() { engine.sync(kring) } else { Ok(()) })?
+    }
+
     /// As [`sync`](Self::sync), if the application has submitted slots that the core has not taken over.
     pub(crate) fn flush(&self) -> Result<(), SyncError> {
         self.with(
