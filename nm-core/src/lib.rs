@@ -111,7 +111,7 @@
 //! | waiting until a ring is ready | [`poll`] |
 //! | from an interrupt to those who wait | [`events`] |
 //! | what a card does differently | [`nic`] |
-//! | ring memory, volatile and field by field | `ring::memory` |
+//! | ring memory, atomically and field by field | `ring::memory` |
 //! | frames of the machine's own network stack | [`host`], `engine::host`, `engine::transparent` |
 //! | who has which ring of an interface, from the first that is bound to the last that is released | `adapter` |
 //! | regions, pools, the lookup table | [`mem`] |

@@ -62,7 +62,7 @@ pub(crate) struct RingMemory {
     region: Arc<Region>,
 }
 
-// SAFETY: the pointers lead into the region, which the value keeps; all access is volatile and races, where a ring
+// SAFETY: the pointers lead into the region, which the value keeps; all access is atomic and races, where a ring
 // is shared, are resolved by checking what was read. Who may use a slot's buffer is decided by the ring's window.
 unsafe impl Send for RingMemory {}
 // SAFETY: as above.
