@@ -99,7 +99,7 @@ impl Netmap {
             return Err(AttachError::NoRings(name.to_string()));
         }
         let mut interfaces = self.interfaces.lock();
-        if interfaces.iter().any(|interface| interface.adapter.info().name == name) {
+        if interfaces.iter().any(|interface| interface.adapter.name() == name) {
             return Err(AttachError::Exists(name.to_string()));
         }
         let adapter = HardwareAdapter::new(name, nic, host, &self.hub);
@@ -146,8 +146,8 @@ impl Netmap {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
         let (Interface { adapter, region }, share) = self.find(name, port.interface)?;
         let rings = adapter.rings();
-        let set =
-            RingSet::new(port.rings, rings).ok_or_else(|| no_ring(adapter.info().name, port.rings, rings))?;
+        let set = RingSet::new(port.rings, rings)
+            .ok_or_else(|| no_ring(adapter.name().to_string(), port.rings, rings))?;
         adapter.bind(&region, set, sharing, share)
     }
 
@@ -158,10 +158,8 @@ impl Netmap {
             InterfaceName::Name(name) => info.name == name,
             InterfaceName::Mac(mac) => info.nic.mac == mac,
         };
-        let Some((_, found)) = all.iter().find(|(info, _)| is_wanted(info)) else {
-            let known = all.into_iter().map(|(info, _)| info.name).collect();
-            return Err(OpenError::Unknown { name: name.to_string(), known });
-        };
+        let found = all.iter().find(|(info, _)| is_wanted(info));
+        let (_, found) = found.ok_or_else(|| unknown(name, all.iter().map(|(_, other)| other)))?;
         let is_rival = |(info, other): &&(InterfaceInfo, Interface)| {
             !info.is_open && Arc::ptr_eq(&other.region, &found.region)
         };
@@ -174,10 +172,8 @@ impl Netmap {
     #[doc(alias = "netmap_detach")]
     pub fn detach(&self, name: &str) -> Result<(), OpenError> {
         let mut interfaces = self.interfaces.lock();
-        let Some(at) = interfaces.iter().position(|i| i.adapter.info().name == name) else {
-            let known = interfaces.iter().map(|i| i.adapter.info().name).collect();
-            return Err(OpenError::Unknown { name: name.to_string(), known });
-        };
+        let at = interfaces.iter().position(|i| i.adapter.name() == name);
+        let at = at.ok_or_else(|| unknown(name, interfaces.iter()))?;
         let Interface { adapter, .. } = interfaces.remove(at);
         drop(interfaces);
         adapter.disappear();
@@ -266,6 +262,12 @@ impl fmt::Debug for Netmap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Netmap").field("regions", &self.regions).finish_non_exhaustive()
     }
+}
+
+/// There is no interface `name` among these.
+fn unknown<'a>(name: &str, interfaces: impl Iterator<Item = &'a Interface>) -> OpenError {
+    let known = interfaces.map(|interface| interface.adapter.name().to_string()).collect();
+    OpenError::Unknown { name: name.to_string(), known }
 }
 
 /// Why `selection` names none of `rings`.

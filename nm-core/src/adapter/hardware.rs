@@ -65,10 +65,6 @@ impl<N: Nic> HardwareAdapter<N> {
         })
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     pub(super) fn counters_of(&self, direction: Direction) -> &[Arc<RingCounters>] {
         match direction {
             Direction::Tx => &self.tx_counters,
@@ -174,6 +170,10 @@ impl<N: Nic> HardwareAdapter<N> {
 }
 
 impl<N: Nic> Adapter for HardwareAdapter<N> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn info(&self) -> InterfaceInfo {
         let state = self.state.lock();
         let (name, nic, link) = (self.name.clone(), self.nic_info.clone(), state.nic.link());

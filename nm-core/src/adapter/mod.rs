@@ -27,6 +27,10 @@ pub(crate) use users::{RingSet, Rings};
 
 /// What is behind an interface name.
 pub(crate) trait Adapter: Send + Sync {
+    /// Name of the interface.
+    fn name(&self) -> &str;
+
+    /// What the interface is. Asks the card for its link.
     fn info(&self) -> InterfaceInfo;
 
     /// How many rings it has.

@@ -129,8 +129,8 @@ impl<N: Nic> Session<N> {
             let restarted = cell.pause(|inside| inside.engine.inner.restart(queue, &mut inside.kring));
             restarted.map_err(|error| self.adapter.failed(error))?;
         }
-        self.host_tx.iter().for_each(|cell| cell.pause(|_| ()));
-        self.host_rx.iter().for_each(|cell| cell.pause(|_| ()));
+        self.host_tx.iter().for_each(|cell| cell.resume());
+        self.host_rx.iter().for_each(|cell| cell.resume());
         Ok(())
     }
 

@@ -7,7 +7,6 @@
 //!
 //! A sync is one call of a trait object ([`Engine`]); inside it the calls into the driver are static. The work of one
 //! sync is bounded by the number of slots, whatever the device does.
-
 //!
 //! Host rings have engines of their own (`host`): what is behind them is a stack, not a queue.
 

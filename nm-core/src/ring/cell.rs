@@ -110,13 +110,18 @@ impl<E: Engine + ?Sized> RingCell<E> {
         self.gate.stop(Stop::Pause);
         // SAFETY: the gate is stopped and nobody is inside; the adapter's lock keeps out others who would stop it.
         let result = work(unsafe { &mut *self.inside.get() });
-        self.gate.start();
+        self.resume();
         result
     }
 
-    /// Keeps syncs out: until the next [`pause`](Self::pause) is over, or for good.
+    /// Keeps syncs out: until [`resume`](Self::resume) or the end of the next [`pause`](Self::pause), or for good.
     pub(crate) fn stop(&self, why: Stop) {
         self.gate.stop(why);
+    }
+
+    /// Lets syncs in again after a pause.
+    pub(crate) fn resume(&self) {
+        self.gate.start();
     }
 }
 
