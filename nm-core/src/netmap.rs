@@ -8,19 +8,19 @@ use core::time::Duration;
 
 use spin::Mutex;
 
-use crate::adapter::hardware::HardwareAdapter;
-use crate::adapter::{Adapter, Bound, InterfaceInfo, RingSet, Rings, Sharing};
+use crate::adapter::hardware::{HardwareAdapter, queues_max};
+use crate::adapter::{Adapter, Bound, Common, InterfaceInfo, Request, Sharing, has_rings};
 use crate::errno;
 use crate::events::Events;
 use crate::events::hub::Hub;
 use crate::generic::{Choice, NoAdapter, Present, Settings};
 use crate::host::{HostInterface, HostRings, HostSide, HostStack};
 use crate::mem::{MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
-use crate::name::{InterfaceName, PortName, RingSelection, is_interface_name};
+use crate::name::{InterfaceName, PortName, is_interface_name};
 use crate::nic::Nic;
 use crate::platform::Platform;
 use crate::port::{OpenError, Port};
-use crate::stats::{RingKind, RingReport};
+use crate::stats::RingReport;
 use crate::tunables::{Knobs, Tunables};
 
 /// A netmap. Nothing is global: a test can have ten. Clones are handles to the same one.
@@ -39,6 +39,7 @@ pub struct Netmap {
 /// An interface, and the memory that its ports use.
 #[derive(Clone)]
 struct Interface {
+    common: Arc<Common>,
     adapter: Arc<dyn Adapter>,
     region: Arc<Region>,
 }
@@ -77,7 +78,7 @@ impl Netmap {
         if !rings.is_valid() {
             return Err(AttachError::HostRings(name.to_string()));
         }
-        let (tx_queues, frame_max) = (nic.info().tx_queues, self.region().frame_max());
+        let ((tx_queues, _), frame_max) = (queues_max(&nic), self.region().frame_max());
         let host = HostSide::new(name, stack, rings, tx_queues, frame_max, self.knobs.clone());
         let interface = HostInterface::new(&host);
         self.attach_adapter(name, nic, Some(host), self.regions.shared())?;
@@ -94,16 +95,16 @@ impl Netmap {
         if !is_interface_name(name) {
             return Err(AttachError::Name(name.to_string()));
         }
-        let info = nic.info();
-        if info.tx_queues == 0 || info.rx_queues == 0 || info.tx_slots < 2 || info.rx_slots < 2 {
+        if !has_rings(&nic.info()) {
             return Err(AttachError::NoRings(name.to_string()));
         }
         let mut interfaces = self.interfaces.lock();
-        if interfaces.iter().any(|interface| interface.adapter.name() == name) {
+        if interfaces.iter().any(|interface| interface.common.name == name) {
             return Err(AttachError::Exists(name.to_string()));
         }
-        let adapter = HardwareAdapter::new(name, nic, host, &self.hub);
-        interfaces.push(Interface { adapter, region: region.clone() });
+        let common = Common::new(name, host, queues_max(&nic));
+        let adapter = HardwareAdapter::new(&common, nic, &self.hub);
+        interfaces.push(Interface { common, adapter, region: region.clone() });
         Ok(())
     }
 
@@ -144,11 +145,8 @@ impl Netmap {
 
     pub(crate) fn bind(&self, name: &str, sharing: Sharing) -> Result<Bound, OpenError> {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
-        let (Interface { adapter, region }, share) = self.find(name, port.interface)?;
-        let rings = adapter.rings();
-        let set = RingSet::new(port.rings, rings)
-            .ok_or_else(|| no_ring(adapter.name().to_string(), port.rings, rings))?;
-        adapter.bind(&region, set, sharing, share)
+        let (Interface { adapter, region, .. }, share) = self.find(name, port.interface)?;
+        adapter.bind(&Request { region: &region, rings: port.rings, sharing, share })
     }
 
     /// An interface, and its fair share of the free buffers of its region.
@@ -172,7 +170,7 @@ impl Netmap {
     #[doc(alias = "netmap_detach")]
     pub fn detach(&self, name: &str) -> Result<(), OpenError> {
         let mut interfaces = self.interfaces.lock();
-        let at = interfaces.iter().position(|i| i.adapter.name() == name);
+        let at = interfaces.iter().position(|i| i.common.name == name);
         let at = at.ok_or_else(|| unknown(name, interfaces.iter()))?;
         let Interface { adapter, .. } = interfaces.remove(at);
         drop(interfaces);
@@ -192,7 +190,8 @@ impl Netmap {
     /// The stack's end of interface `name`, if it is attached with a stack.
     pub fn host(&self, name: &str) -> Option<HostInterface> {
         let interfaces = self.interfaces.lock();
-        let host = interfaces.iter().filter_map(|i| i.adapter.host()).find(|host| host.name() == name)?;
+        let host =
+            interfaces.iter().filter_map(|i| i.common.host.as_ref()).find(|host| host.name() == name)?;
         Some(HostInterface::new(host))
     }
 
@@ -228,7 +227,7 @@ impl Netmap {
 
     /// The counters of all rings, interface by interface.
     pub fn counters(&self) -> Vec<RingReport> {
-        self.interfaces.lock().iter().flat_map(|i| i.adapter.counters()).collect()
+        self.interfaces.lock().iter().flat_map(|i| i.common.reports(i.adapter.rings())).collect()
     }
 
     /// Where the buffers are.
@@ -266,21 +265,8 @@ impl fmt::Debug for Netmap {
 
 /// There is no interface `name` among these.
 fn unknown<'a>(name: &str, interfaces: impl Iterator<Item = &'a Interface>) -> OpenError {
-    let known = interfaces.map(|interface| interface.adapter.name().to_string()).collect();
+    let known = interfaces.map(|interface| interface.common.name.clone()).collect();
     OpenError::Unknown { name: name.to_string(), known }
-}
-
-/// Why `selection` names none of `rings`.
-fn no_ring(name: String, selection: RingSelection, rings: Rings) -> OpenError {
-    match selection {
-        RingSelection::One(ring) => {
-            OpenError::NoRing { name, kind: RingKind::Hardware, ring, rings: (rings.tx, rings.rx) }
-        }
-        RingSelection::OneHost(ring) if rings.host_tx > 0 => {
-            OpenError::NoRing { name, kind: RingKind::Host, ring, rings: (rings.host_tx, rings.host_rx) }
-        }
-        _ => OpenError::NoHostRings(name),
-    }
 }
 
 /// Why a card was not attached.

@@ -20,13 +20,18 @@
 )]
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 /// Bytes in front of each buffer's payload that belong to the driver, for a device's own packet header.
 pub const HEADROOM: usize = 64;
 
-/// What a card is and can do; constant while it is attached.
+/// What a card is and can do. `Display` is `mac=… tx=QUEUESxSLOTS rx=QUEUESxSLOTS`.
+///
+/// It may change while the card is attached. Whoever opens an interface that nobody has open gets the card as it is
+/// then; while a port is open, its rings stay as they are.
+#[doc(alias = "nm_config_info")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NicInfo {
     /// Station address.
@@ -39,6 +44,32 @@ pub struct NicInfo {
     pub tx_slots: u16,
     /// Buffers that one receive queue can hold: the most slots its ring can have.
     pub rx_slots: u16,
+}
+
+/// Six bytes as people write a station address.
+pub(crate) struct Mac(pub(crate) [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// Queues and slots of a card, both ways.
+pub(crate) struct Shape<'a>(pub(crate) &'a NicInfo);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NicInfo { tx_queues, rx_queues, tx_slots, rx_slots, .. } = self.0;
+        write!(f, "tx={tx_queues}x{tx_slots} rx={rx_queues}x{rx_slots}")
+    }
+}
+
+impl fmt::Display for NicInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mac={} {}", Mac(self.mac), Shape(self))
+    }
 }
 
 /// State of the link, as the card reports it.
@@ -87,8 +118,17 @@ pub unsafe trait Nic: Send + 'static {
     /// Why it does not start.
     type Error: core::error::Error + Send + Sync + 'static;
 
-    /// What the card is.
+    /// What the card is now. It is asked when a port is opened, before [`start`](Nic::start), which returns the queues
+    /// that were told last.
+    #[doc(alias = "nm_config")]
     fn info(&self) -> NicInfo;
+
+    /// The most transmit and receive queues that [`info`](Nic::info) will ever tell. A card that tells more cannot be
+    /// opened.
+    fn queues_max(&self) -> (u16, u16) {
+        let NicInfo { tx_queues, rx_queues, .. } = self.info();
+        (tx_queues, rx_queues)
+    }
 
     /// Link state now.
     fn link(&self) -> Link;

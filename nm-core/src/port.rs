@@ -11,6 +11,7 @@ use crate::host::forward::forward;
 use crate::kring::SyncError;
 use crate::mem::MemoryError;
 use crate::name::NameError;
+use crate::nic::{NicInfo, Shape};
 use crate::ring::{RxRing, TxRing};
 use crate::stats::RingKind;
 
@@ -181,6 +182,15 @@ pub enum OpenError {
     Distrusted(String),
     /// The interface is disappearing, or did not come back from a reset; ports are still open on what is left of it.
     Gone(String),
+    /// The card says that it has no transmit or no receive queue of two slots, or more queues than it can ever have.
+    Configuration {
+        /// The interface.
+        name: String,
+        /// What the card says.
+        found: NicInfo,
+        /// The most transmit and receive queues that it can have.
+        most: (u16, u16),
+    },
     /// A pool of the memory region has too few objects.
     Memory(MemoryError),
     /// The card did not start.
@@ -196,7 +206,9 @@ impl OpenError {
     /// The number that netmap gives for it.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Name(_) | Self::NoRing { .. } | Self::NoHostRings(_) => errno::EINVAL,
+            Self::Name(_) | Self::NoRing { .. } | Self::NoHostRings(_) | Self::Configuration { .. } => {
+                errno::EINVAL
+            }
             Self::Unknown { .. } | Self::Gone(_) => errno::ENXIO,
             Self::Busy { .. } | Self::Distrusted(_) => errno::EBUSY,
             Self::Memory(_) => errno::ENOMEM,
@@ -233,6 +245,13 @@ impl fmt::Display for OpenError {
                 )
             }
             Self::Gone(name) => write!(f, "{name} has disappeared"),
+            Self::Configuration { name, found, most: (tx, rx) } => {
+                write!(
+                    f,
+                    "{name} has become {}; it needs a queue of two slots each way, and can have {tx} transmit and {rx} receive queues",
+                    Shape(found)
+                )
+            }
             Self::Memory(error) => error.fmt(f),
             Self::Device { name, cause } => write!(f, "{name} did not start: {cause}"),
         }

@@ -1,41 +1,37 @@
 //! The adapter of a network card.
 
-use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::hint::spin_loop;
 
 use spin::{Mutex, MutexGuard};
 
+use super::config::Configuration;
 use super::session::Session;
 use super::slots::Slots;
-use super::users::{RingSet, Rings, Sharing};
-use super::{Adapter, Bound, InterfaceInfo};
+use super::users::{RingSet, Rings};
+use super::{Adapter, Bound, Common, InterfaceInfo, Request};
 use crate::events::hub::Hub;
 use crate::events::signals::Signals;
 use crate::gate::Stop;
-use crate::host::HostSide;
 use crate::index::RingSize;
-use crate::mem::{PortMemory, Region, RingShape};
+use crate::mem::{PortMemory, RingShape};
 use crate::nic::{Nic, NicInfo};
 use crate::port::OpenError;
-use crate::stats::{Direction, RingCounters, RingKind, RingReport};
+use crate::stats::{Direction, RingKind};
 
 /// A card, and its session while a port is open on it.
 ///
 /// The adapter's lock is taken before that of a session's users, and never by a sync.
 pub(crate) struct HardwareAdapter<N: Nic> {
-    name: String,
-    nic_info: NicInfo,
+    common: Arc<Common>,
     state: Mutex<State<N>>,
     signals: Arc<Signals>,
-    tx_counters: Vec<Arc<RingCounters>>,
-    rx_counters: Vec<Arc<RingCounters>>,
-    host: Option<Arc<HostSide>>,
 }
 
 struct State<N: Nic> {
     nic: N,
+    configuration: Configuration,
     session: Weak<Session<N>>,
     /// From the start of the card to its stop, which comes after the session's last reference has gone.
     is_running: bool,
@@ -46,30 +42,26 @@ struct State<N: Nic> {
 struct Entered<'a, N: Nic> {
     state: MutexGuard<'a, State<N>>,
     session: Arc<Session<N>>,
+    /// The rings that were asked for.
+    set: RingSet,
     /// Whether the session began just now.
     is_new: bool,
 }
 
 impl<N: Nic> HardwareAdapter<N> {
-    pub(crate) fn new(name: &str, nic: N, host: Option<Arc<HostSide>>, hub: &Arc<Hub>) -> Arc<Self> {
-        let nic_info = nic.info();
-        let counters = |count| (0..count).map(|_| Arc::default()).collect();
-        Arc::new(Self {
-            name: name.to_string(),
-            tx_counters: counters(nic_info.tx_queues),
-            rx_counters: counters(nic_info.rx_queues),
-            signals: Signals::new(hub, &nic_info),
-            nic_info,
-            host,
-            state: Mutex::new(State { nic, session: Weak::new(), is_running: false, is_gone: false }),
-        })
+    /// The adapter of a card that tells no more than `most` queues.
+    pub(crate) fn new(common: &Arc<Common>, nic: N, hub: &Arc<Hub>) -> Arc<Self> {
+        let (info, most) = (nic.info(), queues_max(&nic));
+        let (tx_queues, rx_queues) = most;
+        let signals = Signals::new(hub, &NicInfo { tx_queues, rx_queues, ..info.clone() });
+        let configuration = Configuration::new(info, most);
+        let session = Weak::new();
+        let state = Mutex::new(State { nic, configuration, session, is_running: false, is_gone: false });
+        Arc::new(Self { common: common.clone(), state, signals })
     }
 
-    pub(super) fn counters_of(&self, direction: Direction) -> &[Arc<RingCounters>] {
-        match direction {
-            Direction::Tx => &self.tx_counters,
-            Direction::Rx => &self.rx_counters,
-        }
+    pub(super) fn common(&self) -> &Arc<Common> {
+        &self.common
     }
 
     /// The card did something that its driver or an engine cannot go on from.
@@ -77,7 +69,7 @@ impl<N: Nic> HardwareAdapter<N> {
     where
         E: core::error::Error + Send + Sync + 'static,
     {
-        OpenError::Device { name: self.name.clone(), cause: Arc::new(cause) }
+        OpenError::Device { name: self.common.name.clone(), cause: Arc::new(cause) }
     }
 
     /// The last reference to the session has gone: the card stops.
@@ -91,26 +83,62 @@ impl<N: Nic> HardwareAdapter<N> {
     }
 
     /// The adapter's state and its session, which is started if there is none.
-    fn enter(self: &Arc<Self>, region: &Arc<Region>, share: u32) -> Result<Entered<'_, N>, OpenError> {
-        let mut state = self.settled();
-        let session = state.session.upgrade();
-        if state.is_gone || (session.is_some() && !state.is_running) {
-            drop(state);
-            return Err(OpenError::Gone(self.name.clone()));
+    fn enter(self: &Arc<Self>, request: &Request<'_>) -> Result<Entered<'_, N>, OpenError> {
+        let state = self.settled();
+        match state.session.upgrade() {
+            Some(session) => self.join(session, state, request),
+            None if state.is_gone => Err(OpenError::Gone(self.common.name.clone())),
+            None => self.begin(state, request),
         }
-        if let Some(session) = session {
-            return Ok(Entered { state, session, is_new: false });
+    }
+
+    /// Enters a session that there is.
+    fn join<'a>(
+        &self,
+        session: Arc<Session<N>>,
+        mut state: MutexGuard<'a, State<N>>,
+        request: &Request<'_>,
+    ) -> Result<Entered<'a, N>, OpenError> {
+        let name = &self.common.name;
+        let set = if state.is_running {
+            let found = state.nic.info();
+            state.configuration.keep(name, found);
+            session.rings().select(name, request.rings)
+        } else {
+            Err(OpenError::Gone(name.clone()))
+        };
+        match set {
+            Ok(set) => Ok(Entered { state, session, set, is_new: false }),
+            Err(error) => {
+                // Dropping what may be the last reference to the session stops the card, and takes the lock for it.
+                drop(state);
+                Err(error)
+            }
         }
-        let shapes = self.shapes(region, share);
-        let memory = PortMemory::new(region, &self.name, &shapes).map_err(OpenError::Memory)?;
+    }
+
+    /// Begins a session, with the card as it is now.
+    fn begin<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State<N>>,
+        request: &Request<'_>,
+    ) -> Result<Entered<'a, N>, OpenError> {
+        let name = &self.common.name;
+        let found = state.nic.info();
+        state.configuration.adopt(name, found)?;
+        let info = state.configuration.adopted();
+        let rings = self.common.rings(info);
+        let set = rings.select(name, request.rings)?;
+        let shapes = self.shapes(info, rings, request);
+        let memory = PortMemory::new(request.region, name, &shapes).map_err(OpenError::Memory)?;
         let queues = state.nic.start().map_err(|cause| self.failed(cause))?;
         state.is_running = true;
-        // A session that is dropped stops the card, and takes the lock for it.
+        // A session that cannot begin stops the card, and takes the lock for it.
         drop(state);
-        let session = Session::new(self.clone(), queues, memory)?;
+        let session = Session::new(self.clone(), rings, queues, memory)?;
         let mut state = self.state.lock();
         state.session = Arc::downgrade(&session);
-        Ok(Entered { state, session, is_new: true })
+        Ok(Entered { state, session, set, is_new: true })
     }
 
     /// The state when no session is on its way out. One that is holds no lock that we need, and gets ours.
@@ -127,19 +155,18 @@ impl<N: Nic> HardwareAdapter<N> {
 
     /// All rings in the order of netmap's table: as many slots as the queues hold, and as the host rings are to have,
     /// fewer where ring objects or buffers are short.
-    fn shapes(&self, region: &Region, share: u32) -> Vec<RingShape> {
-        let nic = &self.nic_info;
-        let slots_max = region.sizes().slots_max();
-        let host_slots = self.host.as_ref().map_or(0, |host| host.rings().slots);
+    fn shapes(&self, info: &NicInfo, rings: Rings, request: &Request<'_>) -> Vec<RingShape> {
+        let slots_max = request.region.sizes().slots_max();
+        let host_slots = self.common.host.as_ref().map_or(0, |host| host.rings().slots);
         let wanted = Slots {
-            tx: u32::from(nic.tx_slots).min(slots_max),
-            rx: u32::from(nic.rx_slots).min(slots_max),
+            tx: u32::from(info.tx_slots).min(slots_max),
+            rx: u32::from(info.rx_slots).min(slots_max),
             host: u32::from(host_slots).min(slots_max),
         };
-        let rings = self.rings();
+        let share = request.share;
         let slots = wanted.shrink(rings, share);
         if wanted != slots {
-            let name = &self.name;
+            let name = &self.common.name;
             log::warn!(target: "netmap", "{name}: rings of {slots} slots instead of {wanted}, for its share of {share} buffers");
         }
         let shapes = |direction, hardware| {
@@ -154,70 +181,40 @@ impl<N: Nic> HardwareAdapter<N> {
     }
 }
 
-impl<N: Nic> HardwareAdapter<N> {
-    fn reports<'a>(
-        &self,
-        kind: RingKind,
-        direction: Direction,
-        counters: impl Iterator<Item = &'a Arc<RingCounters>>,
-    ) -> Vec<RingReport> {
-        let report = |(ring, counters): (u16, &Arc<RingCounters>)| {
-            let (interface, counters) = (self.name.clone(), counters.clone());
-            RingReport { interface, kind, direction, ring, counters }
-        };
-        (0..).zip(counters).map(report).collect()
-    }
+/// The most queues of a card, and not fewer than it has.
+pub(crate) fn queues_max(nic: &impl Nic) -> (u16, u16) {
+    let (info, (tx, rx)) = (nic.info(), nic.queues_max());
+    (tx.max(info.tx_queues), rx.max(info.rx_queues))
 }
 
 impl<N: Nic> Adapter for HardwareAdapter<N> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
     fn info(&self) -> InterfaceInfo {
-        let state = self.state.lock();
-        let (name, nic, link) = (self.name.clone(), self.nic_info.clone(), state.nic.link());
+        let mut state = self.state.lock();
         let session = state.session.upgrade();
+        if session.is_none() && !state.is_running {
+            let found = state.nic.info();
+            // What cannot be adopted is refused when somebody opens it.
+            let _ = state.configuration.adopt(&self.common.name, found);
+        }
+        let (nic, link) = (state.configuration.adopted().clone(), state.nic.link());
         let is_open = session.as_ref().is_some_and(|session| session.is_used());
         // Dropping what may be the last reference takes the lock.
         drop(state);
         drop(session);
-        InterfaceInfo { name, nic, link, is_open }
+        InterfaceInfo { name: self.common.name.clone(), nic, link, is_open }
+    }
+
+    fn rings(&self) -> Rings {
+        self.common.rings(self.state.lock().configuration.adopted())
     }
 
     fn signals(&self) -> &Arc<Signals> {
         &self.signals
     }
 
-    fn counters(&self) -> Vec<RingReport> {
-        let mut reports = self.reports(RingKind::Hardware, Direction::Tx, self.tx_counters.iter());
-        reports.extend(self.reports(RingKind::Hardware, Direction::Rx, self.rx_counters.iter()));
-        if let Some(host) = &self.host {
-            reports.extend(self.reports(RingKind::Host, Direction::Tx, host.tx_counters()));
-            reports.extend(self.reports(RingKind::Host, Direction::Rx, host.rx_counters()));
-        }
-        reports
-    }
-
-    fn rings(&self) -> Rings {
-        let host = self.host.as_ref().map(|host| host.rings());
-        let (host_tx, host_rx) = host.map_or((0, 0), |host| (host.tx, host.rx));
-        Rings { tx: self.nic_info.tx_queues, rx: self.nic_info.rx_queues, host_tx, host_rx }
-    }
-
-    fn host(&self) -> Option<&Arc<HostSide>> {
-        self.host.as_ref()
-    }
-
-    fn bind(
-        self: Arc<Self>,
-        region: &Arc<Region>,
-        set: RingSet,
-        sharing: Sharing,
-        share: u32,
-    ) -> Result<Bound, OpenError> {
-        let Entered { state, session, is_new } = self.enter(region, share)?;
-        let bound = session.bind(set, sharing, is_new);
+    fn bind(self: Arc<Self>, request: &Request<'_>) -> Result<Bound, OpenError> {
+        let Entered { state, session, set, is_new } = self.enter(request)?;
+        let bound = session.bind(set, request.sharing, is_new);
         // A session that nobody has bound ends here, and takes the lock for it.
         drop(state);
         bound
@@ -229,7 +226,7 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
         if !state.is_running {
             // A reset has failed before. The session's rings stay gone, so the card must not run for them.
             drop(state);
-            return Err(OpenError::Gone(self.name.clone()));
+            return Err(OpenError::Gone(self.common.name.clone()));
         }
         session.stop(Stop::Pause);
         state.nic.stop();
@@ -249,7 +246,7 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     fn disappear(&self) {
         let mut state = self.settled();
         state.is_gone = true;
-        if let Some(host) = &self.host {
+        if let Some(host) = &self.common.host {
             host.disappear();
         }
         let session = state.session.upgrade();

@@ -3,12 +3,14 @@
 //! [`hardware`] is the card, with the host rings of its interface. Pipes', monitors' and switches' adapters implement
 //! the same [`Adapter`].
 
+mod config;
+mod counters;
 pub(crate) mod hardware;
 mod session;
 mod slots;
 mod users;
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -17,42 +19,76 @@ use crate::engine::Engine;
 use crate::events::signals::Signals;
 use crate::host::HostSide;
 use crate::mem::{MemoryError, PortHeader, Region};
-use crate::nic::{Link, NicInfo};
+use crate::name::RingSelection;
+use crate::nic::{Link, Mac, NicInfo, Shape};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
 use crate::stats::{Direction, RingKind, RingReport};
 
+pub(crate) use config::has_rings;
+use counters::HardwareCounters;
+pub(crate) use users::Rings;
 pub use users::Sharing;
-pub(crate) use users::{RingSet, Rings};
+
+/// What an interface is whatever adapter it has.
+pub(crate) struct Common {
+    pub(crate) name: String,
+    /// Its host side, if it was attached with a stack.
+    pub(crate) host: Option<Arc<HostSide>>,
+    counters: HardwareCounters,
+}
+
+impl Common {
+    /// An interface that never has more queues than `most`.
+    pub(crate) fn new(name: &str, host: Option<Arc<HostSide>>, most: (u16, u16)) -> Arc<Self> {
+        Arc::new(Self { name: name.to_string(), host, counters: HardwareCounters::new(most) })
+    }
+
+    /// The rings of the interface when its card is this one.
+    pub(crate) fn rings(&self, nic: &NicInfo) -> Rings {
+        let (host_tx, host_rx) = self.host.as_ref().map_or((0, 0), |host| (host.rings().tx, host.rings().rx));
+        Rings { tx: nic.tx_queues, rx: nic.rx_queues, host_tx, host_rx }
+    }
+
+    /// The counters of all its rings when it has these: the card's transmit and receive rings, the host's.
+    pub(crate) fn reports(&self, rings: Rings) -> Vec<RingReport> {
+        let mut reports = self.counters.reports(&self.name, rings);
+        if let Some(host) = &self.host {
+            let report = |direction| {
+                move |(ring, counters)| {
+                    counters::report(&self.name, RingKind::Host, direction, ring, counters)
+                }
+            };
+            reports.extend((0..).zip(host.tx_counters()).map(report(Direction::Tx)));
+            reports.extend((0..).zip(host.rx_counters()).map(report(Direction::Rx)));
+        }
+        reports
+    }
+}
+
+/// What a port asks of an adapter.
+pub(crate) struct Request<'a> {
+    /// The memory of the interface's ports.
+    pub(crate) region: &'a Arc<Region>,
+    pub(crate) rings: RingSelection,
+    pub(crate) sharing: Sharing,
+    /// About how many buffers it may have.
+    pub(crate) share: u32,
+}
 
 /// What is behind an interface name.
 pub(crate) trait Adapter: Send + Sync {
-    /// Name of the interface.
-    fn name(&self) -> &str;
-
-    /// What the interface is. Asks the card for its link.
+    /// What the interface is. Asks the card for its link, and if nobody has it open for the rest too.
     fn info(&self) -> InterfaceInfo;
 
-    /// How many rings it has.
+    /// The rings that it has, without a question to the card.
     fn rings(&self) -> Rings;
-
-    /// Its host side, if it was attached with a stack.
-    fn host(&self) -> Option<&Arc<HostSide>>;
-
-    /// The counters of all its rings, transmit rings first.
-    fn counters(&self) -> Vec<RingReport>;
 
     /// Its pending words and waiters.
     fn signals(&self) -> &Arc<Signals>;
 
-    /// Binds the rings of `set`. The first binding enters netmap mode, with about `share` buffers at most.
-    fn bind(
-        self: Arc<Self>,
-        region: &Arc<Region>,
-        set: RingSet,
-        sharing: Sharing,
-        share: u32,
-    ) -> Result<Bound, OpenError>;
+    /// Binds rings. The first binding enters netmap mode.
+    fn bind(self: Arc<Self>, request: &Request<'_>) -> Result<Bound, OpenError>;
 
     /// Resets what is behind the adapter; bound rings go on afterwards, with the application's slots as they were.
     fn reset(&self) -> Result<(), OpenError>;
@@ -175,16 +211,6 @@ pub struct InterfaceInfo {
     pub is_open: bool,
 }
 
-/// Six bytes as people write a station address.
-pub(crate) struct Mac(pub(crate) [u8; 6]);
-
-impl fmt::Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
 impl fmt::Display for InterfaceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, nic, link, .. } = self;
@@ -192,7 +218,6 @@ impl fmt::Display for InterfaceInfo {
             Link::Up => "up",
             Link::Down => "down",
         };
-        write!(f, "{name} mac={} link={link}", Mac(nic.mac))?;
-        write!(f, " tx={}x{} rx={}x{}", nic.tx_queues, nic.tx_slots, nic.rx_queues, nic.rx_slots)
+        write!(f, "{name} mac={} link={link} {}", Mac(nic.mac), Shape(nic))
     }
 }

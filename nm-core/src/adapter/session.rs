@@ -6,15 +6,17 @@ use alloc::vec::Vec;
 
 use spin::Mutex;
 
+use super::config::QueueMismatch;
 use super::hardware::HardwareAdapter;
-use super::users::{RingSet, Sharing, Users};
+use super::users::{RingSet, Rings, Sharing, Users};
 use super::{Adapter, Bound, BoundRing, Cell, Lease};
 use crate::abi::RingFlags;
 use crate::engine::{HostRx, HostTx, RxEngine, Transparent, TxEngine, Up};
 use crate::gate::Stop;
+use crate::host::HostSide;
 use crate::kring::Kring;
 use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
-use crate::nic::{Nic, Queues};
+use crate::nic::{Nic, Queues, RxQueue, TxQueue};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
 use crate::stats::{Direction, RingKind};
@@ -28,6 +30,8 @@ type RxCell<Q> = Arc<RingCell<Transparent<RxEngine<Q>>>>;
 /// not reset for it. Dropping the session stops the card first; then the engines go, then the memory.
 pub(super) struct Session<N: Nic> {
     adapter: Arc<HardwareAdapter<N>>,
+    /// The rings that there are, whatever the card comes to be meanwhile.
+    rings: Rings,
     tx: Vec<Arc<RingCell<TxEngine<N::Tx>>>>,
     rx: Vec<RxCell<N::Rx>>,
     host_tx: Vec<Arc<RingCell<HostTx>>>,
@@ -38,33 +42,36 @@ pub(super) struct Session<N: Nic> {
 }
 
 impl<N: Nic> Session<N> {
-    /// The session of a card that was just started with these queues. From here on dropping the session stops the card.
+    /// The session of a card that was just started with these queues, for these rings. From here on dropping the session
+    /// stops the card.
     pub(super) fn new(
         adapter: Arc<HardwareAdapter<N>>,
+        rings: Rings,
         queues: Queues<N::Tx, N::Rx>,
         memory: PortMemory,
     ) -> Result<Arc<Self>, OpenError> {
-        let users = Mutex::new(Users::new(adapter.rings()));
+        let users = Mutex::new(Users::new(rings));
         let (tx, rx, host_tx, host_rx) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut session = Self { adapter, tx, rx, host_tx, host_rx, users, memory };
+        let mut session = Self { adapter, rings, tx, rx, host_tx, host_rx, users, memory };
+        session.check(&queues)?;
         let adapter = session.adapter.clone();
+        let common = adapter.common();
         let frame_max = session.memory.rings().first().map_or(0, |ring| ring.region().frame_max());
-        let up = || adapter.host().map(|host| Up::new(host.clone(), frame_max));
+        let up = || common.host.as_ref().map(|host| Up::new(host.clone(), frame_max));
         let mut rings = session.memory.rings().iter();
         for ((queue, counters), ring) in
-            queues.tx.into_iter().zip(adapter.counters_of(Direction::Tx)).zip(&mut rings)
+            queues.tx.into_iter().zip(common.counters.of(Direction::Tx)).zip(&mut rings)
         {
             let kring = Kring::new(ring.clone(), Direction::Tx, counters.clone());
             let engine = TxEngine::new(queue, kring.size());
             session.tx.push(RingCell::new(kring, engine));
         }
-        for (counters, ring) in adapter.host().into_iter().flat_map(|host| host.tx_counters()).zip(&mut rings)
-        {
+        for (counters, ring) in common.host.iter().flat_map(|host| host.tx_counters()).zip(&mut rings) {
             let kring = Kring::new(ring.clone(), Direction::Tx, counters.clone());
             session.host_tx.extend(up().map(|up| RingCell::new(kring, HostTx::new(up))));
         }
         for (((queue, counters), ring), number) in
-            queues.rx.into_iter().zip(adapter.counters_of(Direction::Rx)).zip(&mut rings).zip(0..)
+            queues.rx.into_iter().zip(common.counters.of(Direction::Rx)).zip(&mut rings).zip(0..)
         {
             let mut kring = Kring::new(ring.clone(), Direction::Rx, counters.clone());
             let Some(signal) = adapter.signals().ring(Direction::Rx, number) else { break };
@@ -72,15 +79,40 @@ impl<N: Nic> Session<N> {
                 RxEngine::new(queue, signal.clone(), &mut kring).map_err(|error| adapter.failed(error))?;
             session.rx.push(RingCell::new(kring, Transparent::new(engine, up())));
         }
-        if let Some(host) = adapter.host() {
+        if let Some(host) = &common.host {
             for ((number, counters), ring) in (0..).zip(host.rx_counters()).zip(&mut rings) {
                 let kring = Kring::new(ring.clone(), Direction::Rx, counters.clone());
                 session.host_rx.push(RingCell::new(kring, HostRx::new(host.clone(), number)));
             }
-            host.begin(session.host_rx.first().map_or(0, |cell| cell.memory().size().slots()));
+            let slots = session.host_rx.first().map_or(0, |cell| cell.memory().size().slots());
+            host.begin(session.rings.tx, slots);
         }
         adapter.signals().set_on(true);
         Ok(Arc::new(session))
+    }
+
+    pub(super) fn rings(&self) -> Rings {
+        self.rings
+    }
+
+    /// Whether these queues are those that the rings need. Where there are no rings yet, their memory tells.
+    fn check(&self, queues: &Queues<N::Tx, N::Rx>) -> Result<(), OpenError> {
+        let (number, rings) =
+            ((queues.tx.len(), queues.rx.len()), (self.rings.tx.into(), self.rings.rx.into()));
+        if number != rings {
+            return Err(self.adapter.failed(QueueMismatch::Number { queues: number, rings }));
+        }
+        let slots = |direction| {
+            let first = self.memory.rings().get(self.place(direction, 0));
+            first.map_or(0, |ring| ring.size().slots())
+        };
+        let (tx, rx) = (slots(Direction::Tx), slots(Direction::Rx));
+        let sent = queues.tx.iter().map(|queue| (queue.capacity(), tx));
+        let mut all = sent.chain(queues.rx.iter().map(|queue| (queue.capacity(), rx)));
+        match all.find(|&(capacity, slots)| u32::from(capacity) < slots) {
+            Some((capacity, slots)) => Err(self.adapter.failed(QueueMismatch::Capacity { capacity, slots })),
+            None => Ok(()),
+        }
     }
 
     /// Binds the rings of `set` for one more port. In a session that is not new, rings that nobody has come without
@@ -91,10 +123,10 @@ impl<N: Nic> Session<N> {
         sharing: Sharing,
         is_new: bool,
     ) -> Result<Bound, OpenError> {
-        let name = self.adapter.name().to_string();
+        let name = self.adapter.common().name.to_string();
         let mut users = self.users.lock();
         let before = users.clone();
-        let rings = self.adapter.rings();
+        let rings = self.rings;
         users.bind(set, sharing).map_err(|(direction, ring)| {
             let (kind, ring) = rings.place(direction, ring);
             OpenError::Busy { name: name.clone(), kind, ring }
@@ -120,8 +152,10 @@ impl<N: Nic> Session<N> {
         self.users.lock().is_any()
     }
 
-    /// Goes on with the queues of a card that was reset. All rings are stopped; those that succeed go on.
+    /// Goes on with the queues of a card that was reset. All rings are stopped; those that succeed go on. None does if
+    /// the card came back as another than the rings were made for.
     pub(super) fn restart(&self, queues: Queues<N::Tx, N::Rx>) -> Result<(), OpenError> {
+        self.check(&queues)?;
         for (queue, cell) in queues.tx.into_iter().zip(&self.tx) {
             cell.pause(|inside| inside.engine.restart(queue, &mut inside.kring));
         }
@@ -136,7 +170,7 @@ impl<N: Nic> Session<N> {
 
     /// Lets no sync in any more, and waits for those that are under way.
     pub(super) fn stop(&self, why: Stop) {
-        if let Some(host) = self.adapter.host().filter(|_| why == Stop::Gone) {
+        if let Some(host) = self.host().filter(|_| why == Stop::Gone) {
             host.disappear();
         }
         self.tx.iter().for_each(|cell| cell.stop(why));
@@ -145,12 +179,16 @@ impl<N: Nic> Session<N> {
         self.host_rx.iter().for_each(|cell| cell.stop(why));
     }
 
+    fn host(&self) -> Option<&Arc<HostSide>> {
+        self.adapter.common().host.as_ref()
+    }
+
     /// Tells the host side, if there is one, which rings have users.
     fn note_bound(&self, users: &Users) {
-        let Some(host) = self.adapter.host() else { return };
-        let first_host_rx = self.adapter.rings().rx;
+        let Some(host) = self.host() else { return };
+        let (card_tx, first_host_rx) = (self.rings.tx, self.rings.rx);
         host.note_bound(
-            |ring| !users.is_free(Direction::Tx, ring),
+            |ring| ring < card_tx && !users.is_free(Direction::Tx, ring),
             |ring| !users.is_free(Direction::Rx, first_host_rx + ring),
         );
     }
@@ -159,13 +197,13 @@ impl<N: Nic> Session<N> {
     fn place(&self, direction: Direction, ring: u16) -> usize {
         let before = match direction {
             Direction::Tx => 0,
-            Direction::Rx => self.tx.len() + self.host_tx.len(),
+            Direction::Rx => self.rings.hardware(Direction::Tx) + self.rings.host(Direction::Tx),
         };
-        before + usize::from(ring)
+        usize::from(before) + usize::from(ring)
     }
 
     fn cell(&self, direction: Direction, ring: u16) -> Option<Cell> {
-        let (kind, number) = self.adapter.rings().place(direction, ring);
+        let (kind, number) = self.rings.place(direction, ring);
         let number = usize::from(number);
         match (kind, direction) {
             (RingKind::Hardware, Direction::Tx) => self.tx.get(number).map(|cell| cell.clone() as Cell),
@@ -206,15 +244,15 @@ impl<N: Nic> Lease for Session<N> {
 
     fn header(&self, tx: &[BoundRing], rx: &[BoundRing], extra: u32) -> Result<PortHeader, MemoryError> {
         let counts = RingCounts {
-            tx: self.tx.len() as u32,
-            rx: self.rx.len() as u32,
-            host_tx: self.host_tx.len() as u32,
-            host_rx: self.host_rx.len() as u32,
+            tx: self.rings.tx.into(),
+            rx: self.rings.rx.into(),
+            host_tx: self.rings.host_tx.into(),
+            host_rx: self.rings.host_rx.into(),
         };
         let place = |direction| move |ring: &BoundRing| self.place(direction, ring.ringid());
         let tx = tx.iter().map(place(Direction::Tx));
         let bound: Vec<_> = tx.chain(rx.iter().map(place(Direction::Rx))).collect();
-        self.memory.header(self.adapter.name(), counts, |at| bound.contains(&at), extra)
+        self.memory.header(&self.adapter.common().name, counts, |at| bound.contains(&at), extra)
     }
 
     fn is_distrusted(&self) -> bool {
@@ -224,7 +262,7 @@ impl<N: Nic> Lease for Session<N> {
 
 impl<N: Nic> Drop for Session<N> {
     fn drop(&mut self) {
-        if let Some(host) = self.adapter.host() {
+        if let Some(host) = self.host() {
             host.end();
         }
         self.adapter.leave();

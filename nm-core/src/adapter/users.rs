@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::name::RingSelection;
+use crate::port::OpenError;
 use crate::stats::{Direction, RingKind};
 
 /// How many rings an interface has. The host rings are numbered on from the hardware's.
@@ -31,6 +32,18 @@ impl Rings {
         }
     }
 
+    /// The rings of interface `name` that `selection` names, or why there are none.
+    pub(super) fn select(self, name: &str, selection: RingSelection) -> Result<RingSet, OpenError> {
+        let no_ring = |kind, ring, rings| OpenError::NoRing { name: name.into(), kind, ring, rings };
+        RingSet::new(selection, self).ok_or_else(|| match selection {
+            RingSelection::One(ring) => no_ring(RingKind::Hardware, ring, (self.tx, self.rx)),
+            RingSelection::OneHost(ring) if self.host_tx > 0 => {
+                no_ring(RingKind::Host, ring, (self.host_tx, self.host_rx))
+            }
+            _ => OpenError::NoHostRings(name.into()),
+        })
+    }
+
     /// What is at the other end of ring `ring`, and its number among those.
     pub(crate) fn place(self, direction: Direction, ring: u16) -> (RingKind, u16) {
         match ring.checked_sub(self.hardware(direction)) {
@@ -42,7 +55,7 @@ impl Rings {
 
 /// The rings that a port asks for: numbers of the first, and behind the last, each way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RingSet {
+pub(super) struct RingSet {
     tx: (u16, u16),
     rx: (u16, u16),
 }
@@ -50,7 +63,7 @@ pub(crate) struct RingSet {
 impl RingSet {
     /// The rings of `rings` that `selection` names. A ring may be there one way only, as an interface may have fewer one
     /// way than the other; `None` when there is none at all.
-    pub(crate) fn new(selection: RingSelection, rings: Rings) -> Option<Self> {
+    fn new(selection: RingSelection, rings: Rings) -> Option<Self> {
         let way = |direction| range(selection, rings.hardware(direction), rings.host(direction));
         let set = Self { tx: way(Direction::Tx), rx: way(Direction::Rx) };
         let has_host = rings.host_tx > 0 && rings.host_rx > 0;
@@ -59,7 +72,7 @@ impl RingSet {
     }
 
     /// The numbers of the rings one way.
-    pub(crate) fn iter(self, direction: Direction) -> impl Iterator<Item = u16> {
+    pub(super) fn iter(self, direction: Direction) -> impl Iterator<Item = u16> {
         let (from, to) = match direction {
             Direction::Tx => self.tx,
             Direction::Rx => self.rx,

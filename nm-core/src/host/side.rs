@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 
 use super::queue::{Frames, HostQueue};
 use super::{HostRings, HostStack, Offload, Outgoing, StackRefused, TransmitError};
@@ -57,16 +57,18 @@ pub(crate) struct HostSide {
     tx_counters: Vec<Arc<RingCounters>>,
     /// One for each host receive ring.
     queues: Vec<HostQueue>,
-    /// By transmit ring of the card: whether a port has it.
+    /// By transmit ring of the card, as many as it can ever have: whether a port has it.
     is_bound: Box<[AtomicBool]>,
+    /// How many transmit rings the card has, 0 while it is not in netmap mode.
+    card_rings: AtomicU16,
     is_gone: AtomicBool,
     /// Whether it was reported that a frame wanted an offload.
     is_reported: AtomicBool,
 }
 
 impl HostSide {
-    /// The host side of interface `name`, whose card has `tx_queues` transmit queues and whose buffers hold `frame_max`
-    /// bytes.
+    /// The host side of interface `name`, whose card has at most `tx_queues` transmit queues and whose buffers hold
+    /// `frame_max` bytes.
     pub(crate) fn new(
         name: &str,
         stack: Arc<dyn HostStack>,
@@ -84,6 +86,7 @@ impl HostSide {
             tx_counters: (0..rings.tx).map(|_| Arc::default()).collect(),
             queues: (0..rings.rx).map(|_| HostQueue::new()).collect(),
             is_bound: (0..tx_queues).map(|_| AtomicBool::new(false)).collect(),
+            card_rings: AtomicU16::new(0),
             is_gone: AtomicBool::new(false),
             is_reported: AtomicBool::new(false),
         })
@@ -127,14 +130,16 @@ impl HostSide {
 
 /// Told by the session.
 impl HostSide {
-    /// Netmap mode begins, with host receive rings of `slots` slots.
-    pub(crate) fn begin(&self, slots: u32) {
+    /// Netmap mode begins, with `card_rings` transmit rings of the card and host receive rings of `slots` slots.
+    pub(crate) fn begin(&self, card_rings: u16, slots: u32) {
+        self.card_rings.store(card_rings, Relaxed);
         self.is_gone.store(false, Relaxed);
         self.queues.iter().for_each(|queue| queue.begin(slots));
     }
 
     /// Netmap mode ends; what is queued is dropped.
     pub(crate) fn end(&self) {
+        self.card_rings.store(0, Relaxed);
         self.is_bound.iter().for_each(|bound| bound.store(false, Relaxed));
         self.queues.iter().for_each(HostQueue::end);
     }
@@ -175,7 +180,8 @@ impl HostSide {
 impl HostSide {
     pub(super) fn transmit(&self, outgoing: Outgoing<'_>) -> Result<(), TransmitError> {
         let ring_of = |rings: usize| usize::from(outgoing.queue).checked_rem(rings).unwrap_or(0);
-        let (card_ring, host_ring) = (ring_of(self.is_bound.len()), ring_of(self.queues.len()));
+        let card_rings = self.card_rings.load(Relaxed);
+        let (card_ring, host_ring) = (ring_of(card_rings.into()), ring_of(self.queues.len()));
         let Some((bound, queue)) = self.is_bound.get(card_ring).zip(self.queues.get(host_ring)) else {
             return Err(TransmitError::NotOurs);
         };

@@ -21,6 +21,8 @@ pub struct FakeCard(pub(super) Arc<Mutex<State>>);
 pub struct FakeTx {
     state: Arc<Mutex<State>>,
     number: u16,
+    /// Buffers that it holds.
+    slots: u16,
 }
 
 /// One of its receive queues.
@@ -28,6 +30,8 @@ pub struct FakeTx {
 pub struct FakeRx {
     state: Arc<Mutex<State>>,
     number: u16,
+    /// Buffers that it holds.
+    slots: u16,
 }
 
 // SAFETY: `stop` empties all queues, and a card without posted buffers touches none.
@@ -38,6 +42,11 @@ unsafe impl Nic for FakeCard {
 
     fn info(&self) -> NicInfo {
         self.0.lock().spec.info.clone()
+    }
+
+    fn queues_max(&self) -> (u16, u16) {
+        let CardSpec { info, queues_max, .. } = &self.0.lock().spec;
+        queues_max.unwrap_or((info.tx_queues, info.rx_queues))
     }
 
     fn link(&self) -> Link {
@@ -52,8 +61,12 @@ unsafe impl Nic for FakeCard {
         }
         state.start();
         Ok(Queues {
-            tx: (0..info.tx_queues).map(|number| FakeTx { state: self.0.clone(), number }).collect(),
-            rx: (0..info.rx_queues).map(|number| FakeRx { state: self.0.clone(), number }).collect(),
+            tx: (0..info.tx_queues)
+                .map(|number| FakeTx { state: self.0.clone(), number, slots: info.tx_slots })
+                .collect(),
+            rx: (0..info.rx_queues)
+                .map(|number| FakeRx { state: self.0.clone(), number, slots: info.rx_slots })
+                .collect(),
         })
     }
 
@@ -65,7 +78,7 @@ unsafe impl Nic for FakeCard {
 // SAFETY: an id is reported when its buffer leaves the card, and buffers leave once.
 unsafe impl TxQueue for FakeTx {
     fn capacity(&self) -> u16 {
-        self.state.lock().spec.info.tx_slots
+        self.slots
     }
 
     fn put(&mut self, id: u16, mut buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull> {
@@ -102,7 +115,7 @@ unsafe impl TxQueue for FakeTx {
 // SAFETY: as for `FakeTx`; lengths are checked against the capacity when a buffer is filled.
 unsafe impl RxQueue for FakeRx {
     fn capacity(&self) -> u16 {
-        self.state.lock().spec.info.rx_slots
+        self.slots
     }
 
     fn give(&mut self, id: u16, buffer: DmaBuffer<'_>) -> Result<(), QueueFull> {

@@ -21,6 +21,8 @@ pub enum Order {
 pub struct CardSpec {
     /// What it says of itself.
     pub info: NicInfo,
+    /// The most queues that it will ever have, each way; `None` for those that it has.
+    pub queues_max: Option<(u16, u16)>,
     /// How it completes.
     pub order: Order,
     /// Whether [`Nic::start`](crate::nic::Nic::start) succeeds.
@@ -43,6 +45,7 @@ impl CardSpec {
         let mac = [0x52, 0x54, 0, 0, 0, number];
         Self {
             info: NicInfo { mac, tx_queues: 1, rx_queues: 1, tx_slots: slots, rx_slots: slots },
+            queues_max: None,
             order,
             starts: true,
             tx_delays: Vec::new(),
@@ -55,6 +58,12 @@ impl CardSpec {
     /// The same card with this many queues.
     pub fn with_queues(mut self, tx: u16, rx: u16) -> Self {
         (self.info.tx_queues, self.info.rx_queues) = (tx, rx);
+        self
+    }
+
+    /// The same card, which can come to have this many queues ([`Wire::reconfigure`](super::Wire::reconfigure)).
+    pub fn with_queues_max(mut self, tx: u16, rx: u16) -> Self {
+        self.queues_max = Some((tx, rx));
         self
     }
 

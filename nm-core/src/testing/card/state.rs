@@ -108,6 +108,7 @@ impl State {
     }
 
     pub(super) fn start(&mut self) {
+        self.to_card.resize_with(self.spec.info.rx_queues.into(), VecDeque::new);
         let queues = |count| (0..count).map(|_| Queue::default()).collect();
         (self.tx, self.rx) = (queues(self.spec.info.tx_queues), queues(self.spec.info.rx_queues));
         self.is_running = true;
@@ -131,8 +132,8 @@ impl State {
     /// What hardware would do by itself: sends what is posted, receives what is on the wire.
     pub(super) fn work(&mut self) {
         self.now += 1;
-        let numbers = 0..self.spec.info.tx_queues.max(self.spec.info.rx_queues);
-        for number in numbers {
+        let queues = self.tx.len().max(self.rx.len());
+        for number in (0..).take(queues) {
             self.transmit(number);
             self.report(number);
             self.receive(number);
@@ -251,6 +252,11 @@ impl State {
             queue.done.push_back(Received { id: posted.id, content });
             self.note_moved();
         }
+    }
+
+    /// Receive queues that frames are on the way to: those of the last start.
+    pub(super) fn wires(&self) -> u16 {
+        self.to_card.len() as u16
     }
 
     /// A frame on the wire towards a queue. Without link it is lost.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::state::State;
 use crate::events::Events;
-use crate::nic::Link;
+use crate::nic::{Link, NicInfo};
 use crate::stats::Direction;
 use crate::sync::Mutex;
 
@@ -20,7 +20,7 @@ impl Wire {
     pub fn send(&self, frame: &[u8]) {
         let mut state = self.0.lock();
         let hash = frame.iter().take(14).fold(0u16, |hash, &byte| hash.wrapping_mul(31) ^ u16::from(byte));
-        let queue = hash % state.spec.info.rx_queues.max(1);
+        let queue = hash % state.wires().max(1);
         state.arrive(queue, frame.to_vec());
         state.work_if_armed();
     }
@@ -89,6 +89,11 @@ impl Wire {
     /// Whether the card starts when it is told to.
     pub fn set_starts(&self, starts: bool) {
         self.0.lock().spec.starts = starts;
+    }
+
+    /// From now on the card says that it is what `change` makes of it. It is so from its next start on.
+    pub fn reconfigure(&self, change: impl FnOnce(&mut NicInfo)) {
+        change(&mut self.0.lock().spec.info);
     }
 
     /// Plugs the cable in or pulls it. Without link the card sends nothing and keeps what it was given; what is sent

@@ -1,0 +1,92 @@
+//! The configuration of an adapter: what its card said of itself when nobody had it open.
+//!
+//! | the card says | nobody has the interface open | a port is open |
+//! |---|---|---|
+//! | the same as before | | |
+//! | something else | it is adopted, and noted in the log | what was adopted stays, one warning for each change |
+//! | something that no port can have | the open is refused | as above |
+
+use core::fmt;
+
+use crate::nic::NicInfo;
+use crate::port::OpenError;
+
+/// What the card said of itself, as far as it was adopted.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    adopted: NicInfo,
+    /// The most queues that there can be: transmit, receive.
+    most: (u16, u16),
+    /// A change that a port in use kept from being adopted, and that was reported.
+    reported: Option<NicInfo>,
+}
+
+impl Configuration {
+    /// Begins with `first`, and never has more queues than `most`.
+    pub(super) fn new(first: NicInfo, most: (u16, u16)) -> Self {
+        Self { adopted: first, most, reported: None }
+    }
+
+    pub(super) fn adopted(&self) -> &NicInfo {
+        &self.adopted
+    }
+
+    /// Interface `name`, which nobody has open, is what `found` says from now on.
+    #[doc(alias = "netmap_update_config")]
+    pub(super) fn adopt(&mut self, name: &str, found: NicInfo) -> Result<(), OpenError> {
+        self.reported = None;
+        if found == self.adopted {
+            return Ok(());
+        }
+        let (tx, rx) = self.most;
+        if !has_rings(&found) || found.tx_queues > tx || found.rx_queues > rx {
+            return Err(OpenError::Configuration { name: name.into(), found, most: self.most });
+        }
+        log::info!(target: "netmap", "{name}: {} becomes {found}", self.adopted);
+        self.adopted = found;
+        Ok(())
+    }
+
+    /// Interface `name` stays what it was, for ports are open on it, whatever `found` says.
+    pub(super) fn keep(&mut self, name: &str, found: NicInfo) {
+        if found == self.adopted {
+            self.reported = None;
+        } else if self.reported.as_ref() != Some(&found) {
+            let adopted = &self.adopted;
+            log::warn!(target: "netmap", "{name}: found {found}, stays {adopted} until its last port is closed");
+            self.reported = Some(found);
+        }
+    }
+}
+
+/// Whether a port can have rings of what the card says: a queue of two slots each way.
+pub(crate) fn has_rings(info: &NicInfo) -> bool {
+    info.tx_queues > 0 && info.rx_queues > 0 && info.tx_slots >= 2 && info.rx_slots >= 2
+}
+
+/// A card came up with other queues than its rings need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QueueMismatch {
+    /// The number of queues is not that of the rings. Transmit and receive each.
+    Number { queues: (usize, usize), rings: (usize, usize) },
+    /// A queue holds fewer buffers than its ring has slots.
+    Capacity { capacity: u16, slots: u32 },
+}
+
+impl fmt::Display for QueueMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number { queues: (tx, rx), rings: (tx_rings, rx_rings) } => {
+                write!(
+                    f,
+                    "it has {tx} transmit and {rx} receive queues, and rings for {tx_rings} and {rx_rings}"
+                )
+            }
+            Self::Capacity { capacity, slots } => {
+                write!(f, "a queue has room for {capacity} buffers, and its ring {slots} slots")
+            }
+        }
+    }
+}
+
+impl core::error::Error for QueueMismatch {}
