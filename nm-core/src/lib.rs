@@ -132,6 +132,7 @@ extern crate std;
 
 pub mod abi;
 mod adapter;
+mod attach;
 pub mod dump;
 mod engine;
 pub mod errno;
@@ -157,7 +158,8 @@ pub mod testing;
 pub mod tunables;
 
 pub use adapter::InterfaceInfo;
+pub use attach::{AttachError, Attachment};
 pub use kring::SyncError;
-pub use netmap::{AttachError, Netmap};
+pub use netmap::Netmap;
 pub use port::{AllRings, OpenError, Port};
 pub use ring::{RxRing, Slot, TxRing};

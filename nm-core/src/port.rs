@@ -7,6 +7,7 @@ use core::fmt;
 
 use crate::adapter::Bound;
 use crate::errno;
+use crate::generic::NoAdapter;
 use crate::host::forward::forward;
 use crate::kring::SyncError;
 use crate::mem::MemoryError;
@@ -177,6 +178,8 @@ pub enum OpenError {
     },
     /// The interface was attached without a stack, so it has no host rings.
     NoHostRings(String),
+    /// The interface has no adapter of the kind that `admode` asks for.
+    NoAdapter(String, NoAdapter),
     /// A raw port is or was open on the interface since it was last closed altogether, so the buffers in its slots are
     /// not known to be anybody's. A safe port opens when the interface has been closed.
     Distrusted(String),
@@ -209,6 +212,7 @@ impl OpenError {
             Self::Name(_) | Self::NoRing { .. } | Self::NoHostRings(_) | Self::Configuration { .. } => {
                 errno::EINVAL
             }
+            Self::NoAdapter(_, none) => none.errno(),
             Self::Unknown { .. } | Self::Gone(_) => errno::ENXIO,
             Self::Busy { .. } | Self::Distrusted(_) => errno::EBUSY,
             Self::Memory(_) => errno::ENOMEM,
@@ -238,6 +242,7 @@ impl fmt::Display for OpenError {
                 )
             }
             Self::NoHostRings(name) => write!(f, "{name} has no host rings: it was attached without a stack"),
+            Self::NoAdapter(name, none) => write!(f, "{name}: {none}"),
             Self::Distrusted(name) => {
                 write!(
                     f,

@@ -13,7 +13,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use nm_core::host::{HostRings, Outgoing, TransmitError};
 use nm_core::nic::NicInfo;
 use nm_core::testing::{CardSpec, FakeStack, Order, Wire, card};
-use nm_core::{Netmap, SyncError, errno};
+use nm_core::{Attachment, Netmap, SyncError, errno};
 
 /// Keeps what is logged, so that each test finds the lines about its own interface.
 struct Lines(Mutex<Vec<(Level, String)>>);
@@ -229,7 +229,9 @@ fn a_handler_that_was_given_its_events_at_first_reaches_queues_that_come_later()
 fn the_stack_s_queues_follow_the_card() {
     let (_, netmap) = netmap(4096);
     let (nic, wire) = card(CardSpec::new(1, 8, Order::Posted).with_queues_max(2, 2));
-    let host = netmap.attach_with_stack("hosted", nic, FakeStack::new(), HostRings::default()).unwrap();
+    let attachment = Attachment::rings(nic).with_stack(FakeStack::new(), HostRings::default());
+    netmap.attach_as("hosted", attachment).unwrap();
+    let host = netmap.host("hosted").unwrap();
     let bytes = frame(1, 60);
     let send = |queue| host.transmit(Outgoing { queue, ..Outgoing::new(&bytes) });
     assert_eq!(send(0), Err(TransmitError::NotOurs));

@@ -14,14 +14,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Wake, Waker};
 
 use common::{frame, netmap};
-use nm_core::generic::{
-    Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, Settings, TransmitError, Watchers,
-};
+use nm_core::generic::{Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, TransmitError, Watchers};
 use nm_core::nic::{Link, Nic, RxQueue};
 use nm_core::poll::{Interest, Timeout};
 use nm_core::testing::{FakeDevice, Line, frame_device};
-use nm_core::tunables::Tunables;
-use nm_core::{Netmap, Port, SyncError, errno};
+use nm_core::tunables::{Knobs, Sizes};
+use nm_core::{Attachment, Netmap, Port, SyncError, errno};
 use proptest::prelude::*;
 use smoltcp::phy::{Loopback, Medium};
 
@@ -30,8 +28,18 @@ fn stopped() -> Clock {
     Arc::new(|| 0)
 }
 
-fn settings(ring_size: u16) -> Settings {
-    Settings { ring_size, ..Settings::new(&Tunables::default()) }
+/// A card over `device` with the tunables as they are at first, for what is looked at without ports.
+fn card(device: FakeDevice, clock: Clock) -> GenericNic<FakeDevice> {
+    GenericNic::new(device, 1984, Arc::default(), clock)
+}
+
+/// A netmap whose generic adapters have rings of `slots` slots, and a device known as `gen0`.
+fn one_device(slots: u16) -> (Netmap, Line) {
+    let (_, netmap) = netmap(4096);
+    netmap.knobs().set("generic_ringsize", slots.into()).unwrap();
+    let (device, line) = frame_device(1);
+    netmap.attach_frames("gen0", device).unwrap();
+    (netmap, line)
 }
 
 struct Bench {
@@ -43,11 +51,8 @@ struct Bench {
 
 /// A port of `slots` slots each way on a device without rings.
 fn bench(slots: u16) -> Bench {
-    let (_, netmap) = netmap(4096);
-    let (device, line) = frame_device(1);
-    let nic = GenericNic::new(device, settings(slots), stopped());
-    let counters = nic.counters().clone();
-    netmap.attach("gen0", nic).unwrap();
+    let (netmap, line) = one_device(slots);
+    let counters = netmap.generic_counters("gen0").unwrap();
     let port = netmap.open("gen0").unwrap();
     Bench { netmap, port, line, counters }
 }
@@ -88,21 +93,39 @@ fn frames(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
 
 #[test]
 fn the_ring_size_is_the_tunables_and_the_interface_says_what_it_is() {
-    let (_, netmap) = netmap(8192);
-    let mut tunables = Tunables::default();
-    assert_eq!(Settings::new(&tunables).mitigation_ns, 100_000);
-    for (number, slots) in [(7, 1024), (8, 512)] {
-        tunables.set("generic_ringsize", slots).unwrap();
-        let (device, line) = frame_device(number);
-        let name = format!("gen{number}");
-        netmap.attach(&name, GenericNic::new(device, Settings::new(&tunables), stopped())).unwrap();
-        line.set_link(Link::Down);
+    let (netmap, line) = one_device(1024);
+    line.set_link(Link::Down);
+    for slots in [1024, 512] {
+        netmap.knobs().set("generic_ringsize", slots).unwrap();
         let info = netmap.interfaces().pop().unwrap();
-        let mac = format!("52:54:00:00:01:{number:02x}");
-        assert_eq!(info.to_string(), format!("{name} mac={mac} link=down tx=1x{slots} rx=1x{slots}"));
-        let mut port = netmap.open(&format!("mac-5254000001{number:02x}")).unwrap();
+        assert_eq!(
+            info.to_string(),
+            format!("gen0 mac=52:54:00:00:01:01 link=down tx=1x{slots} rx=1x{slots} adapter=generic")
+        );
+        let mut port = netmap.open("mac-525400000101").unwrap();
         assert_eq!((port.tx_rings()[0].num_slots(), port.rx_rings()[0].num_slots()), (slots, slots));
     }
+}
+
+#[test]
+fn an_open_ring_keeps_its_size_and_a_reset_takes_nothing_from_it() {
+    let mut bench = bench(16);
+    for slots in [4, 64] {
+        bench.netmap.knobs().set("generic_ringsize", slots).unwrap();
+        (0..15).for_each(|number| bench.line.send(&frame(number, 60)));
+        bench.netmap.reset("gen0").unwrap();
+        assert_eq!(bench.received(), (0..15).map(|number| frame(number, 60)).collect::<Vec<_>>());
+        bench.submit(&frames(0..15));
+        assert_eq!((bench.line.sent(), bench.pending()), (frames(0..15), 0));
+        assert_eq!(bench.port.rx_rings()[0].num_slots(), 16);
+        bench.received();
+    }
+    let Bench { netmap, port, line, counters } = bench;
+    drop(port);
+    let port = netmap.open("gen0").unwrap();
+    let mut bench = Bench { netmap, port, line, counters };
+    assert_eq!(bench.port.rx_rings()[0].num_slots(), 64);
+    bench.close();
 }
 
 #[test]
@@ -145,19 +168,21 @@ fn frames_that_cannot_be_carried_are_counted_by_cause() {
 
 #[test]
 fn a_frame_longer_than_the_adapter_carries_is_refused_not_cut() {
+    // A region of its own, whose buffers hold 960 bytes.
     let (_, netmap) = netmap(4096);
+    let region = netmap.regions().create("gen0", Sizes { buf_size: 1024, ..Sizes::default() }).unwrap();
     let (device, line) = frame_device(1);
-    let nic = GenericNic::new(device, Settings { frame_max: 1000, ..settings(16) }, stopped());
-    let counters = nic.counters().clone();
-    netmap.attach("gen0", nic).unwrap();
+    netmap.attach_as("gen0", Attachment::frames(device).in_region(&region)).unwrap();
+    let counters = netmap.generic_counters("gen0").unwrap();
     let port = netmap.open("gen0").unwrap();
     let mut bench = Bench { netmap, port, line, counters };
-    bench.submit(&[frame(1, 1001), frame(2, 1000)]);
-    [1001, 1000].iter().for_each(|&len| bench.line.send(&frame(3, len)));
-    assert_eq!(bench.received(), [frame(3, 1000)]);
-    assert_eq!((bench.line.sent(), bench.pending()), (vec![frame(2, 1000)], 0));
-    assert_eq!((bench.counters.refused.get(), bench.counters.too_long.get()), (1, 1));
+    [961, 960].iter().for_each(|&len| bench.line.send(&frame(3, len)));
+    assert_eq!(bench.received(), [frame(3, 960)]);
+    bench.submit(&[frame(2, 960)]);
+    assert_eq!((bench.line.sent(), bench.pending()), (vec![frame(2, 960)], 0));
+    assert_eq!((bench.counters.refused.get(), bench.counters.too_long.get()), (0, 1));
     bench.close();
+    assert_eq!(region.report().free, region.report().total);
 }
 
 /// IEEE 802.1Q: the tag stands between the source address and the type; 802.1ad puts another in front of it.
@@ -205,7 +230,8 @@ fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
     let now = Arc::new(AtomicU64::new(0));
     let clock = now.clone();
     let (device, line) = frame_device(1);
-    let mut nic = GenericNic::new(device, settings(8), Arc::new(move || clock.load(Relaxed)));
+    let knobs = Arc::<Knobs>::default();
+    let mut nic = GenericNic::new(device, 1984, knobs.clone(), Arc::new(move || clock.load(Relaxed)));
     let mut rx = nic.start().unwrap().rx.remove(0);
     assert!(rx.is_due(), "never looked at");
     // A queue without buffers does not look; one with a buffer does, and finds nothing.
@@ -220,6 +246,9 @@ fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
     now.store(99_999, Relaxed);
     line.send(&frame(1, 60));
     assert!(!rx.is_due(), "what has not been looked at is not known");
+    knobs.set("generic_mit", 99_999).unwrap();
+    assert!(rx.is_due(), "a tunable that changes counts at once");
+    knobs.set("generic_mit", 100_000).unwrap();
     assert!(rx.take().is_some(), "a forced sync looks all the same");
     assert!(rx.is_due(), "there may be more");
     assert_eq!(nic.counters().looks.get(), 2);
@@ -230,20 +259,13 @@ fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
 /// The same through a port: poll leaves the device alone, rxsync does not.
 #[test]
 fn poll_looks_at_a_device_no_more_often_than_the_mitigation_interval() {
-    let now = Arc::new(AtomicU64::new(0));
-    let clock = now.clone();
-    let (device, line) = frame_device(1);
-    let nic = GenericNic::new(device, settings(8), Arc::new(move || clock.load(Relaxed)));
-    let counters = nic.counters().clone();
-    let (_, netmap) = netmap(4096);
-    netmap.attach("gen0", nic).unwrap();
-    let mut port = netmap.open("gen0").unwrap();
+    let Bench { netmap, mut port, line, counters } = bench(8);
+    netmap.knobs().set("generic_mit", 1_000_000_000).unwrap();
     let mut poll = || port.poll(Interest::READABLE, Timeout::Now).unwrap().readable;
     assert_eq!((poll(), counters.looks.get()), (0, 1));
     line.send(&frame(1, 60));
-    now.store(99_999, Relaxed);
-    assert_eq!((poll(), poll(), counters.looks.get()), (0, 0, 1));
-    now.store(100_000, Relaxed);
+    assert_eq!((poll(), poll(), counters.looks.get()), (0, 0, 1), "for a second");
+    netmap.knobs().set("generic_mit", 0).unwrap();
     assert_eq!(poll(), 1);
     port.rx_rings()[0].rxsync().unwrap();
     assert!(counters.looks.get() > 1);
@@ -272,7 +294,7 @@ impl Wake for Count {
 #[test]
 fn a_waiter_is_told_of_frames_and_of_room() {
     let (device, line) = frame_device(1);
-    let nic = GenericNic::new(device, settings(8), stopped());
+    let nic = card(device, stopped());
     let [arrival, room] = [(); 2].map(|()| Arc::new(Count(AtomicU64::new(0))));
     let waker = |count: &Arc<Count>| Waker::from(count.clone());
     assert!(nic.watch(Watchers { arrival: waker(&arrival), room: waker(&room) }));
@@ -290,7 +312,7 @@ fn a_smoltcp_device_becomes_a_port() {
     let too_long = vec![0; 65536];
     assert_eq!(device.transmit(&too_long), Err(TransmitError::Refused));
     let (_, netmap) = netmap(4096);
-    netmap.attach("lo0", GenericNic::new(device, settings(16), stopped())).unwrap();
+    netmap.attach_frames("lo0", device).unwrap();
     let mut port = netmap.open("netmap:lo0").unwrap();
     let (tx, rx) = port.rings();
     for (number, mut slot) in tx[0].slots().take(10).enumerate() {
@@ -308,7 +330,7 @@ fn a_device_of_any_type_is_attached_through_one() {
     let (device, line): (FakeDevice, Line) = frame_device(1);
     let device: Arc<dyn FrameDevice> = Arc::new(device);
     let (_, netmap) = netmap(4096);
-    netmap.attach("gen0", GenericNic::new(device, settings(16), stopped())).unwrap();
+    netmap.attach_frames("gen0", device).unwrap();
     let mut port = netmap.open("gen0").unwrap();
     line.send(&frame(1, 60));
     port.rx_rings()[0].rxsync().unwrap();

@@ -10,7 +10,7 @@ use std::thread;
 use common::{Hosted, assert_all_home, frame, netmap, with_stack};
 use nm_core::host::{HostRings, Offload, Outgoing, TransmitError};
 use nm_core::testing::{CardSpec, FakeStack, Order, card};
-use nm_core::{AttachError, OpenError, SyncError, TxRing, errno};
+use nm_core::{AttachError, Attachment, OpenError, SyncError, TxRing, errno};
 use proptest::prelude::*;
 
 const ONE: HostRings = HostRings { tx: 1, rx: 1, slots: 8 };
@@ -72,12 +72,13 @@ fn host_rings_need_a_stack_and_sensible_numbers() {
     assert!(netmap.host("em0").is_none());
     let none = HostRings { rx: 0, ..HostRings::default() };
     let (nic, _) = card(CardSpec::new(2, 8, Order::Posted));
-    let error = netmap.attach_with_stack("em1", nic, FakeStack::new(), none).unwrap_err();
+    let error =
+        netmap.attach_as("em1", Attachment::rings(nic).with_stack(FakeStack::new(), none)).unwrap_err();
     assert_eq!((&error, error.errno()), (&AttachError::HostRings("em1".into()), errno::EINVAL));
     assert_eq!(error.to_string(), "em1 needs 1 to 64 host rings each way, of 2 to 1024 slots");
     let (nic, _) = card(CardSpec::new(2, 8, Order::Posted));
-    let host = netmap.attach_with_stack("em1", nic, FakeStack::new(), HostRings::default()).unwrap();
-    assert_eq!((host.name(), netmap.host("em1").unwrap().name()), ("em1", "em1"));
+    netmap.attach_as("em1", Attachment::rings(nic).with_stack(FakeStack::new(), ONE)).unwrap();
+    assert_eq!(netmap.host("em1").unwrap().name(), "em1");
 }
 
 #[test]
@@ -268,7 +269,8 @@ fn a_stack_may_answer_while_it_is_given_a_frame() {
 fn host_rings_shrink_before_the_cards_and_all_before_a_refusal() {
     let (_, netmap) = netmap(2 + 600);
     let (nic, wire) = card(CardSpec::new(1, 128, Order::Posted));
-    netmap.attach_with_stack("em0", nic, FakeStack::new(), HostRings::default()).unwrap();
+    let attachment = Attachment::rings(nic).with_stack(FakeStack::new(), HostRings::default());
+    netmap.attach_as("em0", attachment).unwrap();
     let mut port = netmap.open("em0*").unwrap();
     assert_eq!((port.tx_rings()[0].num_slots(), port.host_rx_rings()[0].num_slots()), (128, 128));
     assert_eq!(

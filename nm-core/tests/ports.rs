@@ -16,9 +16,9 @@ use nm_core::mem::{MemId, MemoryError, PoolKind, RegionError};
 use nm_core::nic::Link;
 use nm_core::platform::Platform;
 use nm_core::ring::DifferentRegion;
-use nm_core::testing::{CardSpec, FakeCard, HeapPlatform, Order, card};
+use nm_core::testing::{CardSpec, HeapPlatform, Order, card};
 use nm_core::tunables::Tunables;
-use nm_core::{AttachError, Netmap, OpenError, errno};
+use nm_core::{AttachError, Attachment, Netmap, OpenError, errno};
 
 #[test]
 fn a_port_opens_by_name_and_by_address_and_once() {
@@ -230,7 +230,7 @@ fn an_interface_can_have_memory_of_its_own() {
     let sizes = netmap.tunables().private.enlarged_for(2, 64, 0);
     let private = netmap.regions().create("em0", sizes).unwrap();
     let (nic, wire) = card(CardSpec::new(1, 64, Order::Posted));
-    netmap.attach_in("em0", nic, &private).unwrap();
+    netmap.attach_as("em0", Attachment::rings(nic).in_region(&private)).unwrap();
     let (other, _other_wire) = card(CardSpec::new(2, 64, Order::Posted));
     netmap.attach("em1", other).unwrap();
     let (mut own, mut shared) = (netmap.open("em0").unwrap(), netmap.open("em1").unwrap());
@@ -241,30 +241,4 @@ fn an_interface_can_have_memory_of_its_own() {
     drop((own, shared));
     assert_all_home(&netmap, &[&wire]);
     assert_eq!((private.report().held, private.report().lost()), (0, 0));
-}
-
-#[test]
-fn admode_chooses_between_rings_and_frames() {
-    use nm_core::generic::Settings;
-
-    let native = || card(CardSpec::new(1, 16, Order::Posted)).0;
-    // The generic adapter tells itself apart by its ring size, which is the tunable's.
-    let generic = || Some(|settings: Settings| card(CardSpec::new(2, settings.ring_size, Order::Posted)).0);
-    let slots = |netmap: &Netmap, name: &str| {
-        netmap.interfaces().iter().find(|info| info.name == name).map(|info| info.nic.tx_slots)
-    };
-    let (_, netmap) = netmap(4096);
-    netmap.attach_either("both0", Some(native()), generic()).unwrap();
-    assert_eq!(slots(&netmap, "both0"), Some(16));
-    netmap.knobs().set("admode", 2).unwrap();
-    netmap.knobs().set("generic_ringsize", 32).unwrap();
-    netmap.attach_either("both1", Some(native()), generic()).unwrap();
-    assert_eq!(slots(&netmap, "both1"), Some(32));
-    netmap.knobs().set("admode", 1).unwrap();
-    let none = netmap.attach_either("frames", None::<FakeCard>, generic()).unwrap_err();
-    assert_eq!(none.to_string(), "frames: the interface has no rings of its own, and admode asks for them");
-    assert_eq!(none.errno(), errno::EINVAL);
-    netmap.knobs().set("admode", 0).unwrap();
-    netmap.attach_either("frames", None::<FakeCard>, generic()).unwrap();
-    assert_eq!(slots(&netmap, "frames"), Some(32));
 }

@@ -4,13 +4,12 @@ use std::error::Error;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nm_core::generic::{Clock, GenericCounters, GenericNic, Settings};
+use nm_core::generic::GenericCounters;
 use nm_core::platform::Platform;
 use nm_core::testing::HeapPlatform;
 use nm_core::tunables::Tunables;
@@ -27,8 +26,7 @@ pub fn run(a: &str, b: &str) -> Result<(), Box<dyn Error>> {
     let tunables = Tunables::for_memory(MEMORY as u64);
     let netmap = Netmap::new(&platform, tunables)?;
     let stop = Stop::new()?;
-    let settings = Settings::new(&tunables);
-    let (mut a, mut b) = (End::open(&netmap, a, settings)?, End::open(&netmap, b, settings)?);
+    let (mut a, mut b) = (End::open(&netmap, a)?, End::open(&netmap, b)?);
     println!("bridging {} and {}", a.port.name(), b.port.name());
     io::stdout().flush()?;
     let outcome = forward_until(&stop, &mut a, &mut b);
@@ -46,13 +44,10 @@ struct End {
 }
 
 impl End {
-    fn open(netmap: &Netmap, name: &str, settings: Settings) -> Result<Self, Box<dyn Error>> {
+    fn open(netmap: &Netmap, name: &str) -> Result<Self, Box<dyn Error>> {
         let tap = Arc::new(Tap::open(name).map_err(|error| format!("{name}: {error}"))?);
-        let start = Instant::now();
-        let clock: Clock = Arc::new(move || start.elapsed().as_nanos() as u64);
-        let nic = GenericNic::new(tap.clone(), settings, clock);
-        let counters = nic.counters().clone();
-        netmap.attach(name, nic)?;
+        netmap.attach_frames(name, tap.clone())?;
+        let counters = netmap.generic_counters(name).unwrap_or_default();
         Ok(Self { tap, port: netmap.open(name)?, counters })
     }
 

@@ -14,6 +14,7 @@ use super::{Adapter, Bound, Common, InterfaceInfo, Request};
 use crate::events::hub::Hub;
 use crate::events::signals::Signals;
 use crate::gate::Stop;
+use crate::generic::Choice;
 use crate::index::RingSize;
 use crate::mem::{PortMemory, RingShape};
 use crate::nic::{Nic, NicInfo};
@@ -35,7 +36,6 @@ struct State<N: Nic> {
     session: Weak<Session<N>>,
     /// From the start of the card to its stop, which comes after the session's last reference has gone.
     is_running: bool,
-    is_gone: bool,
 }
 
 /// The locked state of an adapter that is in netmap mode.
@@ -56,7 +56,7 @@ impl<N: Nic> HardwareAdapter<N> {
         let signals = Signals::new(hub, &NicInfo { tx_queues, rx_queues, ..info.clone() });
         let configuration = Configuration::new(info, most);
         let session = Weak::new();
-        let state = Mutex::new(State { nic, configuration, session, is_running: false, is_gone: false });
+        let state = Mutex::new(State { nic, configuration, session, is_running: false });
         Arc::new(Self { common: common.clone(), state, signals })
     }
 
@@ -87,7 +87,6 @@ impl<N: Nic> HardwareAdapter<N> {
         let state = self.settled();
         match state.session.upgrade() {
             Some(session) => self.join(session, state, request),
-            None if state.is_gone => Err(OpenError::Gone(self.common.name.clone())),
             None => self.begin(state, request),
         }
     }
@@ -188,7 +187,7 @@ pub(crate) fn queues_max(nic: &impl Nic) -> (u16, u16) {
 }
 
 impl<N: Nic> Adapter for HardwareAdapter<N> {
-    fn info(&self) -> InterfaceInfo {
+    fn info(&self, adapter: Choice) -> InterfaceInfo {
         let mut state = self.state.lock();
         let session = state.session.upgrade();
         if session.is_none() && !state.is_running {
@@ -201,7 +200,11 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
         // Dropping what may be the last reference takes the lock.
         drop(state);
         drop(session);
-        InterfaceInfo { name: self.common.name.clone(), nic, link, is_open }
+        InterfaceInfo { name: self.common.name.clone(), nic, adapter, link, is_open }
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.settled().session.strong_count() > 0
     }
 
     fn rings(&self) -> Rings {
@@ -245,7 +248,6 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
 
     fn disappear(&self) {
         let mut state = self.settled();
-        state.is_gone = true;
         if let Some(host) = &self.common.host {
             host.disappear();
         }

@@ -1,11 +1,12 @@
 //! Adapters: what stands behind a name that ports can be opened on.
 //!
-//! [`hardware`] is the card, with the host rings of its interface. Pipes', monitors' and switches' adapters implement
-//! the same [`Adapter`].
+//! A name leads to an [`Interface`]. [`hardware`] is a card, or the generic adapter that is a card to its rings, with the
+//! host rings of the interface. Pipes', monitors' and switches' adapters implement the same [`Adapter`].
 
 mod config;
 mod counters;
 pub(crate) mod hardware;
+mod interface;
 mod session;
 mod slots;
 mod users;
@@ -17,6 +18,7 @@ use core::fmt;
 
 use crate::engine::Engine;
 use crate::events::signals::Signals;
+use crate::generic::Choice;
 use crate::host::HostSide;
 use crate::mem::{MemoryError, PortHeader, Region};
 use crate::name::RingSelection;
@@ -27,6 +29,7 @@ use crate::stats::{Direction, RingKind, RingReport};
 
 pub(crate) use config::has_rings;
 use counters::HardwareCounters;
+pub(crate) use interface::{Interface, Member};
 pub(crate) use users::Rings;
 pub use users::Sharing;
 
@@ -78,8 +81,12 @@ pub(crate) struct Request<'a> {
 
 /// What is behind an interface name.
 pub(crate) trait Adapter: Send + Sync {
-    /// What the interface is. Asks the card for its link, and if nobody has it open for the rest too.
-    fn info(&self) -> InterfaceInfo;
+    /// What the interface is, if `choice` was made for it. Asks the card for its link, and if nobody has it open for the
+    /// rest too.
+    fn info(&self, choice: Choice) -> InterfaceInfo;
+
+    /// Whether ports are open on it, or what is left of it.
+    fn is_in_use(&self) -> bool;
 
     /// The rings that it has, without a question to the card.
     fn rings(&self) -> Rings;
@@ -203,8 +210,10 @@ impl fmt::Debug for BoundRing {
 pub struct InterfaceInfo {
     /// Its name.
     pub name: String,
-    /// What the card says of itself.
+    /// What the card says of itself, or the generic adapter in its place.
     pub nic: NicInfo,
+    /// The adapter that its ports have, or that one gets when it is opened.
+    pub adapter: Choice,
     /// Link state.
     pub link: Link,
     /// Whether a port is open on it.
@@ -213,11 +222,12 @@ pub struct InterfaceInfo {
 
 impl fmt::Display for InterfaceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, nic, link, .. } = self;
+        let Self { name, nic, adapter, link, .. } = self;
         let link = match link {
             Link::Up => "up",
             Link::Down => "down",
         };
-        write!(f, "{name} mac={} link={link} {}", Mac(nic.mac), Shape(nic))
+        write!(f, "{name} mac={} link={link} {}", Mac(nic.mac), Shape(nic))?;
+        if *adapter == Choice::Generic { f.write_str(" adapter=generic") } else { Ok(()) }
     }
 }

@@ -1,8 +1,9 @@
 //! The generic adapter: an interface whose driver knows no rings becomes a netmap port (netmap's *emulated* mode).
 //!
-//! A driver that sends and receives one frame at a time implements [`FrameDevice`]. [`GenericNic`] puts a software
-//! queue each way in front of it and is then a [`Nic`](crate::nic::Nic) like any other: the same engine runs its
-//! rings, the same ports open on it.
+//! A driver that sends and receives one frame at a time implements [`FrameDevice`], and is made known by
+//! [`Netmap::attach_frames`](crate::Netmap::attach_frames), or beside rings of its own as an
+//! [`Attachment`](crate::Attachment). [`GenericNic`] puts a software queue each way in front of it and is then a
+//! [`Nic`](crate::nic::Nic) like any other: the same engine runs its rings, the same ports open on it.
 //!
 //! ```text
 //! tx slot ─► TxQueue::put ─copy─► staging ─► FrameDevice::transmit        no room: the slot stays pending, in its turn
@@ -20,14 +21,14 @@
 //! sync. A frame that the driver has no room for is refused to the engine, which keeps it in the ring and offers it
 //! again, first of all, in the next sync: nothing is lost and nothing overtakes.
 //!
-//! **Mitigation** ([`Settings::mitigation_ns`]): a device that had nothing is not looked at again before that time has
-//! passed, unless the sync is forced. So a loop over many ports does not pay for a fruitless system call each round.
+//! **Mitigation** (`generic_mit`, as it is at the time): a device that had nothing is not looked at again before that time
+//! has passed, unless the sync is forced. So a loop over many ports does not pay for a fruitless system call each round.
 //!
 //! | netmap | here |
 //! |---|---|
 //! | `generic_netmap_attach` | [`GenericNic::new`] |
-//! | `generic_ringsize`, `generic_mit` | [`Settings`] |
-//! | `admode` | [`AdapterMode`](crate::tunables::AdapterMode) |
+//! | `generic_ringsize`, `generic_mit` | [`Knobs`](crate::tunables::Knobs) |
+//! | `admode` | [`AdapterMode`](crate::tunables::AdapterMode), asked when a port is opened |
 //! | the mbuf destructor's event | the return of [`FrameDevice::transmit`] |
 
 mod device;
@@ -44,32 +45,5 @@ pub use phy::PhyFrames;
 
 use alloc::sync::Arc;
 
-use crate::tunables::Tunables;
-
 /// A clock: nanoseconds since any moment, never going back.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
-
-/// Sizes of a generic adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// Slots of each ring, from 2 on.
-    #[doc(alias = "generic_ringsize")]
-    pub ring_size: u16,
-    /// The longest frame that is carried, in bytes without CRC. Longer ones are dropped and counted.
-    pub frame_max: u16,
-    /// How long a device that had nothing is left alone, in nanoseconds.
-    #[doc(alias = "generic_mit")]
-    pub mitigation_ns: u64,
-}
-
-impl Settings {
-    /// What `tunables` ask for.
-    pub fn new(tunables: &Tunables) -> Self {
-        let behaviour = &tunables.behaviour;
-        Self {
-            ring_size: behaviour.generic_ringsize.min(u16::MAX.into()) as u16,
-            frame_max: tunables.shared().frame_max(),
-            mitigation_ns: behaviour.generic_mit.into(),
-        }
-    }
-}

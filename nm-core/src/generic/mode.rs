@@ -10,13 +10,13 @@ use crate::tunables::AdapterMode;
 pub struct Present {
     /// Rings of its own.
     pub has_native: bool,
-    /// A port is open on these rings.
-    pub is_native_open: bool,
     /// A [`FrameDevice`](super::FrameDevice).
     pub has_frames: bool,
+    /// The adapter that ports are open on.
+    pub in_use: Option<Choice>,
 }
 
-/// The adapter that was chosen.
+/// A kind of adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     /// The card's own rings.
@@ -49,21 +49,22 @@ impl fmt::Display for NoAdapter {
 impl core::error::Error for NoAdapter {}
 
 impl AdapterMode {
-    /// The choice for an interface:
+    /// The choice for a port that is being opened. On an interface that is in use it gets the adapter of the others; on
+    /// one that is idle:
     ///
-    /// | | driver with rings, in use | driver with rings, idle | frame-at-a-time only | neither |
+    /// | | rings and frames | rings alone | frames alone | neither |
     /// |---|---|---|---|---|
     /// | [`Best`](Self::Best) | native | native | generic | refused |
     /// | [`Native`](Self::Native) | native | native | refused | refused |
-    /// | [`Generic`](Self::Generic) | native | generic | generic | refused |
-    ///
-    /// "Idle, generic" needs an interface that offers frames besides its rings; one that has rings alone is refused.
+    /// | [`Generic`](Self::Generic) | generic | refused | generic | refused |
     #[doc(alias = "netmap_get_hw_na")]
     pub fn choose(self, present: Present) -> Result<Choice, NoAdapter> {
-        let Present { has_native, is_native_open, has_frames } = present;
+        let Present { has_native, has_frames, in_use } = present;
+        if let Some(choice) = in_use {
+            return Ok(choice);
+        }
         match self {
             Self::Best | Self::Native if has_native => Ok(Choice::Native),
-            Self::Generic if has_native && is_native_open => Ok(Choice::Native),
             Self::Best | Self::Generic if has_frames => Ok(Choice::Generic),
             mode => Err(NoAdapter(mode)),
         }
@@ -79,10 +80,12 @@ mod tests {
         use AdapterMode::{Best, Generic, Native};
         let frames = Present { has_frames: true, ..Present::default() };
         let rings = Present { has_native: true, ..Present::default() };
-        let both = Present { has_native: true, has_frames: true, is_native_open: false };
-        let open = Present { is_native_open: true, ..both };
+        let both = Present { has_native: true, has_frames: true, in_use: None };
+        let native = Present { in_use: Some(Choice::Native), ..both };
+        let generic = Present { in_use: Some(Choice::Generic), ..both };
         for (present, expected) in [
-            (open, [Ok(Choice::Native), Ok(Choice::Native), Ok(Choice::Native)]),
+            (native, [Ok(Choice::Native); 3]),
+            (generic, [Ok(Choice::Generic); 3]),
             (both, [Ok(Choice::Native), Ok(Choice::Native), Ok(Choice::Generic)]),
             (rings, [Ok(Choice::Native), Ok(Choice::Native), Err(NoAdapter(Generic))]),
             (frames, [Ok(Choice::Generic), Err(NoAdapter(Native)), Ok(Choice::Generic)]),

@@ -13,12 +13,13 @@ use core::fmt;
 
 use spin::Mutex;
 
-use super::{Clock, FrameDevice, ReceiveError, Settings, TransmitError, Watchers};
+use super::{Clock, FrameDevice, ReceiveError, TransmitError, Watchers};
 use crate::nic::{
     Content, DmaBuffer, HeldBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received, RxQueue,
     StartResult, TxQueue,
 };
 use crate::stats::Counter;
+use crate::tunables::Knobs;
 
 /// What became of frames between a generic adapter's rings and its device, beyond what the rings' counters say.
 /// `Display` is one line.
@@ -48,21 +49,39 @@ impl fmt::Display for GenericCounters {
 #[doc(alias = "netmap_generic_adapter")]
 pub struct GenericNic<D> {
     common: Common<D>,
-    settings: Settings,
+    frame_max: u16,
     running: Option<Running>,
 }
+
+/// Buffers that a queue can hold: as many as `generic_ringsize` can ever say. So a reset takes nothing from a ring that
+/// was opened when the tunable said more. Memory is taken for as many as it says at the start.
+const CAPACITY: u16 = 32768;
 
 /// What the card and its queues share at all times.
 struct Common<D> {
     device: Arc<D>,
     counters: Arc<GenericCounters>,
+    knobs: Arc<Knobs>,
     clock: Clock,
+}
+
+impl<D> Common<D> {
+    /// Slots of a ring that is opened now.
+    #[doc(alias = "generic_ringsize")]
+    fn ring_size(&self) -> u16 {
+        self.knobs.generic_ringsize().clamp(2, CAPACITY.into()) as u16
+    }
 }
 
 impl<D> Clone for Common<D> {
     fn clone(&self) -> Self {
-        let Self { device, counters, clock } = self;
-        Self { device: device.clone(), counters: counters.clone(), clock: clock.clone() }
+        let Self { device, counters, knobs, clock } = self;
+        Self {
+            device: device.clone(),
+            counters: counters.clone(),
+            knobs: knobs.clone(),
+            clock: clock.clone(),
+        }
     }
 }
 
@@ -75,19 +94,20 @@ struct Running {
 impl Running {
     /// Lets all buffers go. Queues that are still about accept no more.
     fn end(self) {
-        *self.tx.lock() = TxState::new(0, 0);
+        self.tx.lock().is_ended = true;
         let mut rx = self.rx.lock();
-        rx.slots = 0;
-        rx.posted.clear();
+        rx.is_ended = true;
+        rx.posted = VecDeque::new();
     }
 }
 
 impl<D: FrameDevice> GenericNic<D> {
-    /// A card over `device`. The `clock` serves mitigation alone.
-    #[doc(alias = "generic_netmap_attach")]
-    pub fn new(device: D, settings: Settings, clock: Clock) -> Self {
-        let common = Common { device: Arc::new(device), counters: Arc::default(), clock };
-        Self { common, settings, running: None }
+    /// A card over `device` that carries frames of up to `frame_max` bytes without CRC; longer ones are dropped and
+    /// counted. The ring size is what `knobs` say when it is started, mitigation what they say at any time. The `clock`
+    /// serves mitigation alone.
+    pub fn new(device: D, frame_max: u16, knobs: Arc<Knobs>, clock: Clock) -> Self {
+        let common = Common { device: Arc::new(device), counters: Arc::default(), knobs, clock };
+        Self { common, frame_max, running: None }
     }
 
     /// What becomes of frames between rings and device.
@@ -103,7 +123,7 @@ impl<D: FrameDevice> GenericNic<D> {
 
 impl<D> fmt::Debug for GenericNic<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GenericNic").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("GenericNic").field("frame_max", &self.frame_max).finish_non_exhaustive()
     }
 }
 
@@ -115,7 +135,7 @@ unsafe impl<D: FrameDevice> Nic for GenericNic<D> {
     type Error = Infallible;
 
     fn info(&self) -> NicInfo {
-        let slots = self.settings.ring_size.max(2);
+        let slots = self.common.ring_size();
         NicInfo {
             mac: self.common.device.mac(),
             tx_queues: 1,
@@ -130,12 +150,12 @@ unsafe impl<D: FrameDevice> Nic for GenericNic<D> {
     }
 
     fn start(&mut self) -> StartResult<Self> {
-        let NicInfo { tx_slots, rx_slots, .. } = self.info();
-        let tx = Arc::new(Mutex::new(TxState::new(tx_slots, self.settings.frame_max)));
-        let rx = Arc::new(Mutex::new(RxState::new(rx_slots, &self.settings)));
+        let slots = self.common.ring_size();
+        let tx = Arc::new(Mutex::new(TxState::new(slots, self.frame_max)));
+        let rx = Arc::new(Mutex::new(RxState::new(slots, self.frame_max)));
         let queues = Queues {
-            tx: vec![GenericTx { common: self.common.clone(), slots: tx_slots, state: tx.clone() }],
-            rx: vec![GenericRx { common: self.common.clone(), slots: rx_slots, state: rx.clone() }],
+            tx: vec![GenericTx { common: self.common.clone(), state: tx.clone() }],
+            rx: vec![GenericRx { common: self.common.clone(), state: rx.clone() }],
         };
         self.running = Some(Running { tx, rx });
         Ok(queues)
@@ -164,22 +184,22 @@ fn health(is_gone: bool) -> QueueHealth {
 /// The transmit queue of a [`GenericNic`].
 pub struct GenericTx<D> {
     common: Common<D>,
-    slots: u16,
     state: Arc<Mutex<TxState>>,
 }
 
 struct TxState {
-    /// Frames that the device has, by id, not yet reported; never more than `slots`.
+    /// Frames that the device has, by id, not yet reported.
     done: VecDeque<u16>,
-    slots: u16,
     staging: Box<[u8]>,
     is_gone: bool,
+    /// The card was stopped.
+    is_ended: bool,
 }
 
 impl TxState {
     fn new(slots: u16, frame_max: u16) -> Self {
         let staging = vec![0; usize::from(frame_max)].into();
-        Self { done: VecDeque::with_capacity(slots.into()), slots, staging, is_gone: false }
+        Self { done: VecDeque::with_capacity(slots.into()), staging, is_gone: false, is_ended: false }
     }
 
     /// Offers one frame to the device. `Err` when it is to be offered again.
@@ -216,12 +236,12 @@ impl TxState {
 // SAFETY: an id is reported once, after `put` noted it, and by then the frame was copied out.
 unsafe impl<D: FrameDevice> TxQueue for GenericTx<D> {
     fn capacity(&self) -> u16 {
-        self.slots
+        CAPACITY
     }
 
     fn put(&mut self, id: u16, buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull> {
         let mut state = self.state.lock();
-        if state.is_gone || state.done.len() >= usize::from(state.slots) {
+        if state.is_gone || state.is_ended || state.done.len() >= usize::from(CAPACITY) {
             return Err(QueueFull);
         }
         state.offer(&self.common, &buffer, len)?;
@@ -246,30 +266,28 @@ unsafe impl<D: FrameDevice> TxQueue for GenericTx<D> {
 /// The receive queue of a [`GenericNic`].
 pub struct GenericRx<D> {
     common: Common<D>,
-    slots: u16,
     state: Arc<Mutex<RxState>>,
 }
 
 struct RxState {
-    /// Buffers to be filled, oldest first; never more than `slots`.
+    /// Buffers to be filled, oldest first.
     posted: VecDeque<(u16, HeldBuffer)>,
-    slots: u16,
     staging: Box<[u8]>,
-    mitigation_ns: u64,
     /// When the device last had nothing, if it had nothing when it was last asked.
     dry_at: Option<u64>,
     is_gone: bool,
+    /// The card was stopped.
+    is_ended: bool,
 }
 
 impl RxState {
-    fn new(slots: u16, settings: &Settings) -> Self {
+    fn new(slots: u16, frame_max: u16) -> Self {
         Self {
             posted: VecDeque::with_capacity(slots.into()),
-            slots,
-            staging: vec![0; usize::from(settings.frame_max)].into(),
-            mitigation_ns: settings.mitigation_ns,
+            staging: vec![0; usize::from(frame_max)].into(),
             dry_at: None,
             is_gone: false,
+            is_ended: false,
         }
     }
 
@@ -304,12 +322,12 @@ impl RxState {
 // if it fits.
 unsafe impl<D: FrameDevice> RxQueue for GenericRx<D> {
     fn capacity(&self) -> u16 {
-        self.slots
+        CAPACITY
     }
 
     fn give(&mut self, id: u16, buffer: DmaBuffer<'_>) -> Result<(), QueueFull> {
         let mut state = self.state.lock();
-        if state.posted.len() >= usize::from(state.slots) {
+        if state.is_ended || state.posted.len() >= usize::from(CAPACITY) {
             return Err(QueueFull);
         }
         // SAFETY: the buffer leaves `posted` before its id is reported, and `stop` empties `posted`.
@@ -332,7 +350,7 @@ unsafe impl<D: FrameDevice> RxQueue for GenericRx<D> {
         let state = self.state.lock();
         let Some(dry_at) = state.dry_at else { return true };
         let passed = (self.common.clock)().checked_sub(dry_at);
-        passed.is_none_or(|passed| passed >= state.mitigation_ns)
+        passed.is_none_or(|passed| passed >= u64::from(self.common.knobs.generic_mit()))
     }
 
     fn health(&self) -> QueueHealth {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! An interface has host rings if it was attached with a stack
-//! ([`Netmap::attach_with_stack`](crate::Netmap::attach_with_stack)). A port named `netmap:em0^` has them alone, one
+//! ([`Attachment::with_stack`](crate::Attachment::with_stack)). A port named `netmap:em0^` has them alone, one
 //! named `netmap:em0*` has them and the card's; they are rings like all others.
 //!
 //! # Which frames of the stack come here

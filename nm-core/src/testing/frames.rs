@@ -28,8 +28,8 @@ struct State {
     watchers: Option<Watchers>,
 }
 
-/// A device to be given to a [`GenericNic`](crate::generic::GenericNic), and the other end of its line. `number`
-/// makes its address unique.
+/// A device to be attached ([`Netmap::attach_frames`](crate::Netmap::attach_frames)), and the other end of its line.
+/// `number` makes its address unique.
 pub fn frame_device(number: u8) -> (FakeDevice, Line) {
     let state = State {
         mac: [0x52, 0x54, 0, 0, 1, number],

@@ -8,7 +8,7 @@ use nm_core::host::{HostInterface, HostRings};
 use nm_core::platform::Platform;
 use nm_core::testing::{CardSpec, FakeStack, HeapPlatform, Order, Wire, card};
 use nm_core::tunables::Tunables;
-use nm_core::{Netmap, Port};
+use nm_core::{Attachment, Netmap, Port};
 
 pub const MEMORY: usize = 64 << 20;
 
@@ -51,7 +51,8 @@ pub fn with_stack(slots: u16, order: Order, rings: HostRings) -> Hosted {
     let (_, netmap) = netmap(4096);
     let (nic, wire) = card(CardSpec::new(1, slots, order));
     let stack = FakeStack::new();
-    let host = netmap.attach_with_stack("em0", nic, stack.clone(), rings).unwrap();
+    netmap.attach_as("em0", Attachment::rings(nic).with_stack(stack.clone(), rings)).unwrap();
+    let host = netmap.host("em0").unwrap();
     Hosted { netmap, wire, stack, host }
 }
 

@@ -1,0 +1,157 @@
+//! What a name leads to: one or two adapters, of which one at a time has ports.
+//!
+//! | | a port is open | nobody has it open |
+//! |---|---|---|
+//! | open | the adapter of the open ports | what `admode` chooses now |
+//! | everything else | that adapter | the same; where `admode` finds none, the one that there is |
+//!
+//! The lock of an interface is held while a port is opened, so that two ports never get two adapters. It is taken before
+//! the lock of an adapter.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use spin::Mutex;
+
+use super::{Adapter, Bound, Common, InterfaceInfo, Request, Sharing};
+use crate::events::signals::Signals;
+use crate::generic::{Choice, GenericCounters, NoAdapter, Present};
+use crate::mem::Region;
+use crate::name::RingSelection;
+use crate::port::OpenError;
+use crate::stats::RingReport;
+use crate::tunables::Knobs;
+
+/// An interface, and the memory that its ports use.
+pub(crate) struct Interface {
+    common: Arc<Common>,
+    region: Arc<Region>,
+    knobs: Arc<Knobs>,
+    /// The card's own rings, if it has some.
+    first: Member,
+    second: Option<Member>,
+    control: Mutex<Control>,
+}
+
+/// One of an interface's adapters.
+pub(crate) struct Member {
+    choice: Choice,
+    adapter: Arc<dyn Adapter>,
+    frames: Option<Arc<GenericCounters>>,
+}
+
+/// What openers look at first.
+#[derive(Default)]
+struct Control {
+    is_gone: bool,
+}
+
+impl Member {
+    /// The adapter of this kind; with what a generic one counts besides.
+    pub(crate) fn new(
+        choice: Choice,
+        adapter: Arc<dyn Adapter>,
+        frames: Option<Arc<GenericCounters>>,
+    ) -> Self {
+        Self { choice, adapter, frames }
+    }
+}
+
+impl Interface {
+    pub(crate) fn new(
+        common: Arc<Common>,
+        region: Arc<Region>,
+        knobs: Arc<Knobs>,
+        first: Member,
+        second: Option<Member>,
+    ) -> Self {
+        Self { common, region, knobs, first, second, control: Mutex::default() }
+    }
+
+    pub(crate) fn common(&self) -> &Common {
+        &self.common
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.common.name
+    }
+
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
+    fn members(&self) -> impl Iterator<Item = &Member> {
+        core::iter::once(&self.first).chain(&self.second)
+    }
+
+    /// The adapter that a port gets now.
+    #[doc(alias = "netmap_get_hw_na")]
+    fn chosen(&self) -> Result<&Member, NoAdapter> {
+        let has = |choice| self.members().any(|member| member.choice == choice);
+        let in_use = self.members().find(|member| member.adapter.is_in_use());
+        let present = Present {
+            has_native: has(Choice::Native),
+            has_frames: has(Choice::Generic),
+            in_use: in_use.map(|member| member.choice),
+        };
+        let mode = self.knobs.admode();
+        let choice = mode.choose(present)?;
+        self.members().find(|member| member.choice == choice).ok_or(NoAdapter(mode))
+    }
+
+    /// The adapter that the interface is about.
+    fn current(&self) -> &Member {
+        self.chosen().unwrap_or(&self.first)
+    }
+}
+
+/// What can be seen of it.
+impl Interface {
+    pub(crate) fn info(&self) -> InterfaceInfo {
+        let Member { choice, adapter, .. } = self.current();
+        adapter.info(*choice)
+    }
+
+    pub(crate) fn counters(&self) -> Vec<RingReport> {
+        self.common.reports(self.current().adapter.rings())
+    }
+
+    /// What a generic adapter counts besides its rings.
+    pub(crate) fn frames(&self) -> Option<&Arc<GenericCounters>> {
+        self.members().find_map(|member| member.frames.as_ref())
+    }
+
+    /// Where its interrupts go. Only a card with rings has some, and its handler is not given another when ports get
+    /// another adapter.
+    pub(crate) fn signals(&self) -> &Arc<Signals> {
+        self.first.adapter.signals()
+    }
+}
+
+/// What happens to it.
+impl Interface {
+    /// Binds rings for a port, with about `share` buffers at most.
+    pub(crate) fn bind(
+        &self,
+        rings: RingSelection,
+        sharing: Sharing,
+        share: u32,
+    ) -> Result<Bound, OpenError> {
+        let control = self.control.lock();
+        if control.is_gone {
+            return Err(OpenError::Gone(self.name().into()));
+        }
+        let member = self.chosen().map_err(|none| OpenError::NoAdapter(self.name().into(), none))?;
+        member.adapter.clone().bind(&Request { region: &self.region, rings, sharing, share })
+    }
+
+    pub(crate) fn reset(&self) -> Result<(), OpenError> {
+        self.current().adapter.reset()
+    }
+
+    /// It disappears: nobody opens it any more, its rings do nothing, and nothing touches their memory.
+    pub(crate) fn disappear(&self) {
+        self.control.lock().is_gone = true;
+        self.members().for_each(|member| member.adapter.disappear());
+    }
+}

@@ -1,0 +1,215 @@
+//! Interfaces are made known: with rings of their own, with frames one by one, with both.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::adapter::hardware::{HardwareAdapter, queues_max};
+use crate::adapter::{Common, Interface, Member, has_rings};
+use crate::errno;
+use crate::events::hub::Hub;
+use crate::generic::{Choice, FrameDevice, GenericNic};
+use crate::host::{HostRings, HostSide, HostStack};
+use crate::mem::Region;
+use crate::name::is_interface_name;
+use crate::netmap::Netmap;
+use crate::nic::Nic;
+use crate::tunables::Knobs;
+
+/// An interface to be made known by [`Netmap::attach_as`]: what passes its frames, who sends and receives besides ports,
+/// and where the buffers of its ports are.
+///
+/// ```
+/// # use nm_core::{Attachment, Netmap, host::HostRings, tunables::Tunables};
+/// # use nm_core::testing::{card, frame_device, CardSpec, FakeStack, HeapPlatform, Order};
+/// # use std::sync::Arc;
+/// # let platform: Arc<dyn nm_core::platform::Platform> = HeapPlatform::new(64 << 20);
+/// # let netmap = Netmap::new(&platform, Tunables::default())?;
+/// # let ((nic, _wire), (device, _line)) = (card(CardSpec::new(1, 256, Order::Posted)), frame_device(1));
+/// # let stack = FakeStack::new();
+/// let attachment = Attachment::both(nic, device).with_stack(stack, HostRings::default());
+/// netmap.attach_as("em0", attachment)?;
+/// netmap.knobs().set("admode", 2)?;
+/// let port = netmap.open("em0*")?;
+/// assert!(netmap.interfaces()[0].to_string().ends_with("rx=1x1024 adapter=generic"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Attachment {
+    first: Source,
+    second: Option<Source>,
+    stack: Option<(Arc<dyn HostStack>, HostRings)>,
+    region: Option<Arc<Region>>,
+}
+
+/// What an adapter is made of.
+struct Source {
+    has_rings: bool,
+    /// The most queues that there will be, each way.
+    most: (u16, u16),
+    make: Box<dyn FnOnce(&Parts<'_>) -> Member + Send>,
+}
+
+/// What all adapters of an interface get.
+struct Parts<'a> {
+    common: &'a Arc<Common>,
+    hub: &'a Arc<Hub>,
+    knobs: &'a Arc<Knobs>,
+    frame_max: u16,
+}
+
+impl Source {
+    fn native<N: Nic>(nic: N) -> Self {
+        let (has_rings, most) = (has_rings(&nic.info()), queues_max(&nic));
+        let make = move |parts: &Parts<'_>| {
+            Member::new(Choice::Native, HardwareAdapter::new(parts.common, nic, parts.hub), None)
+        };
+        Self { has_rings, most, make: Box::new(make) }
+    }
+
+    #[doc(alias = "generic_netmap_attach")]
+    fn generic<D: FrameDevice>(device: D) -> Self {
+        let make = move |parts: &Parts<'_>| {
+            let hub = parts.hub.clone();
+            let clock = Arc::new(move || hub.now_ns());
+            let nic = GenericNic::new(device, parts.frame_max, parts.knobs.clone(), clock);
+            let counters = nic.counters().clone();
+            Member::new(Choice::Generic, HardwareAdapter::new(parts.common, nic, parts.hub), Some(counters))
+        };
+        Self { has_rings: true, most: (1, 1), make: Box::new(make) }
+    }
+}
+
+impl Attachment {
+    /// A card with rings.
+    pub fn rings<N: Nic>(nic: N) -> Self {
+        Self { first: Source::native(nic), second: None, stack: None, region: None }
+    }
+
+    /// A device that passes frames one by one, through the [generic adapter](crate::generic).
+    pub fn frames<D: FrameDevice>(device: D) -> Self {
+        Self { first: Source::generic(device), second: None, stack: None, region: None }
+    }
+
+    /// A card with rings that can also pass frames one by one, as `device`. Which of them ports get, the tunable `admode`
+    /// says whenever one is opened on an interface that nobody has open (see
+    /// [`AdapterMode::choose`](crate::tunables::AdapterMode::choose)).
+    pub fn both<N: Nic, D: FrameDevice>(nic: N, device: D) -> Self {
+        Self { second: Some(Source::generic(device)), ..Self::rings(nic) }
+    }
+
+    /// With host rings that lead to `stack` (see [`host`](crate::host)). What the stack sends goes into
+    /// [`Netmap::host`].
+    #[must_use]
+    pub fn with_stack(self, stack: Arc<dyn HostStack>, rings: HostRings) -> Self {
+        Self { stack: Some((stack, rings)), ..self }
+    }
+
+    /// With a memory region for its ports other than the shared one, such as a private one of
+    /// [`Netmap::regions`]. Between ports of different regions frames are copied.
+    #[doc(alias = "NAF_MEM_OWNER")]
+    #[must_use]
+    pub fn in_region(self, region: &Arc<Region>) -> Self {
+        Self { region: Some(region.clone()), ..self }
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        core::iter::once(&self.first).chain(&self.second)
+    }
+
+    /// Why no interface can be called `name` and be this.
+    fn check(&self, name: &str) -> Result<(), AttachError> {
+        let has_valid_stack = self.stack.as_ref().is_none_or(|(_, rings)| rings.is_valid());
+        match () {
+            () if !is_interface_name(name) => Err(AttachError::Name(name.to_string())),
+            () if !has_valid_stack => Err(AttachError::HostRings(name.to_string())),
+            () if !self.sources().all(|source| source.has_rings) => {
+                Err(AttachError::NoRings(name.to_string()))
+            }
+            () => Ok(()),
+        }
+    }
+}
+
+/// Interfaces come.
+impl Netmap {
+    /// Makes the card `nic` known as `name`. Its ports use the shared memory region.
+    #[doc(alias = "netmap_attach")]
+    pub fn attach<N: Nic>(&self, name: &str, nic: N) -> Result<(), AttachError> {
+        self.attach_as(name, Attachment::rings(nic))
+    }
+
+    /// Makes `device`, which passes frames one by one, known as `name`. Its ports use the shared memory region.
+    pub fn attach_frames<D: FrameDevice>(&self, name: &str, device: D) -> Result<(), AttachError> {
+        self.attach_as(name, Attachment::frames(device))
+    }
+
+    /// Makes an interface known as `name`.
+    pub fn attach_as(&self, name: &str, attachment: Attachment) -> Result<(), AttachError> {
+        attachment.check(name)?;
+        let interface = self.make(name, attachment);
+        self.add(interface).map_err(|_| AttachError::Exists(name.to_string()))
+    }
+
+    fn make(&self, name: &str, attachment: Attachment) -> Interface {
+        let most = attachment.sources().fold((0, 0), |(tx, rx), Source { most, .. }| {
+            let (more_tx, more_rx) = *most;
+            (more_tx.max(tx), more_rx.max(rx))
+        });
+        let Attachment { first, second, stack, region } = attachment;
+        let region = region.unwrap_or_else(|| self.regions().shared().clone());
+        let (frame_max, knobs) = (region.frame_max(), self.shared_knobs());
+        let host =
+            stack.map(|(stack, rings)| HostSide::new(name, stack, rings, most.0, frame_max, knobs.clone()));
+        let common = Common::new(name, host, most);
+        let parts = Parts { common: &common, hub: self.hub(), knobs, frame_max };
+        let (first, second) = ((first.make)(&parts), second.map(|second| (second.make)(&parts)));
+        Interface::new(common.clone(), region, knobs.clone(), first, second)
+    }
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachment").finish_non_exhaustive()
+    }
+}
+
+/// Why an interface was not attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttachError {
+    /// No interface can have this name.
+    Name(String),
+    /// There is an interface of this name already.
+    Exists(String),
+    /// The card offers no transmit or no receive ring of at least two slots.
+    #[doc(alias = "netmap_attach_common")]
+    NoRings(String),
+    /// The number of host rings or of their slots is out of range.
+    HostRings(String),
+}
+
+impl AttachError {
+    /// The number that netmap gives for it.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Name(_) | Self::NoRings(_) | Self::HostRings(_) => errno::EINVAL,
+            Self::Exists(_) => errno::EEXIST,
+        }
+    }
+}
+
+impl fmt::Display for AttachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "\"{name}\" cannot be the name of an interface"),
+            Self::Exists(name) => write!(f, "there is an interface {name} already"),
+            Self::NoRings(name) => write!(f, "{name} has no transmit or no receive ring of two slots"),
+            Self::HostRings(name) => {
+                let (rings, slots) = (HostRings::RINGS_MAX, HostRings::SLOTS_MAX);
+                write!(f, "{name} needs 1 to {rings} host rings each way, of 2 to {slots} slots")
+            }
+        }
+    }
+}
+
+impl core::error::Error for AttachError {}
