@@ -30,7 +30,7 @@ pub struct Port {
 
 /// When a poll that does not ask for room syncs transmit rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TxPoll {
+pub enum TxPoll {
     /// When slots wait to be sent.
     Pending,
     /// Not at all.

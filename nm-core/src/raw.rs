@@ -17,10 +17,11 @@ use crate::host::forward::forward;
 use crate::kring::SyncError;
 use crate::mem::{Mapping, PortHeader};
 use crate::netmap::Netmap;
-use crate::port::{OpenError, TxPoll};
+use crate::port::OpenError;
 use crate::stats::RingKind;
 
 pub use crate::adapter::Sharing;
+pub use crate::port::TxPoll;
 
 /// A port whose rings are used through memory. Dropping it gives back its extra buffers and releases its rings.
 ///
@@ -45,12 +46,15 @@ pub struct RawOptions {
     /// granted. What the program leaves there when the port closes is given back.
     #[doc(alias = "nr_extra_bufs")]
     pub extra_buffers: u32,
+    /// What a poll sends that does not ask for room.
+    #[doc(alias("NETMAP_NO_TX_POLL", "NR_NO_TX_POLL"))]
+    pub tx_poll: TxPoll,
 }
 
 impl Default for RawOptions {
-    /// Shared rings, no extra buffers.
+    /// Shared rings, no extra buffers, and a poll sends what waits.
     fn default() -> Self {
-        Self { sharing: Sharing::Shared, extra_buffers: 0 }
+        Self { sharing: Sharing::Shared, extra_buffers: 0, tx_poll: TxPoll::Pending }
     }
 }
 
@@ -68,7 +72,7 @@ impl Netmap {
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
         let header = lease.header(&tx, &rx, options.extra_buffers).map_err(OpenError::Memory)?;
         let mapping = header.map().ok_or_else(|| OpenError::Gone(name.clone()))?;
-        Ok(RawPort { name, header, mapping, tx, rx, tx_poll: TxPoll::Pending })
+        Ok(RawPort { name, header, mapping, tx, rx, tx_poll: options.tx_poll })
     }
 }
 
@@ -125,13 +129,6 @@ impl RawPort {
 
 /// What [`poll`](crate::poll) does with it.
 impl RawPort {
-    /// From now on a poll that does not ask for room sends nothing.
-    #[doc(alias("NETMAP_NO_TX_POLL", "NR_NO_TX_POLL"))]
-    #[must_use]
-    pub fn without_tx_poll(self) -> Self {
-        Self { tx_poll: TxPoll::Asked, ..self }
-    }
-
     pub(crate) fn sends_in_poll(&self) -> bool {
         self.tx_poll == TxPoll::Pending
     }

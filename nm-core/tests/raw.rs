@@ -106,7 +106,7 @@ fn a_program_for_netmap_finds_its_way() {
 #[test]
 fn a_program_finds_its_rings_and_extra_buffers_from_the_interface_object() {
     let (netmap, wire) = interface(8, Order::Posted);
-    let options = RawOptions { sharing: Sharing::Exclusive, extra_buffers: 5 };
+    let options = RawOptions { sharing: Sharing::Exclusive, extra_buffers: 5, ..RawOptions::default() };
     // SAFETY: no safe port is open.
     let port = unsafe { netmap.open_raw("em0", options) }.unwrap();
     assert_eq!(port.extra_buffers(), 5);
