@@ -47,20 +47,28 @@ use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 
-use crate::errno;
+use crate::errno::{self, Errno};
 
 pub(crate) use side::{Forwarding, HostSide};
 
 /// What a machine's network stack offers to netmap. The kernel implements it.
 ///
-/// It is called from inside a sync. So it returns soon, and it neither syncs the ring that called it (that answers
-/// [`Busy`](crate::SyncError::Busy)) nor attaches, detaches, resets, opens or closes anything (that would wait for the
-/// sync to end). Sending by [`HostInterface::transmit`] is fine.
+/// [`deliver`](Self::deliver) is called from inside a sync. So it returns soon, and it neither syncs the ring that called
+/// it (that answers [`Busy`](crate::SyncError::Busy)) nor attaches, detaches, resets, opens or closes anything (that would
+/// wait for the sync to end). Sending by [`HostInterface::transmit`] is fine.
 pub trait HostStack: Send + Sync + 'static {
     /// A frame arrives for the stack as if interface `interface` had received it: 14 bytes or more, without CRC, whole
     /// and with all checksums in place as far as its sender put them there. The bytes are a copy.
     #[doc(alias = "netmap_send_up")]
     fn deliver(&self, interface: &str, frame: &[u8]) -> Result<(), StackRefused>;
+
+    /// Answers a request that is not netmap's own and names `interface`. `code` and `argument` are
+    /// the program's; the answer goes into the argument. This one is called outside of syncs, and may do anything.
+    #[doc(alias = "ifioctl")]
+    fn ioctl(&self, interface: &str, code: u32, argument: &mut [u8]) -> Result<(), Errno> {
+        let _ = (interface, code, argument);
+        Err(Errno(errno::EOPNOTSUPP))
+    }
 }
 
 /// The stack has no room for a frame. It is dropped and counted.
