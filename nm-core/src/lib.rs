@@ -112,6 +112,7 @@
 //! | from an interrupt to those who wait | [`events`] |
 //! | what a card does differently | [`nic`] |
 //! | ring memory, atomically and field by field | `ring::memory` |
+//! | netmap's device file, for programs that expect one | [`ctl`] |
 //! | frames of the machine's own network stack | [`host`], `engine::host`, `engine::transparent` |
 //! | who has which ring of an interface, from the first that is bound to the last that is released | `adapter` |
 //! | regions, pools, the lookup table | [`mem`] |
@@ -120,7 +121,7 @@
 //!
 //! # Where unsafe code is
 //!
-//! In [`platform`], [`nic`] and [`raw`] (contracts with the outside), `mem::region`, `mem::port`, `mem::header`,
+//! In [`platform`], [`nic`], [`raw`] and [`ctl`] (contracts with the outside), `mem::region`, `mem::port`, `mem::header`,
 //! `mem::chain`, `mem::spare` and `ring::memory` (addresses inside the region), [`generic`]'s queues (posted buffers),
 //! `ring::cell` (who is inside a ring) and `ring::slot` (the right to a lent slot and its buffer). The engine, the
 //! krings, the adapters and the registry are safe code.
@@ -133,6 +134,7 @@ extern crate std;
 pub mod abi;
 mod adapter;
 mod attach;
+pub mod ctl;
 pub mod dump;
 mod engine;
 pub mod errno;

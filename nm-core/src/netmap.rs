@@ -81,8 +81,13 @@ impl Netmap {
         interface.bind(port.rings, sharing, share)
     }
 
-    /// An interface, and its fair share of the free buffers of its region.
-    fn find(&self, name: &str, wanted: InterfaceName<'_>) -> Result<(Arc<Interface>, u32), OpenError> {
+    /// Interface `wanted`, called `name` in errors, and its fair share of the free buffers of its region. Nothing is bound.
+    #[doc(alias = "netmap_get_na")]
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        wanted: InterfaceName<'_>,
+    ) -> Result<(Arc<Interface>, u32), OpenError> {
         let all: Vec<_> = self.interfaces.lock().iter().map(|i| (i.info(), i.clone())).collect();
         let is_wanted = |info: &InterfaceInfo| match wanted {
             InterfaceName::Name(name) => info.name == name,

@@ -10,13 +10,13 @@ use super::config::Configuration;
 use super::session::Session;
 use super::slots::Slots;
 use super::users::{RingSet, Rings};
-use super::{Adapter, Bound, Common, InterfaceInfo, Request};
+use super::{Adapter, Bound, Common, InterfaceInfo, Lease, Request};
 use crate::events::hub::Hub;
 use crate::events::signals::Signals;
 use crate::gate::Stop;
 use crate::generic::Choice;
 use crate::index::RingSize;
-use crate::mem::{PortMemory, RingShape};
+use crate::mem::{PortMemory, Region, RingShape};
 use crate::nic::{Nic, NicInfo};
 use crate::port::OpenError;
 use crate::stats::{Direction, RingKind};
@@ -140,6 +140,15 @@ impl<N: Nic> HardwareAdapter<N> {
         Ok(Entered { state, session, set, is_new: true })
     }
 
+    /// Adopts what the card is now, if it is stopped and nobody has it open.
+    fn look_again(&self, state: &mut State<N>) {
+        if !state.is_running {
+            let found = state.nic.info();
+            // What cannot be adopted is refused when somebody opens it.
+            let _ = state.configuration.adopt(&self.common.name, found);
+        }
+    }
+
     /// The state when no session is on its way out. One that is holds no lock that we need, and gets ours.
     fn settled(&self) -> MutexGuard<'_, State<N>> {
         loop {
@@ -152,17 +161,20 @@ impl<N: Nic> HardwareAdapter<N> {
         }
     }
 
-    /// All rings in the order of netmap's table: as many slots as the queues hold, and as the host rings are to have,
-    /// fewer where ring objects or buffers are short.
-    fn shapes(&self, info: &NicInfo, rings: Rings, request: &Request<'_>) -> Vec<RingShape> {
-        let slots_max = request.region.sizes().slots_max();
+    /// As many slots as the queues hold, and as the host rings are to have, fewer where ring objects are small.
+    fn wanted(&self, info: &NicInfo, region: &Region) -> Slots {
+        let slots_max = region.sizes().slots_max();
         let host_slots = self.common.host.as_ref().map_or(0, |host| host.rings().slots);
-        let wanted = Slots {
+        Slots {
             tx: u32::from(info.tx_slots).min(slots_max),
             rx: u32::from(info.rx_slots).min(slots_max),
             host: u32::from(host_slots).min(slots_max),
-        };
-        let share = request.share;
+        }
+    }
+
+    /// All rings in the order of netmap's table, with fewer slots than wanted where buffers are short.
+    fn shapes(&self, info: &NicInfo, rings: Rings, request: &Request<'_>) -> Vec<RingShape> {
+        let (wanted, share) = (self.wanted(info, request.region), request.share);
         let slots = wanted.shrink(rings, share);
         if wanted != slots {
             let name = &self.common.name;
@@ -190,10 +202,8 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     fn info(&self, adapter: Choice) -> InterfaceInfo {
         let mut state = self.state.lock();
         let session = state.session.upgrade();
-        if session.is_none() && !state.is_running {
-            let found = state.nic.info();
-            // What cannot be adopted is refused when somebody opens it.
-            let _ = state.configuration.adopt(&self.common.name, found);
+        if session.is_none() {
+            self.look_again(&mut state);
         }
         let (nic, link) = (state.configuration.adopted().clone(), state.nic.link());
         let is_open = session.as_ref().is_some_and(|session| session.is_used());
@@ -213,6 +223,19 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
 
     fn signals(&self) -> &Arc<Signals> {
         &self.signals
+    }
+
+    fn shape(&self, region: &Region, share: u32) -> (Rings, Slots) {
+        let mut state = self.state.lock();
+        if let Some(session) = state.session.upgrade() {
+            // Dropping what may be the last reference takes the lock.
+            drop(state);
+            return session.shape();
+        }
+        self.look_again(&mut state);
+        let info = state.configuration.adopted();
+        let rings = self.common.rings(info);
+        (rings, self.wanted(info, region).shrink(rings, share))
     }
 
     fn bind(self: Arc<Self>, request: &Request<'_>) -> Result<Bound, OpenError> {

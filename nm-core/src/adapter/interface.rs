@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use spin::Mutex;
 
-use super::{Adapter, Bound, Common, InterfaceInfo, Request, Sharing};
+use super::{Adapter, Bound, Common, InterfaceInfo, Request, Rings, Sharing, Slots};
 use crate::events::signals::Signals;
 use crate::generic::{Choice, GenericCounters, NoAdapter, Present};
 use crate::mem::Region;
@@ -110,6 +110,11 @@ impl Interface {
     pub(crate) fn info(&self) -> InterfaceInfo {
         let Member { choice, adapter, .. } = self.current();
         adapter.info(*choice)
+    }
+
+    /// How many rings it has and how large they are, or would be with about `share` buffers at most.
+    pub(crate) fn shape(&self, share: u32) -> (Rings, Slots) {
+        self.current().adapter.shape(&self.region, share)
     }
 
     pub(crate) fn counters(&self) -> Vec<RingReport> {

@@ -30,6 +30,7 @@ use crate::stats::{Direction, RingKind, RingReport};
 pub(crate) use config::has_rings;
 use counters::HardwareCounters;
 pub(crate) use interface::{Interface, Member};
+pub(crate) use slots::Slots;
 pub(crate) use users::Rings;
 pub use users::Sharing;
 
@@ -91,6 +92,11 @@ pub(crate) trait Adapter: Send + Sync {
     /// The rings that it has, without a question to the card.
     fn rings(&self) -> Rings;
 
+    /// How many rings it has and how large they are, or would be with about `share` buffers of `region` at most if it
+    /// entered netmap mode now.
+    #[doc(alias = "netmap_update_config")]
+    fn shape(&self, region: &Region, share: u32) -> (Rings, Slots);
+
     /// Its pending words and waiters.
     fn signals(&self) -> &Arc<Signals>;
 
@@ -139,6 +145,9 @@ pub(crate) trait Lease: Send + Sync {
     /// Whether there are such rings in the session.
     fn is_distrusted(&self) -> bool;
 
+    /// How many rings the session has, and how large they are.
+    fn shape(&self) -> (Rings, Slots);
+
     /// An interface object for a raw port that has bound these rings, with up to `extra` extra buffers.
     fn header(&self, tx: &[BoundRing], rx: &[BoundRing], extra: u32) -> Result<PortHeader, MemoryError>;
 }
@@ -181,6 +190,11 @@ impl BoundRing {
 
     pub(crate) fn signals(&self) -> &Arc<Signals> {
         &self.signals
+    }
+
+    /// How many rings its interface has, and how large they are.
+    pub(crate) fn shape(&self) -> (Rings, Slots) {
+        self.lease.shape()
     }
 
     #[inline]

@@ -8,6 +8,7 @@ use spin::Mutex;
 
 use super::config::QueueMismatch;
 use super::hardware::HardwareAdapter;
+use super::slots::Slots;
 use super::users::{RingSet, Rings, Sharing, Users};
 use super::{Adapter, Bound, BoundRing, Cell, Lease};
 use crate::abi::RingFlags;
@@ -152,6 +153,16 @@ impl<N: Nic> Session<N> {
         self.users.lock().is_any()
     }
 
+    /// How large the rings are.
+    pub(super) fn slots(&self) -> Slots {
+        let slots = |cell: Option<Cell>| cell.map_or(0, |cell| cell.memory().size().slots());
+        Slots {
+            tx: slots(self.cell(Direction::Tx, 0)),
+            rx: slots(self.cell(Direction::Rx, 0)),
+            host: slots(self.cell(Direction::Rx, self.rings.rx)),
+        }
+    }
+
     /// Goes on with the queues of a card that was reset. All rings are stopped; those that succeed go on. None does if
     /// the card came back as another than the rings were made for.
     pub(super) fn restart(&self, queues: Queues<N::Tx, N::Rx>) -> Result<(), OpenError> {
@@ -253,6 +264,10 @@ impl<N: Nic> Lease for Session<N> {
         let tx = tx.iter().map(place(Direction::Tx));
         let bound: Vec<_> = tx.chain(rx.iter().map(place(Direction::Rx))).collect();
         self.memory.header(&self.adapter.common().name, counts, |at| bound.contains(&at), extra)
+    }
+
+    fn shape(&self) -> (Rings, Slots) {
+        (self.rings, self.slots())
     }
 
     fn is_distrusted(&self) -> bool {

@@ -10,11 +10,11 @@ const SLOTS_MIN: u32 = 16;
 
 /// Slots of each ring of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Slots {
-    pub(super) tx: u32,
-    pub(super) rx: u32,
+pub(crate) struct Slots {
+    pub(crate) tx: u32,
+    pub(crate) rx: u32,
     /// Of the host rings, 0 without a stack.
-    pub(super) host: u32,
+    pub(crate) host: u32,
 }
 
 impl Slots {

@@ -62,7 +62,7 @@ pub trait HostStack: Send + Sync + 'static {
     #[doc(alias = "netmap_send_up")]
     fn deliver(&self, interface: &str, frame: &[u8]) -> Result<(), StackRefused>;
 
-    /// Answers a request that is not netmap's own and names `interface`. `code` and `argument` are
+    /// Answers a request that is not netmap's own and names `interface` (see [`ctl`](crate::ctl)). `code` and `argument` are
     /// the program's; the answer goes into the argument. This one is called outside of syncs, and may do anything.
     #[doc(alias = "ifioctl")]
     fn ioctl(&self, interface: &str, code: u32, argument: &mut [u8]) -> Result<(), Errno> {

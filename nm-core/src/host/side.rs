@@ -16,6 +16,7 @@ use super::queue::{Frames, HostQueue};
 use super::{HostRings, HostStack, Offload, Outgoing, StackRefused, TransmitError};
 use crate::abi::{RingFlags, SlotFlags};
 use crate::engine::FRAME_MIN;
+use crate::errno::Errno;
 use crate::ring::memory::RingMemory;
 use crate::stats::RingCounters;
 use crate::tunables::Knobs;
@@ -112,6 +113,11 @@ impl HostSide {
     /// Hands a frame to the stack.
     pub(crate) fn deliver(&self, frame: &[u8]) -> Result<(), StackRefused> {
         self.stack.deliver(&self.name, frame)
+    }
+
+    /// Asks the stack for what is not netmap's.
+    pub(crate) fn ioctl(&self, code: u32, argument: &mut [u8]) -> Result<(), Errno> {
+        self.stack.ioctl(&self.name, code, argument)
     }
 
     /// What becomes of the released slots of `ring`.

@@ -34,6 +34,10 @@ impl Mapping {
         self.region.bytes()
     }
 
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// The number of the region.
     pub fn region_id(&self) -> MemId {
         self.region.id()
