@@ -9,6 +9,7 @@ use crate::adapter::hardware::{HardwareAdapter, queues_max};
 use crate::adapter::{Common, Interface, Member, has_rings};
 use crate::errno;
 use crate::events::hub::Hub;
+use crate::events::mitigation::Mitigation;
 use crate::generic::{Choice, FrameDevice, GenericNic};
 use crate::host::{HostRings, HostSide, HostStack};
 use crate::mem::Region;
@@ -62,7 +63,8 @@ impl Source {
     fn native<N: Nic>(nic: N) -> Self {
         let (has_rings, most) = (has_rings(&nic.info()), queues_max(&nic));
         let make = move |parts: &Parts<'_>| {
-            Member::new(Choice::Native, HardwareAdapter::new(parts.common, nic, parts.hub), None)
+            let adapter = HardwareAdapter::new(parts.common, nic, parts.hub, Mitigation::Off);
+            Member::new(Choice::Native, adapter, None)
         };
         Self { has_rings, most, make: Box::new(make) }
     }
@@ -74,7 +76,8 @@ impl Source {
             let clock = Arc::new(move || hub.now_ns());
             let nic = GenericNic::new(device, parts.frame_max, parts.knobs.clone(), clock);
             let counters = nic.counters().clone();
-            Member::new(Choice::Generic, HardwareAdapter::new(parts.common, nic, parts.hub), Some(counters))
+            let adapter = HardwareAdapter::new(parts.common, nic, parts.hub, Mitigation::Generic);
+            Member::new(Choice::Generic, adapter, Some(counters))
         };
         Self { has_rings: true, most: (1, 1), make: Box::new(make) }
     }
@@ -160,7 +163,7 @@ impl Netmap {
         let region = region.unwrap_or_else(|| self.regions().shared().clone());
         let (frame_max, knobs) = (region.frame_max(), self.shared_knobs());
         let host =
-            stack.map(|(stack, rings)| HostSide::new(name, stack, rings, most.0, frame_max, knobs.clone()));
+            stack.map(|(stack, rings)| HostSide::new(name, stack, rings, most.0, frame_max, self.hub()));
         let common = Common::new(name, host, most);
         let parts = Parts { common: &common, hub: self.hub(), knobs, frame_max };
         let (first, second) = ((first.make)(&parts), second.map(|second| (second.make)(&parts)));

@@ -91,6 +91,9 @@ pub(crate) struct Kring {
     /// First slot behind those that are the application's.
     #[doc(alias = "nr_hwtail")]
     pub(crate) hwtail: Index,
+    /// Flags of each slot that is received.
+    #[doc(alias = "nkr_slot_flags")]
+    pub(crate) slot_flags: SlotFlags,
 }
 
 impl Kring {
@@ -102,7 +105,8 @@ impl Kring {
             Direction::Rx => first,
         };
         ring.set_tail(tail);
-        Self { ring, counters, rhead: first, rtail: tail, hwcur: first, hwtail: tail }
+        let slot_flags = SlotFlags::empty();
+        Self { ring, counters, rhead: first, rtail: tail, hwcur: first, hwtail: tail, slot_flags }
     }
 
     #[inline]

@@ -4,7 +4,6 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::time::Duration;
 
 use spin::Mutex;
 
@@ -139,22 +138,18 @@ impl Netmap {
     }
 
     /// Wakes those who wait for rings that have interrupted (see [`events`](crate::events)). Not for handlers: wakers
-    /// run here. Whoever sleeps until an interrupt calls it afterwards, and not more often than
-    /// [`mitigation`](Self::mitigation) says. Returns how many rings had interrupted.
+    /// run here. Whoever sleeps until an interrupt calls it afterwards, and again at
+    /// [`next_due_ns`](Self::next_due_ns). Returns how many rings were served.
     #[doc(alias = "netmap_notify")]
     pub fn run_pending(&self) -> usize {
         self.hub.run_pending()
     }
 
-    /// Shortest time between two calls of [`run_pending`](Self::run_pending) that its callers keep; 0 at the start.
-    #[doc(alias("mitigate", "generic_mit"))]
-    pub fn mitigation(&self) -> Duration {
-        self.hub.mitigation()
-    }
-
-    /// Changes [`mitigation`](Self::mitigation), in steps of a microsecond.
-    pub fn set_mitigation(&self, interval: Duration) {
-        self.hub.set_mitigation(interval);
+    /// When [`run_pending`](Self::run_pending) is to be called even if nothing interrupts, in the time of
+    /// [`Platform::now_ns`]: a ring has interrupted again within its interval (see [`events`](crate::events#mitigation)).
+    #[doc(alias = "generic_mit")]
+    pub fn next_due_ns(&self) -> Option<u64> {
+        self.hub.next_due_ns()
     }
 
     /// The interfaces, in the order in which they were attached.

@@ -24,6 +24,8 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use crate::events::Events;
+
 /// Bytes in front of each buffer's payload that belong to the driver, for a device's own packet header.
 pub const HEADROOM: usize = 64;
 
@@ -130,6 +132,12 @@ pub unsafe trait Nic: Send + 'static {
         (tx_queues, rx_queues)
     }
 
+    /// Told once, when the card is attached: where its interrupts go. A driver that hands them to netmap otherwise
+    /// ([`Netmap::events`](crate::Netmap::events)) has no use for it.
+    fn connect(&mut self, events: Events) {
+        let _ = events;
+    }
+
     /// Link state now.
     fn link(&self) -> Link;
 
@@ -177,9 +185,11 @@ pub unsafe trait TxQueue: Send + 'static {
     /// What the queue has seen go wrong.
     fn health(&self) -> QueueHealth;
 
-    /// Asks for an interrupt at the next completion, and looks whether there is one already. One request is for one
-    /// interrupt; what comes until [`disarm`](TxQueue::disarm) beyond it does no harm.
-    fn arm(&mut self) -> Armed {
+    /// Asks for an interrupt when `frames` more are finished with than were reported, from 1 to those outstanding, and looks
+    /// whether they are already. One request is for one interrupt; what comes until [`disarm`](TxQueue::disarm) beyond it,
+    /// or earlier, does no harm. So a queue that cannot count asks for one at the next frame.
+    fn arm(&mut self, frames: u16) -> Armed {
+        let _ = frames;
         Armed::Never
     }
 

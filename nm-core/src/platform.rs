@@ -56,7 +56,18 @@ pub trait Sleeper {
     /// Sleeps until `is_due` says that there is something to do, until [`now_ns`](Platform::now_ns) has reached
     /// `deadline_ns`, or shorter. `is_due` becomes true in interrupt handlers and in other threads that then call the
     /// waker: a processor asks it with interrupts held back, and lets them in together with halting. It takes no lock.
-    fn sleep(&self, is_due: &dyn Fn() -> bool, deadline_ns: Option<u64>);
+    fn sleep(&self, is_due: &dyn Fn() -> bool, deadline_ns: Option<u64>) -> Slept;
+}
+
+/// How a sleep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a sleep that was interrupted ends what it was for"]
+pub enum Slept {
+    /// There may be something to do, or the time is over.
+    On,
+    /// Somebody wants the caller for something else: its wait ends at once, as if its time were over.
+    #[doc(alias = "EINTR")]
+    Interrupted,
 }
 
 /// The machine has no contiguous block of this size left.

@@ -8,7 +8,7 @@ use core::fmt;
 use crate::adapter::Bound;
 use crate::errno;
 use crate::generic::NoAdapter;
-use crate::host::forward::forward;
+use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
 use crate::mem::MemoryError;
 use crate::name::NameError;
@@ -79,6 +79,10 @@ impl Port {
     pub(crate) fn bound_rx(&self) -> impl Iterator<Item = &RxRing> + Clone {
         self.rx.iter().chain(&self.host_rx)
     }
+
+    pub(crate) fn card_tx(&self) -> CardTx<'_> {
+        CardTx::Safe(&self.tx)
+    }
 }
 
 /// One thread, all rings.
@@ -127,8 +131,8 @@ impl Port {
     /// An error of one ring does not keep the others from it; the first is returned.
     #[doc(alias("netmap_sw_to_nic", "netmap_send_up"))]
     pub fn forward(&mut self) -> Result<(), SyncError> {
-        let tx: Vec<_> = self.tx.iter().map(TxRing::bound).collect();
-        forward(self.rx.iter().chain(&self.host_rx).map(RxRing::bound), &tx)
+        let synced = self.bound_rx().map(|ring| forward::rxsync(ring.bound(), self.card_tx(), Look::Forced));
+        synced.fold(Ok(()), Result::and)
     }
 }
 

@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 
 use crate::abi::RingHeader;
 use crate::adapter::{Bound, BoundRing};
-use crate::host::forward::forward;
+use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
 use crate::mem::{Mapping, PortHeader};
 use crate::netmap::Netmap;
@@ -119,11 +119,16 @@ impl RawPort {
 
     /// Syncs all receive rings of the port, as [`txsync`](Self::txsync) does. In transparent mode (see
     /// [`host`](crate::host#transparent-mode)) released frames are carried on, those of the stack if the port has the
-    /// rings of the card too: they take slots of the transmit rings from `head` on.
+    /// rings of the card too: they take slots of the transmit rings from `head` on. Each ring is given the time.
     #[doc(alias = "NIOCRXSYNC")]
     pub fn rxsync(&self) -> Result<(), SyncError> {
-        let tx: Vec<_> = self.tx.iter().filter(|ring| ring.kind() == RingKind::Hardware).collect();
-        forward(self.rx.iter(), &tx)
+        let mut outcome = Ok(());
+        for ring in &self.rx {
+            let synced = forward::rxsync(ring, self.card_tx(), Look::Forced);
+            ring.stamp_now();
+            outcome = outcome.and(synced);
+        }
+        outcome
     }
 }
 
@@ -131,6 +136,12 @@ impl RawPort {
 impl RawPort {
     pub(crate) fn sends_in_poll(&self) -> bool {
         self.tx_poll == TxPoll::Pending
+    }
+
+    /// The hardware's rings come first.
+    pub(crate) fn card_tx(&self) -> CardTx<'_> {
+        let of_card = self.tx.partition_point(|ring| ring.kind() == RingKind::Hardware);
+        CardTx::Raw(self.tx.get(..of_card).unwrap_or_default())
     }
 
     pub(crate) fn bound(&self) -> (&[BoundRing], &[BoundRing]) {

@@ -60,6 +60,16 @@ pub enum RingKind {
     Host,
 }
 
+impl RingKind {
+    /// What the console has in front of a ring's direction and number.
+    pub(crate) fn console_prefix(self) -> &'static str {
+        match self {
+            Self::Hardware => "",
+            Self::Host => "host-",
+        }
+    }
+}
+
 /// The counters of one ring. Aligned so that the rings of two cores share no cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -116,8 +126,7 @@ pub struct RingReport {
 impl fmt::Display for RingReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = &*self.counters;
-        let host = if self.kind == RingKind::Host { "host-" } else { "" };
-        write!(f, "{} {host}{}{}", self.interface, self.direction, self.ring)?;
+        write!(f, "{} {}{}{}", self.interface, self.kind.console_prefix(), self.direction, self.ring)?;
         let moved = [("packets", &c.packets), ("bytes", &c.bytes), ("syncs", &c.syncs)];
         moved.into_iter().try_for_each(|entry| put(f, entry))?;
         match (self.kind, self.direction) {

@@ -9,14 +9,17 @@
 mod common;
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
 
 use common::{frame, netmap};
-use nm_core::generic::{Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, TransmitError, Watchers};
+use nm_core::generic::{Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, TransmitError};
 use nm_core::nic::{Link, Nic, RxQueue};
-use nm_core::poll::{Interest, Timeout};
+use nm_core::poll::{Interest, Ready, Timeout};
 use nm_core::testing::{FakeDevice, Line, frame_device};
 use nm_core::tunables::{Knobs, Sizes};
 use nm_core::{Attachment, Netmap, Port, SyncError, errno};
@@ -28,18 +31,17 @@ fn stopped() -> Clock {
     Arc::new(|| 0)
 }
 
-/// A card over `device` with the tunables as they are at first, for what is looked at without ports.
-fn card(device: FakeDevice, clock: Clock) -> GenericNic<FakeDevice> {
-    GenericNic::new(device, 1984, Arc::default(), clock)
-}
-
 /// A netmap whose generic adapters have rings of `slots` slots, and a device known as `gen0`.
 fn one_device(slots: u16) -> (Netmap, Line) {
+    let (device, line) = frame_device(1);
+    (netmap_with(slots, device), line)
+}
+
+fn netmap_with(slots: u16, device: FakeDevice) -> Netmap {
     let (_, netmap) = netmap(4096);
     netmap.knobs().set("generic_ringsize", slots.into()).unwrap();
-    let (device, line) = frame_device(1);
     netmap.attach_frames("gen0", device).unwrap();
-    (netmap, line)
+    netmap
 }
 
 struct Bench {
@@ -52,6 +54,10 @@ struct Bench {
 /// A port of `slots` slots each way on a device without rings.
 fn bench(slots: u16) -> Bench {
     let (netmap, line) = one_device(slots);
+    open(netmap, line)
+}
+
+fn open(netmap: Netmap, line: Line) -> Bench {
     let counters = netmap.generic_counters("gen0").unwrap();
     let port = netmap.open("gen0").unwrap();
     Bench { netmap, port, line, counters }
@@ -256,10 +262,11 @@ fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
     assert!(rx.take().is_none());
 }
 
-/// The same through a port: poll leaves the device alone, rxsync does not.
+/// The same through a port: poll leaves the device alone, rxsync does not. What a device tells ends that at once.
 #[test]
 fn poll_looks_at_a_device_no_more_often_than_the_mitigation_interval() {
-    let Bench { netmap, mut port, line, counters } = bench(8);
+    let (device, line) = frame_device(1);
+    let Bench { netmap, mut port, line, counters } = open(netmap_with(8, device.silent()), line);
     netmap.knobs().set("generic_mit", 1_000_000_000).unwrap();
     let mut poll = || port.poll(Interest::READABLE, Timeout::Now).unwrap().readable;
     assert_eq!((poll(), counters.looks.get()), (0, 1));
@@ -269,6 +276,12 @@ fn poll_looks_at_a_device_no_more_often_than_the_mitigation_interval() {
     assert_eq!(poll(), 1);
     port.rx_rings()[0].rxsync().unwrap();
     assert!(counters.looks.get() > 1);
+    let Bench { netmap, mut port, line, counters } = bench(8);
+    netmap.knobs().set("generic_mit", 1_000_000_000).unwrap();
+    let mut poll = || port.poll(Interest::READABLE, Timeout::Now).unwrap().readable;
+    assert_eq!((poll(), poll(), counters.looks.get()), (0, 0, 1));
+    line.send(&frame(1, 60));
+    assert_eq!(poll(), 1);
 }
 
 #[allow(unsafe_code, reason = "a buffer is posted by hand")]
@@ -292,17 +305,97 @@ impl Wake for Count {
 }
 
 #[test]
-fn a_waiter_is_told_of_frames_and_of_room() {
-    let (device, line) = frame_device(1);
-    let nic = card(device, stopped());
-    let [arrival, room] = [(); 2].map(|()| Arc::new(Count(AtomicU64::new(0))));
-    let waker = |count: &Arc<Count>| Waker::from(count.clone());
-    assert!(nic.watch(Watchers { arrival: waker(&arrival), room: waker(&room) }));
-    line.send(&frame(1, 60));
-    line.send(&frame(2, 60));
+fn who_waits_is_woken_by_a_device_that_tells() {
+    let Bench { netmap, mut port, line, .. } = bench(16);
+    let count = Arc::new(Count(AtomicU64::new(0)));
+    let waker = Waker::from(count.clone());
+    let mut context = Context::from_waker(&waker);
+    let woken = || count.0.swap(0, Relaxed);
+    let (tx, rx) = port.rings();
+    {
+        let mut arrival = pin!(rx[0].ready());
+        assert!(arrival.as_mut().poll(&mut context).is_pending());
+        assert_eq!(woken(), 0, "it sleeps");
+        line.send(&frame(1, 60));
+        assert_eq!(woken(), 1, "nobody has to serve interrupts");
+        assert_eq!(arrival.as_mut().poll(&mut context), Poll::Ready(Ok(Ready { readable: 1, writable: 0 })));
+    }
     line.set_room(0);
-    line.set_room(1);
-    assert_eq!((arrival.0.load(Relaxed), room.0.load(Relaxed)), (2, 1));
+    tx[0].slots().for_each(|mut slot| slot.copy_from(&frame(2, 60)).unwrap());
+    tx[0].advance(15);
+    {
+        let mut room = pin!(tx[0].ready());
+        assert!(room.as_mut().poll(&mut context).is_pending());
+        line.set_room(4);
+        assert_eq!(woken(), 1);
+        assert_eq!(room.as_mut().poll(&mut context), Poll::Ready(Ok(Ready { readable: 0, writable: 4 })));
+    }
+    line.set_room(100);
+    tx[0].txsync().unwrap();
+    rx[0].advance(1);
+    Bench { netmap, port, line, counters: Arc::default() }.close();
+}
+
+#[test]
+fn arrivals_wake_once_in_the_mitigation_interval() {
+    let Bench { netmap, mut port, line, .. } = bench(16);
+    netmap.knobs().set("generic_mit", 1_000_000_000).unwrap();
+    let count = Arc::new(Count(AtomicU64::new(0)));
+    let waker = Waker::from(count.clone());
+    let mut context = Context::from_waker(&waker);
+    let woken = || count.0.swap(0, Relaxed);
+    let rx = &mut port.rx_rings()[0];
+    assert_eq!(netmap.next_due_ns(), None);
+    for number in 0..2 {
+        let readable = {
+            let mut arrival = pin!(rx.ready());
+            assert!(arrival.as_mut().poll(&mut context).is_pending());
+            line.send(&frame(number, 60));
+            line.send(&frame(number, 60));
+            if number == 0 {
+                assert_eq!(woken(), 1, "the first at once");
+            } else {
+                assert_eq!((netmap.run_pending(), woken()), (0, 0), "others when the interval is over");
+                assert!(netmap.next_due_ns().is_some());
+                // An interval that becomes shorter ends at once.
+                netmap.knobs().set("generic_mit", 1).unwrap();
+                line.send(&frame(number, 60));
+                assert_eq!(woken(), 1);
+            }
+            let Poll::Ready(Ok(ready)) = arrival.as_mut().poll(&mut context) else { panic!("it was woken") };
+            ready.readable
+        };
+        assert_eq!(u64::from(readable), 2 + number);
+        rx.advance(readable);
+    }
+}
+
+#[test]
+fn a_blocking_poll_keeps_to_the_interval_and_misses_nothing() {
+    let Bench { netmap, mut port, line, .. } = bench(64);
+    netmap.knobs().set("generic_mit", 3_000_000).unwrap();
+    let rx = &mut port.rx_rings()[0];
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let (mut seen, mut polls) = (0, 0);
+            while seen < 200 {
+                seen += rx.poll(Timeout::Never).unwrap();
+                polls += 1;
+                rx.advance(rx.window());
+            }
+            (seen, polls)
+        });
+        // Frames that come one by one, some while the reader is busy and some while it sleeps.
+        for number in 0..200 {
+            line.send(&frame(number, 60));
+            if number % 20 == 0 {
+                thread::sleep(Duration::from_micros(number * 20));
+            }
+        }
+        let (seen, polls) = waiting.join().unwrap();
+        assert_eq!(seen, 200);
+        assert!(polls <= 200);
+    });
 }
 
 #[test]

@@ -10,11 +10,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{assert_all_home, frame, netmap, one_card};
+use common::{Hosted, assert_all_home, frame, one_card, with_stack};
+use nm_core::abi::TimeVal;
 use nm_core::events::Irq;
-use nm_core::platform::Platform;
-use nm_core::poll::{Interest, PollError, Readiness, Ready, Timeout, poll_any};
-use nm_core::stats::Direction;
+use nm_core::host::{HostRings, Outgoing};
+use nm_core::platform::{DmaBlock, Platform, Sleeper, Slept};
+use nm_core::poll::{Interest, PollError, Polled, Readiness, Ready, Timeout, poll_any};
+use nm_core::stats::{Direction, RingKind};
 use nm_core::testing::{CardSpec, HeapPlatform, Order, Wire, card};
 use nm_core::tunables::Tunables;
 use nm_core::{Netmap, Port, SyncError, errno};
@@ -132,7 +134,7 @@ fn a_poll_ends_when_its_time_is_over() {
 fn an_interface_that_disappears_ends_every_wait() {
     let (netmap, port, wire) = interrupting(Order::Posted);
     let (direction, cause, ready) = (Direction::Rx, SyncError::Gone, Ready::default());
-    let gone = PollError { port: 0, direction, ring: 0, cause, ready };
+    let gone = PollError { port: 0, direction, kind: RingKind::Hardware, ring: 0, cause, ready };
     let (_tx, mut rx) = port.split();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| rx[0].poll(Timeout::Never));
@@ -178,11 +180,12 @@ fn what_is_wrong_with_one_ring_is_told_with_what_the_others_have() {
     let mut other = netmap.open("em1").unwrap();
     other_wire.break_down();
     wire.send(&frame(1, 60));
-    let error = poll_any(&mut [&mut port, &mut other], Interest::READABLE, Timeout::Never);
-    // The fast look finds nothing, so both are synced.
+    let [first, second] = [&mut port, &mut other].map(|port| Polled::new(port, Interest::READABLE));
+    let error = poll_any(&mut [first, second], Timeout::Never);
     let expected = PollError {
         port: 1,
         direction: Direction::Rx,
+        kind: RingKind::Hardware,
         ring: 0,
         cause: SyncError::DeviceFailed,
         ready: readable(1),
@@ -200,19 +203,21 @@ fn several_ports_are_waited_for_at_once() {
     for wire in [&other_wire, &wire] {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| {
-                let ports = &mut [&mut first, &mut second];
-                let ready = poll_any(ports, Interest::READABLE, Timeout::Never);
-                let windows = ports.each_mut().map(|port| port.rx_rings()[0].window());
-                ports.iter_mut().for_each(|port| _ = port.rx_rings()[0].advance(1));
-                (ready, windows)
+                let ports = &mut [&mut first, &mut second].map(|port| Polled::new(port, Interest::READABLE));
+                let ready = poll_any(ports, Timeout::Never);
+                let windows = ports.each_mut().map(|polled| polled.port.rx_rings()[0].window());
+                let each = ports.each_ref().map(|polled| polled.ready.readable);
+                ports.iter_mut().for_each(|polled| _ = polled.port.rx_rings()[0].advance(1));
+                (ready, windows, each)
             });
             until_armed(wire);
             wire.send(&frame(1, 60));
             while !waiting.is_finished() {
                 netmap.run_pending();
             }
-            let (ready, windows) = waiting.join().unwrap();
+            let (ready, windows, each) = waiting.join().unwrap();
             assert_eq!((ready, windows.iter().sum()), (Ok(readable(1)), 1));
+            assert_eq!(each, windows, "each is told what it has");
         });
     }
     drop((first, second));
@@ -299,14 +304,6 @@ fn an_interrupt_tells_whose_it_was() {
     assert_eq!(events.rx_interrupt(7), Irq::Pass);
 }
 
-#[test]
-fn the_mitigation_interval_is_kept_for_whoever_asks() {
-    let (_, netmap) = netmap(64);
-    assert_eq!(netmap.mitigation(), Duration::ZERO);
-    netmap.set_mitigation(Duration::from_micros(100));
-    assert_eq!(netmap.mitigation(), Duration::from_micros(100));
-}
-
 /// Counts wake-ups.
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -365,4 +362,273 @@ fn a_future_that_is_dropped_waits_no_more() {
     assert_eq!(Arc::strong_count(&counter), 2, "the list has let go of the waker");
     wire.send(&frame(1, 60));
     assert_eq!((netmap.run_pending(), counter.0.load(Ordering::Relaxed)), (0, 0));
+}
+
+#[test]
+fn a_port_with_all_rings_waits_for_the_card_and_a_port_with_one_for_that_ring() {
+    let (_, netmap) = common::netmap(4096);
+    let mut spec = CardSpec::new(1, 16, Order::Posted);
+    (spec.info.tx_queues, spec.info.rx_queues) = (4, 4);
+    let (nic, wire) = card(spec);
+    netmap.attach("em0", nic).unwrap();
+    wire.connect(netmap.events("em0").unwrap());
+    let mut port = netmap.open("em0").unwrap();
+    let (counter, waker) = counting();
+    let mut context = Context::from_waker(&waker);
+    let woken = || counter.0.load(Ordering::Relaxed);
+    for queue in [0, 3, 1] {
+        let before = woken();
+        {
+            let mut future = pin!(port.ready(Interest::READABLE));
+            assert!(future.as_mut().poll(&mut context).is_pending());
+            wire.send_to(queue, &frame(1, 60));
+            assert_eq!((netmap.run_pending(), woken() - before), (1, 1), "queue {queue}");
+            assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(Ok(readable(1))));
+        }
+        port.rx_rings().iter_mut().for_each(|ring| _ = ring.advance(1));
+    }
+    drop(port);
+    let mut one = netmap.open("em0-1").unwrap();
+    let mut other = netmap.open("em0-2").unwrap();
+    let before = woken();
+    {
+        let mut future = pin!(one.ready(Interest::READABLE));
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        let mut theirs = pin!(other.ready(Interest::READABLE));
+        assert!(theirs.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        wire.send_to(2, &frame(2, 60));
+        assert_eq!((netmap.run_pending(), woken() - before), (1, 0), "it was the other ring's");
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        wire.send_to(1, &frame(3, 60));
+        assert_eq!((netmap.run_pending(), woken() - before), (1, 1));
+        assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(Ok(readable(1))));
+    }
+    drop((one, other));
+    assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
+fn who_waits_for_a_host_ring_sleeps_until_the_stack_sends() {
+    let Hosted { netmap, wire, host, .. } = with_stack(16, Order::Posted, HostRings::default());
+    wire.connect(netmap.events("em0").unwrap());
+    let mut port = netmap.open("em0*").unwrap();
+    for number in 0..20 {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let ready = port.poll(Interest::READABLE, Timeout::Never);
+                let rx = &mut port.host_rx_rings()[0];
+                let received: Vec<_> = rx.slots().map(|slot| slot.frame().to_vec()).collect();
+                rx.advance(1);
+                (ready, received)
+            });
+            // The card's ring is armed together with the wait for the host ring.
+            until_armed(&wire);
+            host.transmit(Outgoing::new(&frame(number, 60))).unwrap();
+            assert_eq!(waiting.join().unwrap(), (Ok(readable(1)), vec![frame(number, 60)]));
+        });
+    }
+    // As a future: woken by the frame itself, with nobody serving interrupts.
+    let (counter, waker) = counting();
+    let mut context = Context::from_waker(&waker);
+    {
+        let mut future = pin!(port.host_rx_rings()[0].ready());
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        assert_eq!(counter.0.load(Ordering::Relaxed), 0, "it sleeps, and does not look again and again");
+        host.transmit(Outgoing::new(&frame(30, 60))).unwrap();
+        assert_eq!(counter.0.load(Ordering::Relaxed), 1);
+        assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(Ok(readable(1))));
+    }
+    let ready = port.host_tx_rings()[0].poll(Timeout::Never);
+    assert_eq!(ready, Ok(1023), "towards the stack there is always room");
+    netmap.detach("em0").unwrap();
+    let error = port.host_rx_rings()[0].poll(Timeout::Never).unwrap_err();
+    assert_eq!(error.to_string(), "host-rx0: the interface has disappeared");
+    drop(port);
+    assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
+fn a_poll_carries_on_what_was_released_in_transparent_mode() {
+    let Hosted { netmap, wire, stack, host } = with_stack(8, Order::Posted, HostRings::default());
+    netmap.knobs().set("fwd", 1).unwrap();
+    let mut port = netmap.open("em0*").unwrap();
+    host.transmit(Outgoing::new(&frame(1, 60))).unwrap();
+    wire.send(&frame(2, 70));
+    assert_eq!(port.poll(Interest::READABLE, Timeout::Never), Ok(readable(2)));
+    let all = port.all_rings();
+    all.rx[0].advance(1);
+    all.host_rx[0].advance(1);
+    assert_eq!((wire.sent().len(), stack.received().len()), (0, 0));
+    assert_eq!(port.poll(Interest::READABLE, Timeout::Now), Ok(Ready::default()));
+    assert_eq!((wire.sent(), stack.received()), (vec![frame(1, 60)], vec![frame(2, 70)]));
+    // A port without the card's transmit rings has no way down.
+    drop(port);
+    let _card = netmap.open("em0").unwrap();
+    let mut port = netmap.open("em0^").unwrap();
+    host.transmit(Outgoing::new(&frame(3, 60))).unwrap();
+    assert_eq!(port.poll(Interest::READABLE, Timeout::Never), Ok(readable(1)));
+    port.host_rx_rings()[0].advance(1);
+    assert_eq!(port.poll(Interest::READABLE, Timeout::Now), Ok(Ready::default()));
+    assert_eq!(wire.sent().len(), 0);
+}
+
+#[test]
+fn who_waits_for_room_is_woken_when_half_has_left_or_for_a_slot_that_asks() {
+    let (netmap, mut port, wire) = interrupting(Order::Posted);
+    wire.hold_completions();
+    let tx = &mut port.tx_rings()[0];
+    let (counter, waker) = counting();
+    let mut context = Context::from_waker(&waker);
+    let woken = || {
+        let served = netmap.run_pending();
+        assert_eq!(counter.0.swap(0, Ordering::Relaxed), served);
+        served == 1
+    };
+    // How many of `frames` on their way it takes.
+    let mut completions_until_woken = |frames: u32| {
+        tx.slots().take(frames as usize).for_each(|mut slot| slot.copy_from(&frame(9, 60)).unwrap());
+        tx.advance(frames);
+        tx.look(15);
+        tx.txsync().unwrap();
+        let count = {
+            let mut future = pin!(tx.ready());
+            assert!(future.as_mut().poll(&mut context).is_pending());
+            let count = (1..20).find(|_| {
+                wire.complete(1);
+                woken()
+            });
+            assert_eq!(
+                future.as_mut().poll(&mut context),
+                Poll::Ready(Ok(Ready { readable: 0, writable: count.unwrap() }))
+            );
+            count
+        };
+        wire.complete(20);
+        tx.txsync().unwrap();
+        assert_eq!(tx.pending(), 0);
+        wire.hold_completions();
+        count
+    };
+    assert_eq!(completions_until_woken(12), Some(6));
+    assert_eq!(completions_until_woken(5), Some(3));
+    assert_eq!(completions_until_woken(1), Some(1));
+    netmap.knobs().set("mitigate", 0).unwrap();
+    assert_eq!(completions_until_woken(12), Some(1));
+    drop(port);
+    assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
+fn half_of_what_is_on_its_way_is_counted_right_when_frames_finish_out_of_order() {
+    for seed in 1..40 {
+        let (netmap, mut port, wire) = interrupting(Order::Shuffled(seed));
+        wire.hold_completions();
+        let tx = &mut port.tx_rings()[0];
+        tx.slots().for_each(|mut slot| slot.copy_from(&frame(seed, 60)).unwrap());
+        tx.advance(15);
+        wire.complete(seed as u32 % 13);
+        let (_counter, waker) = counting();
+        let mut context = Context::from_waker(&waker);
+        while tx.window() < 15 {
+            tx.look(15);
+            let mut future = pin!(tx.ready());
+            // No more completions than there are frames: if more were waited for, none of them would wake.
+            for _ in 0..15 {
+                if future.as_mut().poll(&mut context).is_ready() {
+                    break;
+                }
+                wire.complete(1);
+                netmap.run_pending();
+            }
+            assert!(future.as_mut().poll(&mut context).is_ready(), "{seed}");
+        }
+        drop(port);
+        assert_all_home(&netmap, &[&wire]);
+    }
+}
+
+#[test]
+fn interrupts_are_the_drivers_own_while_it_asks_for_them() {
+    let (netmap, _port, _wire) = one_card(16, Order::Posted);
+    let events = netmap.events("em0").unwrap();
+    events.skip(true);
+    assert_eq!((events.rx_interrupt(0), events.tx_interrupt(0)), (Irq::Pass, Irq::Pass));
+    assert_eq!(netmap.run_pending(), 0);
+    events.skip(false);
+    assert_eq!(events.rx_interrupt(0), Irq::Completed);
+}
+
+/// A machine whose sleep is interrupted by somebody who wants something else of the sleeper.
+struct Interrupted(Arc<HeapPlatform>);
+
+// SAFETY: the heap's platform is one.
+#[expect(unsafe_code, reason = "hands the contract on")]
+unsafe impl Platform for Interrupted {
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
+        self.0.allocate_dma(bytes, align)
+    }
+
+    unsafe fn release_dma(&self, block: DmaBlock) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.release_dma(block) }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.0.now_ns()
+    }
+
+    fn sleeper(&self) -> Option<&dyn Sleeper> {
+        Some(self)
+    }
+}
+
+impl Sleeper for Interrupted {
+    fn waker(&self) -> Waker {
+        Waker::noop().clone()
+    }
+
+    fn sleep(&self, _is_due: &dyn Fn() -> bool, _deadline_ns: Option<u64>) -> Slept {
+        Slept::Interrupted
+    }
+}
+
+#[test]
+fn a_sleep_that_is_interrupted_ends_the_poll_with_nothing() {
+    let platform: Arc<dyn Platform> = Arc::new(Interrupted(HeapPlatform::new(common::MEMORY)));
+    let netmap = Netmap::new(&platform, Tunables::default()).unwrap();
+    let (nic, wire) = card(CardSpec::new(1, 16, Order::Posted));
+    netmap.attach("em0", nic).unwrap();
+    wire.connect(netmap.events("em0").unwrap());
+    let mut port = netmap.open("em0").unwrap();
+    assert_eq!(port.poll(Interest::READABLE, Timeout::Never), Ok(Ready::default()));
+    assert_eq!(wire.is_armed(), (false, false), "nobody waits any more");
+}
+
+#[test]
+fn a_ring_is_given_the_time_of_its_syncs() {
+    let (netmap, mut port, _wire) = one_card(16, Order::Posted);
+    let zero = TimeVal::default();
+    let us = |time: TimeVal| time.sec * 1_000_000 + time.usec;
+    let rx = &mut port.rx_rings()[0];
+    rx.rxsync().unwrap();
+    assert_eq!(rx.timestamp(), zero, "not unless it is asked for");
+    rx.set_timestamped(true);
+    thread::sleep(Duration::from_millis(2));
+    rx.rxsync().unwrap();
+    let first = rx.timestamp();
+    assert!(us(first) >= 2_000 && first.usec < 1_000_000);
+    rx.set_timestamped(false);
+    rx.rxsync().unwrap();
+    assert_eq!(rx.timestamp(), first);
+    thread::sleep(Duration::from_millis(2));
+    port.poll(Interest::READABLE, Timeout::Now).unwrap();
+    let polled = port.rx_rings()[0].timestamp();
+    assert!(us(polled) >= us(first) + 2_000, "a poll writes it unasked");
+    netmap.knobs().set("no_timestamp", 1).unwrap();
+    thread::sleep(Duration::from_millis(2));
+    port.poll(Interest::READABLE, Timeout::Now).unwrap();
+    assert_eq!(port.rx_rings()[0].timestamp(), polled, "unless the tunable says not to");
+    port.rx_rings()[0].set_timestamped(true);
+    port.poll(Interest::READABLE, Timeout::Now).unwrap();
+    assert!(us(port.rx_rings()[0].timestamp()) >= us(polled) + 2_000, "and the ring does not ask for it");
 }

@@ -4,10 +4,17 @@
 
 mod common;
 
+use std::pin::pin;
 use std::ptr::NonNull;
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
 
 use common::{assert_all_home, frame, netmap};
-use nm_core::abi::{API, DIR_RX, InterfaceHeader, RING_OFS_OFFSET, RingHeader, SLOTS_OFFSET, Slot};
+use nm_core::abi::{
+    API, DIR_RX, InterfaceHeader, RING_OFS_OFFSET, RingHeader, SLOTS_OFFSET, Slot, SlotFlags,
+};
+use nm_core::poll::{Interest, Timeout};
 use nm_core::raw::{RawOptions, RawPort, Sharing};
 use nm_core::testing::{CardSpec, Order, Wire, card};
 use nm_core::{Netmap, OpenError, SyncError, errno};
@@ -101,6 +108,77 @@ fn a_program_for_netmap_finds_its_way() {
     }
     drop(port);
     assert_eq!(wire.breaches(), Vec::<String>::new());
+}
+
+#[test]
+fn a_slot_that_asks_is_reported_first_and_its_flags_are_taken_once() {
+    let (netmap, wire) = interface(16, Order::Posted);
+    wire.connect(netmap.events("em0").unwrap());
+    wire.hold_completions();
+    let port = open(&netmap, Sharing::Exclusive).unwrap();
+    let tx = View(port.tx_ring(0).unwrap());
+    let flags = |at: u32| {
+        // SAFETY: the port is open, and the slot is one of the ring's.
+        unsafe { tx.slot(at).read_volatile().flags }
+    };
+    let set_flags = |at: u32, flags: SlotFlags| {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*tx.slot(at).as_ptr()).flags).write_volatile(flags.bits()) };
+    };
+    let mut sent = 0;
+    // Twelve frames on their way; who waits for room is woken after this many.
+    let mut completions_until_woken = |asks: Option<u32>| {
+        let first = sent % 16;
+        (0..12).for_each(|n| tx.put((first + n) % 16, &frame(1, 60)));
+        (0..12).for_each(|n| set_flags((first + n) % 16, SlotFlags::BUF_CHANGED | SlotFlags::NO_LEARN));
+        if let Some(n) = asks {
+            set_flags((first + n) % 16, SlotFlags::REPORT);
+        }
+        sent += 12;
+        tx.set_head(sent % 16, tx.header().tail);
+        port.txsync().unwrap();
+        for n in 0..12 {
+            let kept = if asks == Some(n) { SlotFlags::empty() } else { SlotFlags::NO_LEARN };
+            assert_eq!(
+                flags((first + n) % 16),
+                kept.bits(),
+                "what is said of one submission is taken with it"
+            );
+        }
+        let count = {
+            let mut future = pin!(port.ready(Interest::WRITABLE));
+            assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            (1..20).find(|_| {
+                wire.complete(1);
+                netmap.run_pending() > 0
+            })
+        };
+        wire.complete(20);
+        port.txsync().unwrap();
+        wire.hold_completions();
+        count
+    };
+    assert_eq!(completions_until_woken(None), Some(6));
+    assert_eq!(completions_until_woken(Some(9)), Some(1), "the next, as netmap reports no single slot");
+    assert_eq!(completions_until_woken(None), Some(6), "it asked once");
+    drop(port);
+    assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
+fn a_programs_rxsync_and_poll_write_the_time() {
+    let (netmap, _wire) = interface(8, Order::Posted);
+    let port = open(&netmap, Sharing::Exclusive).unwrap();
+    let rx = View(port.rx_ring(0).unwrap());
+    let us = || rx.header().ts.sec * 1_000_000 + rx.header().ts.usec;
+    assert_eq!(us(), 0);
+    thread::sleep(Duration::from_millis(2));
+    port.rxsync().unwrap();
+    let synced = us();
+    assert!(synced >= 2_000);
+    thread::sleep(Duration::from_millis(2));
+    port.poll(Interest::READABLE, Timeout::Now).unwrap();
+    assert!(us() >= synced + 2_000);
 }
 
 #[test]

@@ -144,6 +144,37 @@ fn the_knob_makes_everything_go_marked_or_not() {
 }
 
 #[test]
+fn a_ring_may_mark_what_arrives_so_that_the_application_chooses_what_to_keep() {
+    let Hosted { netmap, wire, stack, host } = with_stack(8, Order::Posted, ONE);
+    let mut port = netmap.open("em0*").unwrap();
+    set_transparent(&mut port);
+    let all = port.all_rings();
+    for ring in all.rx.iter_mut().chain(all.host_rx) {
+        ring.mark_arrivals(true).unwrap();
+    }
+    frames(0..3).iter().for_each(|frame| host.transmit(Outgoing::new(frame)).unwrap());
+    frames(10..13).iter().for_each(|frame| wire.send(frame));
+    port.forward().unwrap();
+    let all = port.all_rings();
+    for ring in all.rx.iter_mut().chain(all.host_rx) {
+        assert!(ring.slots().all(|slot| slot.is_forward()));
+        ring.slots().nth(1).unwrap().set_forward(false);
+        ring.advance(3);
+    }
+    port.forward().unwrap();
+    assert_eq!((wire.sent(), stack.received()), (frames([0, 2]), frames([10, 12])));
+    drop(port);
+    // Who opens the rings next finds them as they were at first.
+    let _keeps_running = netmap.open("em0^").unwrap();
+    let mut port = netmap.open("em0").unwrap();
+    wire.send(&frame(20, 60));
+    port.rx_rings()[0].rxsync().unwrap();
+    assert!(port.rx_rings()[0].slots().all(|slot| !slot.is_forward()));
+    drop((port, _keeps_running));
+    assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
 fn a_port_without_the_cards_rings_sends_nothing_down() {
     let Hosted { netmap, wire, host, .. } = with_stack(8, Order::Posted, ONE);
     let _card = netmap.open("em0").unwrap();

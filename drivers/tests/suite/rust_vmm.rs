@@ -204,7 +204,7 @@ fn both_sides_agree_on_notifications() {
 
             let sleeps = round % 5 == 0;
             if sleeps {
-                assert!(pair.driver.enable_notifications());
+                assert!(pair.driver.enable_notifications(1));
             } else {
                 pair.driver.disable_notifications();
             }
@@ -213,7 +213,7 @@ fn both_sides_agree_on_notifications() {
             // Without indices rust-vmm interrupts always: it does not look at the driver's flag.
             assert_eq!(pair.wants_interrupt(), sleeps || events == Events::Flag, "round {round}");
             if sleeps {
-                assert!(!pair.driver.enable_notifications(), "the completion is there already");
+                assert!(!pair.driver.enable_notifications(1), "the completion is there already");
             }
             assert_eq!(pair.driver.pop().map(|completion| completion.id), Some(id));
         }

@@ -49,9 +49,13 @@ impl Queues {
 
     /// Posts a packet and rings.
     fn send(&mut self, id: u16) {
+        self.post(id);
+        assert!(self.transmit.kick());
+    }
+
+    fn post(&mut self, id: u16) {
         let address = self.buffers.lend(id.into()).write_header([0; 12]);
         self.transmit.post(id, address, 100).unwrap();
-        assert!(self.transmit.kick());
     }
 
     fn take_all(&mut self) -> u16 {
@@ -73,7 +77,7 @@ fn an_interrupt_comes_when_it_was_asked_for_and_not_otherwise() {
             assert_eq!(queues.device.interrupts(TRANSMIT), round, "interrupts are off");
             assert_eq!(queues.take_all(), 1);
 
-            assert!(queues.transmit.enable_notifications(), "nothing is there: sleep");
+            assert!(queues.transmit.enable_notifications(1), "nothing is there: sleep");
             queues.device.driver_sleeps(TRANSMIT, queues.taken);
             queues.send(1);
             queues.device.transmit(0).unwrap();
@@ -93,13 +97,39 @@ fn a_completion_that_came_before_the_asking_is_not_slept_on() {
         queues.send(0);
         assert_eq!(queues.take_all(), 0);
         queues.device.transmit(0).unwrap();
-        if queues.transmit.enable_notifications() {
+        if queues.transmit.enable_notifications(1) {
             queues.device.driver_sleeps(TRANSMIT, queues.taken);
         }
         assert_eq!(queues.device.violations(), []);
         assert_eq!(queues.take_all(), 1);
-        assert!(queues.transmit.enable_notifications());
+        assert!(queues.transmit.enable_notifications(1));
         queues.device.driver_sleeps(TRANSMIT, queues.taken);
+        assert_eq!(queues.device.violations(), []);
+    }
+}
+
+/// A device with event indices is asked for the last of several completions, one without interrupts at the first.
+#[test]
+fn an_interrupt_can_be_asked_for_after_several_completions() {
+    for (events, early) in [(Events::Index, 0), (Events::Flag, 1)] {
+        let mut queues = Queues::new(events);
+        for round in 0..100u64 {
+            (0..3).for_each(|id| queues.post(id));
+            queues.send(3);
+            assert!(queues.transmit.enable_notifications(3));
+            let interrupts = |queues: &Queues| queues.device.interrupts(TRANSMIT);
+            let before = interrupts(&queues);
+            queues.device.transmit(0).unwrap();
+            queues.device.transmit(0).unwrap();
+            assert_eq!(interrupts(&queues) - before, 2 * early, "round {round}");
+            queues.device.transmit(0).unwrap();
+            assert_eq!(interrupts(&queues) - before, 1 + 2 * early);
+            queues.transmit.disable_notifications();
+            assert!(!queues.transmit.enable_notifications(3), "they are there already");
+            queues.device.transmit(0).unwrap();
+            queues.transmit.disable_notifications();
+            assert_eq!(queues.take_all(), 4);
+        }
         assert_eq!(queues.device.violations(), []);
     }
 }

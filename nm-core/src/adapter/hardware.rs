@@ -11,7 +11,9 @@ use super::session::Session;
 use super::slots::Slots;
 use super::users::{RingSet, Rings};
 use super::{Adapter, Bound, Common, InterfaceInfo, Lease, Request};
+use crate::events::Events;
 use crate::events::hub::Hub;
+use crate::events::mitigation::Mitigation;
 use crate::events::signals::Signals;
 use crate::gate::Stop;
 use crate::generic::Choice;
@@ -50,10 +52,12 @@ struct Entered<'a, N: Nic> {
 
 impl<N: Nic> HardwareAdapter<N> {
     /// The adapter of a card that tells no more than `most` queues.
-    pub(crate) fn new(common: &Arc<Common>, nic: N, hub: &Arc<Hub>) -> Arc<Self> {
+    pub(crate) fn new(common: &Arc<Common>, mut nic: N, hub: &Arc<Hub>, mitigation: Mitigation) -> Arc<Self> {
         let (info, most) = (nic.info(), queues_max(&nic));
         let (tx_queues, rx_queues) = most;
-        let signals = Signals::new(hub, &NicInfo { tx_queues, rx_queues, ..info.clone() });
+        let largest = NicInfo { tx_queues, rx_queues, ..info.clone() };
+        let signals = Signals::new(hub, &largest, common.host.as_deref(), mitigation);
+        nic.connect(Events::new(signals.clone()));
         let configuration = Configuration::new(info, most);
         let session = Weak::new();
         let state = Mutex::new(State { nic, configuration, session, is_running: false });

@@ -16,6 +16,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::abi::RingFlags;
 use crate::engine::Engine;
 use crate::events::signals::Signals;
 use crate::generic::Choice;
@@ -25,6 +26,7 @@ use crate::name::RingSelection;
 use crate::nic::{Link, Mac, NicInfo, Shape};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
+use crate::ring::memory::RingMemory;
 use crate::stats::{Direction, RingKind, RingReport};
 
 pub(crate) use config::has_rings;
@@ -129,6 +131,8 @@ pub(crate) struct BoundRing {
     /// Number on the interface.
     ring: u16,
     direction: Direction,
+    /// How many rings the card has one way.
+    card_rings: u16,
     cell: Cell,
     signals: Arc<Signals>,
     lease: Arc<dyn Lease>,
@@ -163,7 +167,8 @@ impl BoundRing {
         lease: Arc<dyn Lease>,
     ) -> Self {
         let (kind, number) = rings.place(direction, ring);
-        Self { kind, number, ring, direction, cell, signals, lease }
+        let card_rings = rings.hardware(direction);
+        Self { kind, number, ring, direction, card_rings, cell, signals, lease }
     }
 
     pub(crate) fn kind(&self) -> RingKind {
@@ -188,6 +193,11 @@ impl BoundRing {
         self.direction
     }
 
+    /// How many rings the card has the same way.
+    pub(crate) fn card_rings(&self) -> u16 {
+        self.card_rings
+    }
+
     pub(crate) fn signals(&self) -> &Arc<Signals> {
         &self.signals
     }
@@ -200,6 +210,36 @@ impl BoundRing {
     #[inline]
     pub(crate) fn cell(&self) -> &Cell {
         &self.cell
+    }
+}
+
+/// Time stamps.
+impl BoundRing {
+    /// Whether its application asks for the time of each sync.
+    #[inline]
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.memory().flags().contains(RingFlags::TIMESTAMP)
+    }
+
+    /// Whether a poll that syncs it writes the time.
+    #[doc(alias = "no_timestamp")]
+    pub(crate) fn is_stamped_in_poll(&self) -> bool {
+        !self.signals.hub().knobs().no_timestamp() || self.is_stamped()
+    }
+
+    /// Writes the time of a sync. If somebody else is inside the ring, that one's sync is the later.
+    pub(crate) fn stamp(&self, now_ns: u64) {
+        let _ = self.cell.with(|inside| inside.kring.ring.set_time_ns(now_ns));
+    }
+
+    /// Writes the time now, as [`stamp`](Self::stamp) does.
+    #[cold]
+    pub(crate) fn stamp_now(&self) {
+        self.stamp(self.signals.hub().now_ns());
+    }
+
+    fn memory(&self) -> &RingMemory {
+        self.cell.memory()
     }
 }
 

@@ -11,7 +11,7 @@ use super::hardware::HardwareAdapter;
 use super::slots::Slots;
 use super::users::{RingSet, Rings, Sharing, Users};
 use super::{Adapter, Bound, BoundRing, Cell, Lease};
-use crate::abi::RingFlags;
+use crate::abi::{RingFlags, SlotFlags};
 use crate::engine::{HostRx, HostTx, RxEngine, Transparent, TxEngine, Up};
 use crate::gate::Stop;
 use crate::host::HostSide;
@@ -60,11 +60,14 @@ impl<N: Nic> Session<N> {
         let frame_max = session.memory.rings().first().map_or(0, |ring| ring.region().frame_max());
         let up = || common.host.as_ref().map(|host| Up::new(host.clone(), frame_max));
         let mut rings = session.memory.rings().iter();
-        for ((queue, counters), ring) in
-            queues.tx.into_iter().zip(common.counters.of(Direction::Tx)).zip(&mut rings)
+        for (((queue, counters), ring), number) in
+            queues.tx.into_iter().zip(common.counters.of(Direction::Tx)).zip(&mut rings).zip(0..)
         {
             let kring = Kring::new(ring.clone(), Direction::Tx, counters.clone());
-            let engine = TxEngine::new(queue, kring.size());
+            let Some(signal) = adapter.signals().ring(RingKind::Hardware, Direction::Tx, number) else {
+                break;
+            };
+            let engine = TxEngine::new(queue, signal.clone(), kring.size());
             session.tx.push(RingCell::new(kring, engine));
         }
         for (counters, ring) in common.host.iter().flat_map(|host| host.tx_counters()).zip(&mut rings) {
@@ -75,7 +78,9 @@ impl<N: Nic> Session<N> {
             queues.rx.into_iter().zip(common.counters.of(Direction::Rx)).zip(&mut rings).zip(0..)
         {
             let mut kring = Kring::new(ring.clone(), Direction::Rx, counters.clone());
-            let Some(signal) = adapter.signals().ring(Direction::Rx, number) else { break };
+            let Some(signal) = adapter.signals().ring(RingKind::Hardware, Direction::Rx, number) else {
+                break;
+            };
             let engine =
                 RxEngine::new(queue, signal.clone(), &mut kring).map_err(|error| adapter.failed(error))?;
             session.rx.push(RingCell::new(kring, Transparent::new(engine, up())));
@@ -230,6 +235,7 @@ fn freshen(cell: &Cell) {
     cell.pause(|inside| {
         let direction = inside.engine.direction();
         inside.kring.ring.set_flags(RingFlags::empty());
+        inside.kring.slot_flags = SlotFlags::empty();
         inside.kring.recycle(direction);
         // An error here is one that the new owner's first sync reports.
         let _ = inside.engine.discard(&mut inside.kring);

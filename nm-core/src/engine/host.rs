@@ -87,9 +87,10 @@ impl Engine for HostTx {
         Direction::Tx
     }
 
-    /// A stack interrupts nobody: who waits for a host ring looks at it again and again.
-    fn arm(&mut self) -> Armed {
-        Armed::Never
+    /// After each sync all slots are the application's. One that has looked at them and keeps them waits for nothing that
+    /// could come.
+    fn arm(&mut self, _kring: &Kring) -> Armed {
+        Armed::Yes
     }
 
     fn disarm(&mut self) {}
@@ -161,7 +162,7 @@ impl HostRx {
                 break;
             }
             let Some(frame) = self.host.pop(self.ring, self.used.take()) else { break };
-            if kring.ring.write_frame(kring.hwtail, &frame) {
+            if kring.ring.write_frame(kring.hwtail, &frame, kring.slot_flags) {
                 kring.hwtail = size.next(kring.hwtail);
                 packets += 1;
                 bytes += frame.len() as u64;
@@ -191,9 +192,9 @@ impl Engine for HostRx {
         Direction::Rx
     }
 
-    /// A stack interrupts nobody: who waits for a host ring looks at it again and again.
-    fn arm(&mut self) -> Armed {
-        Armed::Never
+    /// Who sends a frame wakes who waits (`HostSide::transmit`), and who waits has registered before it looks once more.
+    fn arm(&mut self, _kring: &Kring) -> Armed {
+        Armed::Yes
     }
 
     fn disarm(&mut self) {}

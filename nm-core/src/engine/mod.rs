@@ -51,8 +51,8 @@ pub(crate) trait Engine: Send {
         true
     }
 
-    /// Asks what is behind the ring for an interrupt at the next completion.
-    fn arm(&mut self) -> Armed;
+    /// Asks what is behind the ring for an interrupt when there is something for the application.
+    fn arm(&mut self, kring: &Kring) -> Armed;
 
     /// Asks for no more interrupts.
     fn disarm(&mut self);

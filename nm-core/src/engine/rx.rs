@@ -107,7 +107,7 @@ impl<Q: RxQueue> RxEngine<Q> {
             }
             match received.content {
                 Content::Frame(len @ FRAME_MIN..) if len <= frame_max => {
-                    kring.ring.set_received(kring.hwtail, len);
+                    kring.ring.set_received(kring.hwtail, len, kring.slot_flags);
                     kring.hwtail = size.next(kring.hwtail);
                     packets += 1;
                     bytes += u64::from(len);
@@ -210,7 +210,7 @@ impl<Q: RxQueue> Engine for RxEngine<Q> {
         self.queue.is_due()
     }
 
-    fn arm(&mut self) -> Armed {
+    fn arm(&mut self, _kring: &Kring) -> Armed {
         self.queue.arm()
     }
 

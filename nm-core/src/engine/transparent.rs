@@ -62,8 +62,8 @@ impl<E: Engine> Engine for Transparent<E> {
         self.inner.is_due()
     }
 
-    fn arm(&mut self) -> Armed {
-        self.inner.arm()
+    fn arm(&mut self, kring: &Kring) -> Armed {
+        self.inner.arm(kring)
     }
 
     fn disarm(&mut self) {

@@ -1,8 +1,11 @@
 //! Transmit: slots to a device's queue, completions back to the ring's tail.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::{Engine, check};
+use crate::abi::SlotFlags;
+use crate::events::signals::Signal;
 use crate::index::{Index, RingSize};
 use crate::kring::{Kring, SyncError};
 use crate::nic::{Armed, QueueFull, TxQueue};
@@ -16,7 +19,14 @@ pub(crate) struct TxEngine<Q> {
     finished: Box<[bool]>,
     /// How many of them there are.
     early: u32,
+    /// The last slot whose completion the application wants reported at once, since it was posted.
+    reported: Option<Index>,
+    /// Where interrupts of this queue are noted.
+    signal: Arc<Signal>,
 }
+
+/// Flags of a slot that say something about this very submission, and are taken away with it.
+const ONCE: u16 = SlotFlags::REPORT.union(SlotFlags::BUF_CHANGED).bits();
 
 /// What became of a slot that was to be sent.
 enum Sent {
@@ -25,8 +35,9 @@ enum Sent {
 }
 
 impl<Q: TxQueue> TxEngine<Q> {
-    pub(crate) fn new(queue: Q, size: RingSize) -> Self {
-        Self { queue, finished: alloc::vec![false; size.slots() as usize].into(), early: 0 }
+    pub(crate) fn new(queue: Q, signal: Arc<Signal>, size: RingSize) -> Self {
+        let finished = alloc::vec![false; size.slots() as usize].into();
+        Self { queue, finished, early: 0, reported: None, signal }
     }
 
     /// Goes on with the queue of a card that was reset. What the old queue still held counts as sent: nobody can tell.
@@ -36,6 +47,7 @@ impl<Q: TxQueue> TxEngine<Q> {
         self.queue = queue;
         self.finished.fill(false);
         self.early = 0;
+        self.reported = None;
         kring.hwtail = kring.size().prev(kring.hwcur);
     }
 
@@ -60,6 +72,9 @@ impl<Q: TxQueue> TxEngine<Q> {
                     break;
                 }
             }
+            if slot.flags & ONCE != 0 {
+                self.take_flags(kring, at, slot);
+            }
             at = size.next(at);
         }
         kring.hwcur = at;
@@ -78,6 +93,30 @@ impl<Q: TxQueue> TxEngine<Q> {
             return Ok(Sent::Dropped);
         }
         self.queue.put(at.get() as u16, buffer, slot.len).map(|()| Sent::Posted)
+    }
+
+    /// Takes the flags of a slot that was taken over. Every completion is reported by the next sync, so a slot that asks
+    /// for that matters only to who sleeps.
+    #[cold]
+    #[doc(alias("NS_REPORT", "NS_BUF_CHANGED"))]
+    fn take_flags(&mut self, kring: &Kring, at: Index, slot: SlotValue) {
+        if slot.flags & SlotFlags::REPORT.bits() != 0 {
+            self.reported = Some(at);
+        }
+        kring.ring.set_slot(at, SlotValue { flags: slot.flags & !ONCE, ..slot });
+    }
+
+    /// How many completions somebody who sleeps is to be woken after: half of what is on its way (the tunable `mitigate`),
+    /// or the next if there is a slot that asks for it.
+    #[doc(alias = "mitigate")]
+    fn completions_to_wait_for(&self, kring: &Kring) -> u16 {
+        let (size, oldest) = (kring.size(), kring.size().next(kring.hwtail));
+        let is_reported = self.reported.is_some_and(|at| size.contains(oldest, kring.hwcur, at));
+        if is_reported || !self.signal.hub().knobs().mitigate() {
+            return 1;
+        }
+        let outstanding = size.distance(oldest, kring.hwcur) - self.early;
+        outstanding.div_ceil(2).max(1) as u16
     }
 
     /// Moves `hwtail` over all slots that are finished.
@@ -125,8 +164,8 @@ impl<Q: TxQueue> Engine for TxEngine<Q> {
         Direction::Tx
     }
 
-    fn arm(&mut self) -> Armed {
-        self.queue.arm()
+    fn arm(&mut self, kring: &Kring) -> Armed {
+        self.queue.arm(self.completions_to_wait_for(kring))
     }
 
     fn disarm(&mut self) {

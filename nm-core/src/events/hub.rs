@@ -2,10 +2,9 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::signals::Signals;
-use super::waiters::Ticket;
+use super::waiters::{Ticket, Waiters};
 use crate::platform::{Platform, Sleeper};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -18,14 +17,20 @@ pub(crate) struct Hub {
     sources: Mutex<Vec<Weak<Signals>>>,
     /// Whether some ring's pending word may be set.
     is_pending: AtomicBool,
+    /// When words that were left alone for their interval are to be looked at; [`NEVER`] for no such time.
+    next_due_ns: AtomicU64,
     /// How many wakers were called.
     wakes: AtomicU32,
+    /// Polls that sleep, no longer than until `next_due_ns`.
+    sleepers: Waiters,
     tickets: AtomicU64,
     knobs: Arc<Knobs>,
     /// Whether the machine takes interrupts and can wait for them.
     can_sleep: bool,
-    mitigation_us: AtomicU32,
 }
+
+/// No point in time.
+const NEVER: u64 = u64::MAX;
 
 impl Hub {
     pub(crate) fn new(platform: Arc<dyn Platform>, knobs: Arc<Knobs>) -> Arc<Self> {
@@ -35,9 +40,10 @@ impl Hub {
             platform,
             sources: Mutex::new(Vec::new()),
             is_pending: AtomicBool::new(false),
+            next_due_ns: AtomicU64::new(NEVER),
             wakes: AtomicU32::new(0),
+            sleepers: Waiters::new(),
             tickets: AtomicU64::new(0),
-            mitigation_us: AtomicU32::new(0),
         })
     }
 
@@ -72,7 +78,8 @@ impl Hub {
     /// Turns pending words into wake-ups. Returns how many rings had one.
     pub(crate) fn run_pending(&self) -> usize {
         // Acquire: as in `note_pending`. A word that is set after the flag is taken raises the flag again.
-        if !self.has_pending() || !self.is_pending.swap(false, Ordering::Acquire) {
+        let is_raised = self.has_pending() && self.is_pending.swap(false, Ordering::Acquire);
+        if !is_raised && !self.take_due() {
             return 0;
         }
         let mut served = 0;
@@ -80,7 +87,11 @@ impl Hub {
         let mut next = self.sources.lock().len();
         while let Some(at) = next.checked_sub(1) {
             let signals = self.sources.lock().get(at).and_then(Weak::upgrade);
-            served += signals.map_or(0, |signals| signals.serve());
+            let (count, due_ns) = signals.map_or((0, None), |signals| signals.serve());
+            served += count;
+            if let Some(due_ns) = due_ns {
+                self.serve_at(due_ns);
+            }
             next = at;
         }
         served
@@ -88,6 +99,32 @@ impl Hub {
 
     pub(crate) fn has_pending(&self) -> bool {
         self.is_pending.load(Ordering::Relaxed)
+    }
+
+    /// Has the words looked at again at this time.
+    fn serve_at(&self, due_ns: u64) {
+        // Release: who sees the time, or is nudged, sees that the flag was taken, and sleeps until then.
+        if self.next_due_ns.fetch_min(due_ns, Ordering::Release) > due_ns {
+            self.sleepers.nudge();
+        }
+    }
+
+    /// Who is about to sleep until [`next_due_ns`](Self::next_due_ns), and is to be told if it becomes earlier.
+    pub(crate) fn sleepers(&self) -> &Waiters {
+        &self.sleepers
+    }
+
+    /// When words that are waiting for the end of an interval are to be looked at, if there are any.
+    pub(crate) fn next_due_ns(&self) -> Option<u64> {
+        Some(self.next_due_ns.load(Ordering::Acquire)).filter(|due_ns| *due_ns != NEVER)
+    }
+
+    /// Whether that time has come. It is told once.
+    fn take_due(&self) -> bool {
+        self.next_due_ns().is_some_and(|due_ns| {
+            let has_come = self.now_ns() >= due_ns;
+            has_come && self.next_due_ns.swap(NEVER, Ordering::Relaxed) != NEVER
+        })
     }
 
     /// A waker is about to be called, and is in no list any more.
@@ -107,12 +144,9 @@ impl Hub {
         self.knobs.no_pendintr() || !self.can_sleep
     }
 
-    pub(crate) fn mitigation(&self) -> Duration {
-        Duration::from_micros(self.mitigation_us.load(Ordering::Relaxed).into())
-    }
-
-    pub(crate) fn set_mitigation(&self, interval: Duration) {
-        let us = u32::try_from(interval.as_micros()).unwrap_or(u32::MAX);
-        self.mitigation_us.store(us, Ordering::Relaxed);
+    /// How the core behaves.
+    #[inline]
+    pub(crate) fn knobs(&self) -> &Knobs {
+        &self.knobs
     }
 }

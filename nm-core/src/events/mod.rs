@@ -24,13 +24,29 @@
 //!   has changed since before it registered.
 //!
 //! The same is run under loom in every order, at the end of `poll`.
+//!
+//! # Mitigation
+//!
+//! Two tunables keep wake-ups rare, each where netmap has it:
+//! - `mitigate`: who waits for room on a card is woken when half of what is on its way has left, not for each frame. The
+//!   core asks the card for that very interrupt ([`TxQueue::arm`](crate::nic::TxQueue::arm));
+//! - `generic_mit`: interrupts of a generic adapter wake at most once in that time. What comes within it waits for its
+//!   end, which is [`Netmap::next_due_ns`](crate::Netmap::next_due_ns); a blocking poll keeps to it by itself.
+//!
+//! # The stack
+//!
+//! Frames of the host stack are no interrupts. Whoever calls
+//! [`HostInterface::transmit`](crate::host::HostInterface::transmit) wakes the waiters of the host ring itself.
 
 pub(crate) mod hub;
+pub(crate) mod mitigation;
 pub(crate) mod signals;
 pub(crate) mod waiters;
 
 use alloc::sync::Arc;
+use alloc::task::Wake;
 use core::fmt;
+use core::task::Waker;
 
 use crate::stats::Direction;
 use signals::Signals;
@@ -66,10 +82,53 @@ impl Events {
         self.0.interrupt(Direction::Rx, queue)
     }
 
+    /// A waker that stands for an interrupt of receive queue `queue`: for a device that is software and tells of arrivals
+    /// on a thread. It turns the interrupt into wake-ups itself, so it is not for handlers.
+    pub fn rx_waker(&self, queue: u16) -> Waker {
+        Line::waker(self, Direction::Rx, queue)
+    }
+
+    /// The same for transmit queue `queue`.
+    pub fn tx_waker(&self, queue: u16) -> Waker {
+        Line::waker(self, Direction::Tx, queue)
+    }
+
+    /// From now on interrupts are the driver's own, as without netmap ([`Irq::Pass`]), until they are given back: for the
+    /// time of an initialisation.
+    #[doc(alias = "NAF_SKIP_INTR")]
+    pub fn skip(&self, is_skipped: bool) {
+        self.0.set_skipped(is_skipped);
+    }
+
     /// Transmit queue `queue` has interrupted, as for [`rx_interrupt`](Self::rx_interrupt).
     #[doc(alias("netmap_tx_irq", "netmap_common_irq"))]
     pub fn tx_interrupt(&self, queue: u16) -> Irq {
         self.0.interrupt(Direction::Tx, queue)
+    }
+}
+
+/// The interrupt of one queue, as a waker.
+struct Line {
+    signals: Arc<Signals>,
+    direction: Direction,
+    queue: u16,
+}
+
+impl Line {
+    fn waker(events: &Events, direction: Direction, queue: u16) -> Waker {
+        Arc::new(Self { signals: events.0.clone(), direction, queue }).into()
+    }
+}
+
+impl Wake for Line {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // An interface that is not in netmap mode has nobody to wake.
+        let _ = self.signals.interrupt(self.direction, self.queue);
+        self.signals.hub().run_pending();
     }
 }
 

@@ -5,9 +5,11 @@ use alloc::sync::Arc;
 
 use super::Irq;
 use super::hub::Hub;
+use super::mitigation::{Due, Interval, Mitigation};
 use super::waiters::Waiters;
+use crate::host::HostSide;
 use crate::nic::NicInfo;
-use crate::stats::Direction;
+use crate::stats::{Direction, RingKind};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The ring's waiters are to be woken.
@@ -19,14 +21,16 @@ const LOOK: u32 = 2;
 #[repr(align(128))]
 pub(crate) struct Signal {
     word: AtomicU32,
+    interval: Interval,
     waiters: Waiters,
     hub: Arc<Hub>,
 }
 
 /// The rings of one direction.
 struct Side {
-    rings: Box<[Arc<Signal>]>,
-    /// Who waits for any of them.
+    hardware: Box<[Arc<Signal>]>,
+    host: Box<[Arc<Signal>]>,
+    /// Who waits for any of the hardware's.
     all: Waiters,
 }
 
@@ -35,13 +39,21 @@ pub(crate) struct Signals {
     hub: Arc<Hub>,
     /// Whether the interface is in netmap mode.
     is_on: AtomicBool,
+    /// Whether the driver handles its interrupts as without netmap.
+    is_skipped: AtomicBool,
+    mitigation: Mitigation,
     tx: Side,
     rx: Side,
 }
 
 impl Signal {
-    fn new(hub: &Arc<Hub>) -> Arc<Self> {
-        Arc::new(Self { word: AtomicU32::new(LOOK), waiters: Waiters::new(), hub: hub.clone() })
+    pub(crate) fn new(hub: &Arc<Hub>) -> Arc<Self> {
+        let (word, interval) = (AtomicU32::new(LOOK), Interval::default());
+        Arc::new(Self { word, interval, waiters: Waiters::new(), hub: hub.clone() })
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// Whether a receive sync looks at the card without being told to.
@@ -73,24 +85,37 @@ impl Signal {
         before & WAKE != 0
     }
 
-    /// Takes the word, and says whether it was set.
-    fn take(&self) -> bool {
+    /// Wakes those who wait for the ring, on the thread that calls: for what happened outside of handlers and rings.
+    pub(crate) fn notify(&self) {
+        self.waiters.wake(&self.hub);
+    }
+
+    /// Takes the word, and says whether it was set. One that is set is left alone while its interval lasts, and `due` is
+    /// told when that ends.
+    fn take(&self, due: &mut Due) -> bool {
         // A word that is set behind the relaxed look raises the hub's flag after it, and is found in the next run.
         // Acquire: as in `raise`.
         self.word.load(Ordering::Relaxed) & WAKE != 0
+            && self.interval.is_over(due)
             && self.word.fetch_and(!WAKE, Ordering::Acquire) & WAKE != 0
     }
 }
 
 impl Side {
-    fn new(hub: &Arc<Hub>, rings: u16) -> Self {
-        Self { rings: (0..rings).map(|_| Signal::new(hub)).collect(), all: Waiters::new() }
+    fn new(hub: &Arc<Hub>, hardware: u16, host: Box<[Arc<Signal>]>) -> Self {
+        let hardware = (0..hardware).map(|_| Signal::new(hub)).collect();
+        Self { hardware, host, all: Waiters::new() }
     }
 
-    /// Wakes the waiters of rings whose word is set, and those of all rings if there was one.
-    fn serve(&self, hub: &Hub) -> usize {
-        let pending = |signal: &&Arc<Signal>| signal.take();
-        let served = self.rings.iter().filter(pending).inspect(|signal| signal.waiters.wake(hub)).count();
+    /// Wakes the waiters of rings whose word is set and whose interval is over, and those of all rings if there was one.
+    fn serve(&self, hub: &Hub, due: &mut Due) -> usize {
+        let mut served = 0;
+        for signal in self.hardware.iter() {
+            if signal.take(due) {
+                signal.waiters.wake(hub);
+                served += 1;
+            }
+        }
         if served > 0 {
             self.all.wake(hub);
         }
@@ -98,18 +123,27 @@ impl Side {
     }
 
     fn wake_all(&self, hub: &Hub) {
-        self.rings.iter().for_each(|signal| signal.waiters.wake(hub));
+        self.hardware.iter().chain(&self.host).for_each(|signal| signal.waiters.wake(hub));
         self.all.wake(hub);
     }
 }
 
 impl Signals {
-    pub(crate) fn new(hub: &Arc<Hub>, nic: &NicInfo) -> Arc<Self> {
+    /// The signals of an interface with this card, and with those of its host rings if there is a stack.
+    pub(crate) fn new(
+        hub: &Arc<Hub>,
+        nic: &NicInfo,
+        host: Option<&HostSide>,
+        mitigation: Mitigation,
+    ) -> Arc<Self> {
+        let host = |direction| host.map(|host| host.signals(direction)).unwrap_or_default();
         let signals = Arc::new(Self {
             hub: hub.clone(),
             is_on: AtomicBool::new(false),
-            tx: Side::new(hub, nic.tx_queues),
-            rx: Side::new(hub, nic.rx_queues),
+            is_skipped: AtomicBool::new(false),
+            mitigation,
+            tx: Side::new(hub, nic.tx_queues, host(Direction::Tx)),
+            rx: Side::new(hub, nic.rx_queues, host(Direction::Rx)),
         });
         hub.add(&signals);
         signals
@@ -119,24 +153,31 @@ impl Signals {
         &self.hub
     }
 
-    pub(crate) fn ring(&self, direction: Direction, number: u16) -> Option<&Arc<Signal>> {
-        self.side(direction).rings.get(usize::from(number))
+    /// The signal of a ring, by its number among those of its kind.
+    pub(crate) fn ring(&self, kind: RingKind, direction: Direction, number: u16) -> Option<&Arc<Signal>> {
+        let side = self.side(direction);
+        let rings = match kind {
+            RingKind::Hardware => &side.hardware,
+            RingKind::Host => &side.host,
+        };
+        rings.get(usize::from(number))
     }
 
-    /// How many rings there are one way.
-    pub(crate) fn rings(&self, direction: Direction) -> usize {
-        self.side(direction).rings.len()
-    }
-
-    /// Those who wait for any ring one way.
+    /// Those who wait for any of the hardware's rings one way.
     pub(crate) fn all(&self, direction: Direction) -> &Waiters {
         &self.side(direction).all
     }
 
     /// Whether nobody waits for this ring.
-    pub(crate) fn is_idle(&self, direction: Direction, number: u16) -> bool {
-        let of_ring = self.ring(direction, number).is_none_or(|signal| signal.waiters.is_empty());
-        of_ring && self.all(direction).is_empty()
+    pub(crate) fn is_idle(&self, kind: RingKind, direction: Direction, number: u16) -> bool {
+        let of_ring = self.ring(kind, direction, number).is_none_or(|signal| signal.waiters.is_empty());
+        of_ring && (kind == RingKind::Host || self.all(direction).is_empty())
+    }
+
+    /// From now on interrupts are the driver's own, or netmap's again.
+    pub(super) fn set_skipped(&self, is_skipped: bool) {
+        // Relaxed: as in `set_on`.
+        self.is_skipped.store(is_skipped, Ordering::Relaxed);
     }
 
     /// The interface enters or leaves netmap mode.
@@ -147,8 +188,9 @@ impl Signals {
 
     /// An interrupt of one queue. Called by handlers: no lock, no waker.
     pub(super) fn interrupt(&self, direction: Direction, queue: u16) -> Irq {
-        match self.ring(direction, queue) {
-            Some(signal) if self.is_on.load(Ordering::Relaxed) => {
+        let is_ours = self.is_on.load(Ordering::Relaxed) && !self.is_skipped.load(Ordering::Relaxed);
+        match self.ring(RingKind::Hardware, direction, queue) {
+            Some(signal) if is_ours => {
                 if signal.raise() {
                     Irq::Resched
                 } else {
@@ -159,9 +201,13 @@ impl Signals {
         }
     }
 
-    /// Turns this interface's pending words into wake-ups. Returns how many rings had one.
-    pub(super) fn serve(&self) -> usize {
-        self.tx.serve(&self.hub) + self.rx.serve(&self.hub)
+    /// Turns this interface's pending words into wake-ups, but for those whose interval is not over: the earliest end is
+    /// returned too. Returns how many rings had a word.
+    pub(super) fn serve(&self) -> (usize, Option<u64>) {
+        let (mut at_once, mut due) =
+            (Due::new(&self.hub, Mitigation::Off), Due::new(&self.hub, self.mitigation));
+        let served = self.tx.serve(&self.hub, &mut at_once) + self.rx.serve(&self.hub, &mut due);
+        (served, due.earliest())
     }
 
     /// Wakes everybody: the interface was reset or has disappeared. Not for handlers.

@@ -51,13 +51,24 @@ impl Waiters {
     /// Wakes those who wait now. One who registers again from its waker is not woken twice.
     #[doc(alias = "selwakeuppri")]
     pub(super) fn wake(&self, hub: &Hub) {
+        self.call(|waker| {
+            hub.note_wake();
+            waker.wake();
+        });
+    }
+
+    /// Has those who wait now look at the time again, which is no reason to look at rings.
+    pub(super) fn nudge(&self) {
+        self.call(Waker::wake);
+    }
+
+    fn call(&self, wake: impl Fn(Waker)) {
         let count = self.0.lock().len();
         for _ in 0..count {
             // The guard is gone before the waker is called.
             let next = self.0.lock().pop_front();
             let Some((_, waker)) = next else { break };
-            hub.note_wake();
-            waker.wake();
+            wake(waker);
         }
     }
 }

@@ -21,8 +21,13 @@
 //! sync. A frame that the driver has no room for is refused to the engine, which keeps it in the ring and offers it
 //! again, first of all, in the next sync: nothing is lost and nothing overtakes.
 //!
-//! **Mitigation** (`generic_mit`, as it is at the time): a device that had nothing is not looked at again before that time
-//! has passed, unless the sync is forced. So a loop over many ports does not pay for a fruitless system call each round.
+//! **Waiting**: a device that tells of arrivals and of room ([`FrameDevice::watch`]) is waited for as a card that
+//! interrupts. One that does not is looked at again and again.
+//!
+//! **Mitigation** (`generic_mit`, as it is at the time): a device that had nothing and told of nothing is not looked at
+//! again before that time has passed, unless the sync is forced. So a loop over many ports does not pay for a fruitless
+//! system call each round. What it tells wakes at most once in that time (see
+//! [`events`](crate::events#mitigation)).
 //!
 //! | netmap | here |
 //! |---|---|

@@ -7,16 +7,21 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::task::Wake;
 use alloc::vec;
 use core::convert::Infallible;
 use core::fmt;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::task::Waker;
 
 use spin::Mutex;
 
 use super::{Clock, FrameDevice, ReceiveError, TransmitError, Watchers};
+use crate::events::Events;
 use crate::nic::{
-    Content, DmaBuffer, HeldBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received, RxQueue,
-    StartResult, TxQueue,
+    Armed, Content, DmaBuffer, HeldBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received,
+    RxQueue, StartResult, TxQueue,
 };
 use crate::stats::Counter;
 use crate::tunables::Knobs;
@@ -63,6 +68,40 @@ struct Common<D> {
     counters: Arc<GenericCounters>,
     knobs: Arc<Knobs>,
     clock: Clock,
+    tidings: Arc<Tidings>,
+}
+
+/// What the device has told.
+#[derive(Default)]
+struct Tidings {
+    /// Whether it tells at all.
+    is_told: AtomicBool,
+    /// A frame has arrived since the last look.
+    has_arrived: AtomicBool,
+}
+
+impl Tidings {
+    fn armed(&self) -> Armed {
+        if self.is_told.load(Relaxed) { Armed::Yes } else { Armed::Never }
+    }
+}
+
+/// What the device tells of an arrival.
+struct Arrival {
+    tidings: Arc<Tidings>,
+    interrupt: Waker,
+}
+
+impl Wake for Arrival {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Release: who finds it set sees the frame in the device. Before the interrupt, so that who is woken finds it.
+        self.tidings.has_arrived.store(true, Release);
+        self.interrupt.wake_by_ref();
+    }
 }
 
 impl<D> Common<D> {
@@ -75,12 +114,13 @@ impl<D> Common<D> {
 
 impl<D> Clone for Common<D> {
     fn clone(&self) -> Self {
-        let Self { device, counters, knobs, clock } = self;
+        let Self { device, counters, knobs, clock, tidings } = self;
         Self {
             device: device.clone(),
             counters: counters.clone(),
             knobs: knobs.clone(),
             clock: clock.clone(),
+            tidings: tidings.clone(),
         }
     }
 }
@@ -106,18 +146,13 @@ impl<D: FrameDevice> GenericNic<D> {
     /// counted. The ring size is what `knobs` say when it is started, mitigation what they say at any time. The `clock`
     /// serves mitigation alone.
     pub fn new(device: D, frame_max: u16, knobs: Arc<Knobs>, clock: Clock) -> Self {
-        let common = Common { device: Arc::new(device), counters: Arc::default(), knobs, clock };
-        Self { common, frame_max, running: None }
+        let (device, counters, tidings) = (Arc::new(device), Arc::default(), Arc::default());
+        Self { common: Common { device, counters, knobs, clock, tidings }, frame_max, running: None }
     }
 
     /// What becomes of frames between rings and device.
     pub fn counters(&self) -> &Arc<GenericCounters> {
         &self.common.counters
-    }
-
-    /// Has `watchers` told by the device. Returns whether the device does so.
-    pub fn watch(&self, watchers: Watchers) -> bool {
-        self.common.device.watch(watchers)
     }
 }
 
@@ -143,6 +178,13 @@ unsafe impl<D: FrameDevice> Nic for GenericNic<D> {
             tx_slots: slots,
             rx_slots: slots,
         }
+    }
+
+    fn connect(&mut self, events: Events) {
+        let Common { device, tidings, .. } = &self.common;
+        let arrival = Arrival { tidings: tidings.clone(), interrupt: events.rx_waker(0) };
+        let watchers = Watchers { arrival: Arc::new(arrival).into(), room: events.tx_waker(0) };
+        tidings.is_told.store(device.watch(watchers), Relaxed);
     }
 
     fn link(&self) -> Link {
@@ -258,6 +300,11 @@ unsafe impl<D: FrameDevice> TxQueue for GenericTx<D> {
         self.state.lock().done.pop_front()
     }
 
+    /// Frames are finished with as soon as the device takes them; what may be waited for is that it does.
+    fn arm(&mut self, _frames: u16) -> Armed {
+        self.common.tidings.armed()
+    }
+
     fn health(&self) -> QueueHealth {
         health(self.state.lock().is_gone)
     }
@@ -347,10 +394,18 @@ unsafe impl<D: FrameDevice> RxQueue for GenericRx<D> {
     }
 
     fn is_due(&mut self) -> bool {
+        // Acquire: as in `Arrival::wake_by_ref`. Taken before the look, so that a frame which comes later counts anew.
+        if self.common.tidings.has_arrived.swap(false, Acquire) {
+            return true;
+        }
         let state = self.state.lock();
         let Some(dry_at) = state.dry_at else { return true };
         let passed = (self.common.clock)().checked_sub(dry_at);
         passed.is_none_or(|passed| passed >= u64::from(self.common.knobs.generic_mit()))
+    }
+
+    fn arm(&mut self) -> Armed {
+        self.common.tidings.armed()
     }
 
     fn health(&self) -> QueueHealth {

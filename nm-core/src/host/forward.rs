@@ -1,43 +1,86 @@
-//! Transparent mode over all rings of a port.
+//! Transparent mode: the way from the host receive rings of a port down to its card.
 
 use crate::adapter::{BoundRing, Cell};
 use crate::kring::SyncError;
+use crate::ring::TxRing;
 use crate::ring::memory::SlotValue;
+use crate::stats::RingKind;
 
-/// Syncs the receive rings `rx`. Frames of the stack that are to go down take slots of the transmit rings `tx`, and
-/// those that got some are synced too. An error of one ring does not keep the others from it; the first is returned.
-///
-/// `tx` is all transmit rings of the card, or none: then nothing goes down.
-pub(crate) fn forward<'a>(
-    rx: impl Iterator<Item = &'a BoundRing>,
-    tx: &[&'a BoundRing],
-) -> Result<(), SyncError> {
+/// The card's transmit rings of a port: all that the card has, or none. Only with all of them does a port carry frames
+/// of the stack down.
+#[doc(alias = "NAF_CAN_FORWARD_DOWN")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CardTx<'a> {
+    /// Of a safe port.
+    Safe(&'a [TxRing]),
+    /// Of a raw one.
+    Raw(&'a [BoundRing]),
+}
+
+impl<'a> CardTx<'a> {
+    fn len(self) -> usize {
+        match self {
+            Self::Safe(rings) => rings.len(),
+            Self::Raw(rings) => rings.len(),
+        }
+    }
+
+    fn get(self, at: usize) -> Option<&'a BoundRing> {
+        match self {
+            Self::Safe(rings) => rings.get(at).map(TxRing::bound),
+            Self::Raw(rings) => rings.get(at),
+        }
+    }
+
+    /// All of them once, beginning with the one of a number that is taken modulo theirs.
+    fn from(self, number: u16) -> impl Iterator<Item = &'a BoundRing> {
+        let len = self.len();
+        (0..len).filter_map(move |step| self.get((usize::from(number) + step).checked_rem(len)?))
+    }
+}
+
+/// Whether a sync looks at what is behind the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// In any case.
+    #[doc(alias = "NAF_FORCE_READ")]
+    Forced,
+    /// Unless it asks to be left alone for a while.
+    IfDue,
+}
+
+/// Syncs the receive ring `ring`. Released frames of a host ring that are to be forwarded go to the card: they take slots
+/// of its transmit rings, which are flushed then. One that finds no room there stays in its slot, and so do those
+/// behind it, until the next time.
+pub(crate) fn rxsync(ring: &BoundRing, card: CardTx<'_>, look: Look) -> Result<(), SyncError> {
+    if ring.kind() == RingKind::Hardware || card.len() == 0 {
+        return match look {
+            Look::Forced => ring.cell().sync(),
+            Look::IfDue => ring.cell().sync_if_due(),
+        };
+    }
     let mut outcome = Ok(());
     let mut has_moved = false;
-    for ring in rx {
-        let mut push = |frame| {
-            let taken = push(tx, ring.number(), frame);
-            has_moved |= matches!(taken, Ok(Some(_)));
-            taken.unwrap_or_else(|error| {
-                outcome = outcome.and(Err(error));
-                None
-            })
-        };
-        let synced = if tx.is_empty() { ring.cell().sync() } else { ring.cell().forward(&mut push) };
-        outcome = outcome.and(synced);
-    }
+    let synced = ring.cell().forward(&mut |frame| {
+        let taken = push(card, ring.number(), frame);
+        has_moved |= matches!(taken, Ok(Some(_)));
+        taken.unwrap_or_else(|error| {
+            outcome = outcome.and(Err(error));
+            None
+        })
+    });
+    outcome = outcome.and(synced);
     if has_moved {
-        let synced = tx.iter().map(|ring| ring.cell().sync());
-        outcome = synced.fold(outcome, Result::and);
+        outcome = card.from(0).map(|tx| tx.cell().flush()).fold(outcome, Result::and);
     }
     outcome
 }
 
 /// Submits `frame` on one of the rings, that of the host ring's number first. `None` if none has room.
-fn push(tx: &[&BoundRing], number: u16, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
-    let start = usize::from(number).checked_rem(tx.len()).unwrap_or(0);
+#[doc(alias = "netmap_sw_to_nic")]
+fn push(card: CardTx<'_>, number: u16, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
     let mut outcome = Ok(None);
-    for ring in tx.iter().cycle().skip(start).take(tx.len()) {
+    for ring in card.from(number) {
         match submit(ring.cell(), frame) {
             Ok(None) => {}
             Ok(taken) => return Ok(taken),

@@ -7,13 +7,16 @@ use alloc::vec::Vec;
 use spin::{Mutex, MutexGuard};
 
 use super::TransmitError;
+use crate::events::hub::Hub;
+use crate::events::signals::Signal;
 use crate::stats::RingCounters;
 
 /// The queue of one host receive ring. Its lock is held for one frame at a time, and while it is, no other lock is
 /// taken.
-#[derive(Debug)]
 pub(super) struct HostQueue {
     pub(super) counters: Arc<RingCounters>,
+    /// Who waits for the ring.
+    pub(super) signal: Arc<Signal>,
     frames: Mutex<Frames>,
 }
 
@@ -34,8 +37,8 @@ pub(super) struct Frames {
 }
 
 impl HostQueue {
-    pub(super) fn new() -> Self {
-        Self { counters: Arc::default(), frames: Mutex::default() }
+    pub(super) fn new(hub: &Arc<Hub>) -> Self {
+        Self { counters: Arc::default(), signal: Signal::new(hub), frames: Mutex::default() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Frames> {
@@ -105,10 +108,12 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::HeapPlatform;
 
     #[test]
     fn ring_and_queue_have_room_together() {
-        let queue = HostQueue::new();
+        let hub = Hub::new(HeapPlatform::new(0), Arc::default());
+        let queue = HostQueue::new(&hub);
         assert_eq!(
             queue.lock().push(&[1]),
             Err(TransmitError::Full),

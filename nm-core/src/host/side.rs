@@ -17,9 +17,10 @@ use super::{HostRings, HostStack, Offload, Outgoing, StackRefused, TransmitError
 use crate::abi::{RingFlags, SlotFlags};
 use crate::engine::FRAME_MIN;
 use crate::errno::Errno;
+use crate::events::hub::Hub;
+use crate::events::signals::Signal;
 use crate::ring::memory::RingMemory;
-use crate::stats::RingCounters;
-use crate::tunables::Knobs;
+use crate::stats::{Direction, RingCounters};
 
 /// Which released slots go to the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +55,9 @@ pub(crate) struct HostSide {
     stack: Arc<dyn HostStack>,
     rings: HostRings,
     frame_max: u16,
-    knobs: Arc<Knobs>,
+    hub: Arc<Hub>,
     tx_counters: Vec<Arc<RingCounters>>,
+    tx_signals: Box<[Arc<Signal>]>,
     /// One for each host receive ring.
     queues: Vec<HostQueue>,
     /// By transmit ring of the card, as many as it can ever have: whether a port has it.
@@ -76,16 +78,17 @@ impl HostSide {
         rings: HostRings,
         tx_queues: u16,
         frame_max: u16,
-        knobs: Arc<Knobs>,
+        hub: &Arc<Hub>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_string(),
             stack,
             rings,
             frame_max,
-            knobs,
+            hub: hub.clone(),
             tx_counters: (0..rings.tx).map(|_| Arc::default()).collect(),
-            queues: (0..rings.rx).map(|_| HostQueue::new()).collect(),
+            tx_signals: (0..rings.tx).map(|_| Signal::new(hub)).collect(),
+            queues: (0..rings.rx).map(|_| HostQueue::new(hub)).collect(),
             is_bound: (0..tx_queues).map(|_| AtomicBool::new(false)).collect(),
             card_rings: AtomicU16::new(0),
             is_gone: AtomicBool::new(false),
@@ -110,6 +113,14 @@ impl HostSide {
         self.queues.iter().map(|queue| &queue.counters)
     }
 
+    /// The signals of the host rings one way.
+    pub(crate) fn signals(&self, direction: Direction) -> Box<[Arc<Signal>]> {
+        match direction {
+            Direction::Tx => self.tx_signals.clone(),
+            Direction::Rx => self.queues.iter().map(|queue| queue.signal.clone()).collect(),
+        }
+    }
+
     /// Hands a frame to the stack.
     pub(crate) fn deliver(&self, frame: &[u8]) -> Result<(), StackRefused> {
         self.stack.deliver(&self.name, frame)
@@ -124,7 +135,7 @@ impl HostSide {
     #[inline]
     #[doc(alias("nm_may_forward_up", "nm_may_forward_down"))]
     pub(crate) fn forwarding(&self, ring: &RingMemory) -> Forwarding {
-        if self.knobs.fwd() {
+        if self.hub.knobs().fwd() {
             Forwarding::All
         } else if ring.flags().contains(RingFlags::FORWARD) {
             Forwarding::Marked
@@ -203,8 +214,11 @@ impl HostSide {
             count(&queue.counters, cause);
         }
         drop(frames);
-        if let Err(TransmitError::Offload(offload)) = outcome {
-            self.report(offload);
+        match outcome {
+            // The frame is in the queue before its reader is woken; the lock orders the two.
+            Ok(()) => queue.signal.notify(),
+            Err(TransmitError::Offload(offload)) => self.report(offload),
+            Err(_) => {}
         }
         outcome
     }

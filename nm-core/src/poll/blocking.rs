@@ -1,12 +1,14 @@
 //! Polling that keeps the caller until there is something.
 
 use core::hint::spin_loop;
+use core::task::Waker;
 
 use super::pass::{Rest, cancel, hub_of, pass, register};
-use super::set::PollSet;
-use super::{Interest, PollError, Ready, Timeout};
+use super::set::{Entry, PollSet};
+use super::{Interest, PollError, Polled, Ready, Timeout};
 use crate::events::hub::Hub;
-use crate::platform::Sleeper;
+use crate::events::waiters::Ticket;
+use crate::platform::{Sleeper, Slept};
 use crate::port::Port;
 use crate::raw::RawPort;
 use crate::ring::{Ring, Side};
@@ -15,36 +17,36 @@ impl Port {
     /// Waits until one of the port's rings has something of `interest`, and says how much all of them have.
     #[doc(alias = "netmap_poll")]
     pub fn poll(&mut self, interest: Interest, timeout: Timeout) -> Result<Ready, PollError> {
-        poll(self, interest, timeout)
+        poll(Entry { rings: self, interest }, timeout)
     }
 }
 
 impl RawPort {
     /// Waits as [`Port::poll`] does.
     pub fn poll(&self, interest: Interest, timeout: Timeout) -> Result<Ready, PollError> {
-        poll(self, interest, timeout)
+        poll(Entry { rings: self, interest }, timeout)
     }
 }
 
 impl<D: Side> Ring<D> {
     /// Waits until the ring has slots that were not looked at, and says how many: 0 when the time is over.
     pub fn poll(&mut self, timeout: Timeout) -> Result<u32, PollError> {
-        let ready = poll(self, Interest::of(D::DIRECTION), timeout)?;
+        let ready = poll(Entry { rings: self, interest: Interest::of(D::DIRECTION) }, timeout)?;
         Ok(ready.readable.max(ready.writable))
     }
 }
 
-/// Waits until a ring of one of the ports has something of `interest`, and says how much all of them have. All ports
-/// belong to one [`Netmap`](crate::Netmap).
-pub fn poll_any(ports: &mut [&mut Port], interest: Interest, timeout: Timeout) -> Result<Ready, PollError> {
-    poll(&ports, interest, timeout)
+/// Waits until a ring of one of the ports has something of what is waited for there. Says how much all of them have, and
+/// in each [`Polled::ready`] what that port has. All ports belong to one [`Netmap`](crate::Netmap).
+pub fn poll_any(ports: &mut [Polled<'_>], timeout: Timeout) -> Result<Ready, PollError> {
+    poll(ports, timeout)
 }
 
-fn poll(set: &dyn PollSet, interest: Interest, timeout: Timeout) -> Result<Ready, PollError> {
-    if let Some(outcome) = pass(set, interest) {
+fn poll(mut set: impl PollSet, timeout: Timeout) -> Result<Ready, PollError> {
+    if let Some(outcome) = pass(&mut set) {
         return outcome;
     }
-    let Some(hub) = hub_of(set).filter(|_| timeout != Timeout::Now) else { return Ok(Ready::default()) };
+    let Some(hub) = hub_of(&set).filter(|_| timeout != Timeout::Now) else { return Ok(Ready::default()) };
     let deadline_ns = match timeout {
         Timeout::After(time) => {
             let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -52,7 +54,7 @@ fn poll(set: &dyn PollSet, interest: Interest, timeout: Timeout) -> Result<Ready
         }
         Timeout::Now | Timeout::Never => None,
     };
-    let wait = Wait { set, interest, hub: &hub, deadline_ns };
+    let mut wait = Wait { set, hub: &hub, deadline_ns };
     match hub.sleeper() {
         Some(sleeper) => wait.sleep(sleeper),
         None => wait.spin(),
@@ -60,22 +62,21 @@ fn poll(set: &dyn PollSet, interest: Interest, timeout: Timeout) -> Result<Ready
 }
 
 /// A wait for the rings of `set`.
-struct Wait<'a> {
-    set: &'a dyn PollSet,
-    interest: Interest,
+struct Wait<'a, S> {
+    set: S,
     hub: &'a Hub,
     deadline_ns: Option<u64>,
 }
 
-impl Wait<'_> {
+impl<S: PollSet> Wait<'_, S> {
     fn is_over(&self) -> bool {
         self.deadline_ns.is_some_and(|deadline| self.hub.now_ns() >= deadline)
     }
 
-    fn spin(&self) -> Result<Ready, PollError> {
+    fn spin(&mut self) -> Result<Ready, PollError> {
         loop {
             let is_over = self.is_over();
-            if let Some(outcome) = pass(self.set, self.interest) {
+            if let Some(outcome) = pass(&mut self.set) {
                 return outcome;
             }
             if is_over {
@@ -86,25 +87,43 @@ impl Wait<'_> {
         }
     }
 
-    fn sleep(&self, sleeper: &dyn Sleeper) -> Result<Ready, PollError> {
+    fn sleep(&mut self, sleeper: &dyn Sleeper) -> Result<Ready, PollError> {
         let (ticket, waker) = (self.hub.ticket(), sleeper.waker());
         let outcome = loop {
             let wakes = self.hub.wakes();
-            let rest = register(self.set, self.interest, ticket, &waker);
+            let rest = register(&self.set, ticket, &waker);
             let is_over = self.is_over();
-            if let Some(outcome) = pass(self.set, self.interest) {
+            if let Some(outcome) = pass(&mut self.set) {
                 break outcome;
             }
             if is_over {
                 break Ok(Ready::default());
             }
-            if rest == Rest::Sleep {
-                let is_due = || self.hub.has_pending() || self.hub.wakes() != wakes;
-                sleeper.sleep(&is_due, self.deadline_ns);
+            if rest == Rest::Sleep && self.rest(sleeper, ticket, &waker, wakes) == Slept::Interrupted {
+                break Ok(Ready::default());
             }
             self.hub.run_pending();
         };
-        cancel(self.set, self.interest, ticket);
+        cancel(&self.set, ticket);
         outcome
+    }
+
+    /// Sleeps until somebody is woken, or the time is over. `wakes` is the count from before the registration. An
+    /// interrupt that wakes nobody, because its ring's interval is not over, moves the end of the sleep instead.
+    fn rest(&self, sleeper: &dyn Sleeper, ticket: Ticket, waker: &Waker, wakes: u32) -> Slept {
+        let is_woken = || self.hub.wakes() != wakes;
+        let slept = loop {
+            self.hub.sleepers().register(ticket, waker);
+            let due_ns = self.hub.next_due_ns();
+            let is_due = || self.hub.has_pending() || is_woken() || self.hub.next_due_ns() != due_ns;
+            let until_ns = [self.deadline_ns, due_ns].into_iter().flatten().min();
+            let slept = sleeper.sleep(&is_due, until_ns);
+            self.hub.run_pending();
+            if slept == Slept::Interrupted || is_woken() || self.is_over() {
+                break slept;
+            }
+        };
+        self.hub.sleepers().cancel(ticket);
+        slept
     }
 }

@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use super::pass::{Rest, cancel, hub_of, pass, register};
-use super::set::PollSet;
+use super::set::{Entry, Rings};
 use super::{Interest, PollError, Ready};
 use crate::events::hub::Hub;
 use crate::events::waiters::Ticket;
@@ -42,20 +42,19 @@ impl<D: Side> Ring<D> {
 /// machine that takes none, it asks to be polled again at once.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Readiness<'a> {
-    set: &'a dyn PollSet,
-    interest: Interest,
+    entry: Entry<'a>,
     /// From the first registration on.
     waiting: Option<(Arc<Hub>, Ticket)>,
 }
 
 impl<'a> Readiness<'a> {
-    fn new(set: &'a dyn PollSet, interest: Interest) -> Self {
-        Self { set, interest, waiting: None }
+    fn new(rings: &'a dyn Rings, interest: Interest) -> Self {
+        Self { entry: Entry { rings, interest }, waiting: None }
     }
 
     fn end(&mut self) {
         if let Some((_, ticket)) = self.waiting.take() {
-            cancel(self.set, self.interest, ticket);
+            cancel(&self.entry, ticket);
         }
     }
 }
@@ -64,17 +63,17 @@ impl Future for Readiness<'_> {
     type Output = Result<Ready, PollError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut outcome = pass(self.set, self.interest);
+        let mut outcome = pass(&mut self.entry);
         if outcome.is_none()
-            && let Some(hub) = hub_of(self.set)
+            && let Some(hub) = hub_of(&self.entry)
         {
             let ticket = self.waiting.get_or_insert_with(|| (hub.clone(), hub.ticket())).1;
             let rest = if hub.sleeper().is_some() {
-                register(self.set, self.interest, ticket, context.waker())
+                register(&self.entry, ticket, context.waker())
             } else {
                 Rest::LookAgain
             };
-            outcome = pass(self.set, self.interest);
+            outcome = pass(&mut self.entry);
             if outcome.is_none() && rest == Rest::LookAgain {
                 context.waker().wake_by_ref();
             }
@@ -93,6 +92,6 @@ impl Drop for Readiness<'_> {
 
 impl fmt::Debug for Readiness<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Readiness").field("interest", &self.interest).finish_non_exhaustive()
+        f.debug_struct("Readiness").field("interest", &self.entry.interest).finish_non_exhaustive()
     }
 }

@@ -13,11 +13,12 @@ use super::Timeout;
 use crate::Netmap;
 use crate::events::Events;
 use crate::events::hub::Hub;
+use crate::events::mitigation::Mitigation;
 use crate::events::signals::Signals;
 use crate::nic::NicInfo;
-use crate::platform::{DmaBlock, Platform, Sleeper};
+use crate::platform::{DmaBlock, Platform, Sleeper, Slept};
 use crate::ring::memory::{TAIL_PUBLISHED, TAIL_SEEN};
-use crate::stats::Direction;
+use crate::stats::{Direction, RingKind};
 use crate::testing::{CardSpec, HeapPlatform, Order, card};
 use crate::tunables::Tunables;
 
@@ -36,7 +37,7 @@ fn a_wait_ends(interrupts: u32) {
     let platform: Arc<dyn Platform> = HeapPlatform::new(0);
     let hub = Hub::new(platform, Arc::default());
     let nic = NicInfo { mac: [0; 6], tx_queues: 1, rx_queues: 1, tx_slots: 8, rx_slots: 8 };
-    let signals = Signals::new(&hub, &nic);
+    let signals = Signals::new(&hub, &nic, None, Mitigation::Off);
     signals.set_on(true);
     let published = Arc::new(AtomicU32::new(0));
     let handlers = (0..interrupts).map(|_| {
@@ -50,7 +51,7 @@ fn a_wait_ends(interrupts: u32) {
     let handlers: alloc::vec::Vec<_> = handlers.collect();
     let bell = Arc::new(Bell(Notify::new()));
     let (ticket, waker) = (hub.ticket(), Waker::from(bell.clone()));
-    let waiters = signals.ring(Direction::Rx, 0).unwrap().waiters();
+    let waiters = signals.ring(RingKind::Hardware, Direction::Rx, 0).unwrap().waiters();
     loop {
         waiters.register(ticket, &waker);
         if published.load(Relaxed) == interrupts {
@@ -120,7 +121,7 @@ impl Sleeper for Machine {
         }
     }
 
-    fn sleep(&self, is_due: &dyn Fn() -> bool, _deadline_ns: Option<u64>) {
+    fn sleep(&self, is_due: &dyn Fn() -> bool, _deadline_ns: Option<u64>) -> Slept {
         match self.1 {
             Sleep::Waker => thread::park(),
             Sleep::Condition => {
@@ -129,6 +130,7 @@ impl Sleeper for Machine {
                 }
             }
         }
+        Slept::On
     }
 }
 

@@ -8,19 +8,20 @@
 //! A ring is ready when the application has slots that it has not looked at: those of `[cur, tail)`, of which there are
 //! [`avail`](crate::ring::Ring::avail). [`Ready`] counts them, which is the data of netmap's kevents.
 //!
-//! One pass is netmap's:
+//! One pass over a port is netmap's:
 //!
 //! | step | what |
 //! |---|---|
 //! | 1 | a ring whose interface has disappeared ends the poll |
 //! | 2 | the windows of all rings that are asked for are looked at, without entering any; what is ready is not asked for any more |
 //! | 3 | transmit rings that are still asked for are synced. Others too if slots wait to be sent, unless the port is [`without_tx_poll`](Port::without_tx_poll) |
-//! | 4 | receive rings that are still asked for are synced |
+//! | 4 | receive rings that are still asked for are synced. In transparent mode (see [`host`](crate::host#transparent-mode)) what was released is carried on: up to the stack, and down to the card if the port has all rings of both. The time of the sync is written to the ring (see [`RxRing::timestamp`](crate::RxRing::timestamp)) unless the tunable `no_timestamp` says not to and the ring does not ask for it |
 //!
 //! When nothing is ready, the waiter registers, the cards are armed, and the pass is made once more: only then does
 //! the caller sleep. Why that loses no wake-up is told in [`events`](crate::events). A port that has all rings of its
-//! interface, and more than one, waits for the interface; any other waits for each of its rings. On a machine that
-//! takes no interrupts, or with a card that gives none, waiting is one pass after another.
+//! card, and more than one, waits for the card; any other waits for each of its rings. Host rings are waited for one by
+//! one: the stack wakes who waits. On a machine that takes no interrupts, or with a card that gives none, waiting is one
+//! pass after another.
 //!
 //! Ports are bound from the moment they are opened, and in netmap mode: what netmap answers for those that are not has
 //! no counterpart here.
@@ -39,13 +40,14 @@ use core::time::Duration;
 use bitflags::bitflags;
 
 use crate::kring::SyncError;
-use crate::stats::Direction;
+use crate::stats::{Direction, RingKind};
 
 pub use blocking::poll_any;
 pub use future::Readiness;
 
+use crate::Port;
 #[cfg(doc)]
-use crate::{Port, raw::RawPort, ring::Ring};
+use crate::{raw::RawPort, ring::Ring};
 
 bitflags! {
     /// What is waited for.
@@ -67,6 +69,27 @@ impl Interest {
             Direction::Tx => Self::WRITABLE,
             Direction::Rx => Self::READABLE,
         }
+    }
+}
+
+/// A port that is polled together with others ([`poll_any`]), and what is waited for on it.
+#[doc(alias = "pollfd")]
+#[derive(Debug)]
+pub struct Polled<'a> {
+    /// The port.
+    pub port: &'a mut Port,
+    /// What is waited for.
+    #[doc(alias = "events")]
+    pub interest: Interest,
+    /// The answer: what of it the port has.
+    #[doc(alias = "revents")]
+    pub ready: Ready,
+}
+
+impl<'a> Polled<'a> {
+    /// Waits for `interest` on `port`.
+    pub fn new(port: &'a mut Port, interest: Interest) -> Self {
+        Self { port, interest, ready: Ready::default() }
     }
 }
 
@@ -113,7 +136,9 @@ pub struct PollError {
     pub port: usize,
     /// Which way the ring carries.
     pub direction: Direction,
-    /// Number of the ring.
+    /// What is at its other end.
+    pub kind: RingKind,
+    /// Number of the ring among those of its kind.
     pub ring: u16,
     /// What is wrong with it.
     pub cause: SyncError,
@@ -130,7 +155,7 @@ impl PollError {
 
 impl fmt::Display for PollError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}: {}", self.direction, self.ring, self.cause)
+        write!(f, "{}{}{}: {}", self.kind.console_prefix(), self.direction, self.ring, self.cause)
     }
 }
 

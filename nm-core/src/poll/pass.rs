@@ -1,11 +1,13 @@
 //! One pass over the rings, and the wait that comes after it.
 
+use alloc::sync::Arc;
 use core::task::Waker;
 
-use super::set::{Member, PollSet};
+use super::set::{Entry, Member, PollSet};
 use super::{Interest, PollError, Ready};
 use crate::events::hub::Hub;
 use crate::events::waiters::Ticket;
+use crate::host::forward::{self, Look};
 use crate::kring::SyncError;
 use crate::nic::Armed;
 use crate::stats::Direction;
@@ -13,6 +15,7 @@ use crate::stats::Direction;
 const BOTH: [Direction; 2] = [Direction::Tx, Direction::Rx];
 
 /// What a pass has found.
+#[derive(Default)]
 struct Found {
     ready: Ready,
     /// The first ring that could not be polled.
@@ -24,10 +27,16 @@ impl Found {
         if let Err(cause) = synced
             && self.error.is_none()
         {
-            let (direction, ring) = (member.ring.direction(), member.ring.number());
-            self.error =
-                Some(PollError { port: member.port, direction, ring, cause, ready: Ready::default() });
+            let (direction, kind, ring) = (member.ring.direction(), member.ring.kind(), member.ring.number());
+            self.error = Some(PollError { port: 0, direction, kind, ring, cause, ready: Ready::default() });
         }
+    }
+
+    /// Adds what was found for the port at place `port`.
+    fn add(&mut self, port: usize, other: Self) {
+        self.ready.readable = self.ready.readable.saturating_add(other.ready.readable);
+        self.ready.writable = self.ready.writable.saturating_add(other.ready.writable);
+        self.error = self.error.or(other.error.map(|error| PollError { port, ..error }));
     }
 
     /// What the poll is answered with; `None` when there is nothing to say.
@@ -40,52 +49,82 @@ impl Found {
     }
 }
 
-/// Looks at all rings once, in netmap's order. `None` when nothing that was asked for is ready.
+/// Looks at all rings once, port by port, in netmap's order. `None` when nothing that was asked for is ready.
 #[doc(alias = "netmap_poll")]
-pub(super) fn pass(set: &dyn PollSet, interest: Interest) -> Option<Result<Ready, PollError>> {
-    let mut found = Found { ready: Ready::default(), error: None };
+pub(super) fn pass(set: &mut impl PollSet) -> Option<Result<Ready, PollError>> {
+    let mut found = Found::default();
+    let mut at = 0;
+    while let Some(entry) = set.entry(at) {
+        let here = pass_one(entry);
+        set.note(at, here.ready);
+        found.add(at, here);
+        at += 1;
+    }
+    found.outcome()
+}
+
+/// A pass over the rings of one port.
+fn pass_one(entry: Entry<'_>) -> Found {
+    let mut found = Found::default();
     for direction in BOTH {
-        set.visit(direction, &mut |member| {
+        entry.rings.visit(direction, &mut |member| {
             let gone = if member.ring.cell().is_gone() { Err(SyncError::Gone) } else { Ok(()) };
             found.note(member, gone);
         });
     }
     if found.error.is_some() {
-        return found.outcome();
+        return found;
     }
-    let wanted = BOTH.map(|direction| {
-        let is_asked = interest.contains(Interest::of(direction));
-        is_asked && count(set, direction, &mut found.ready) == 0
+    let [wants_tx, wants_rx] = BOTH.map(|direction| {
+        let is_asked = entry.interest.contains(Interest::of(direction));
+        is_asked && count(entry, direction, &mut found.ready) == 0
     });
-    for (direction, is_wanted) in BOTH.into_iter().zip(wanted) {
-        set.visit(direction, &mut |member| {
-            let cell = member.ring.cell();
-            if is_wanted {
-                found.note(member, cell.sync_if_due());
-            } else if member.sends {
-                found.note(member, cell.flush());
-            }
-        });
-        if is_wanted {
-            count(set, direction, &mut found.ready);
-        }
+    if wants_tx || entry.rings.sends() {
+        transmit(entry, wants_tx, &mut found);
     }
-    found.outcome()
+    if wants_rx {
+        receive(entry, &mut found);
+    }
+    found
+}
+
+/// Syncs the transmit rings: all of them if room is wanted, else those with slots that wait to be sent.
+fn transmit(entry: Entry<'_>, is_wanted: bool, found: &mut Found) {
+    entry.rings.visit(Direction::Tx, &mut |member| {
+        let cell = member.ring.cell();
+        found.note(member, if is_wanted { cell.sync_if_due() } else { cell.flush() });
+    });
+    if is_wanted {
+        count(entry, Direction::Tx, &mut found.ready);
+    }
+}
+
+/// Syncs the receive rings. In transparent mode released frames are carried on.
+fn receive(entry: Entry<'_>, found: &mut Found) {
+    let card_tx = entry.rings.card_tx();
+    let mut now_ns = None;
+    entry.rings.visit(Direction::Rx, &mut |member| {
+        found.note(member, forward::rxsync(member.ring, card_tx, Look::IfDue));
+        if member.ring.is_stamped_in_poll() {
+            member.ring.stamp(*now_ns.get_or_insert_with(|| member.ring.signals().hub().now_ns()));
+        }
+    });
+    count(entry, Direction::Rx, &mut found.ready);
 }
 
 /// Adds the slots of one direction that were not looked at to `ready`, and returns them.
-fn count(set: &dyn PollSet, direction: Direction, ready: &mut Ready) -> u32 {
+fn count(entry: Entry<'_>, direction: Direction, ready: &mut Ready) -> u32 {
     let mut slots = 0u32;
-    set.visit(direction, &mut |member| slots = slots.saturating_add(member.avail()));
+    entry.rings.visit(direction, &mut |member| slots = slots.saturating_add(member.avail()));
     ready.add(direction, slots);
     slots
 }
 
 /// The hub of the rings of a set, if it has any.
-pub(super) fn hub_of(set: &dyn PollSet) -> Option<alloc::sync::Arc<Hub>> {
+pub(super) fn hub_of(set: &impl PollSet) -> Option<Arc<Hub>> {
     let mut hub = None;
-    for direction in BOTH {
-        set.visit(direction, &mut |member| {
+    for (entry, direction) in set.entries().flat_map(|entry| BOTH.map(|direction| (entry, direction))) {
+        entry.rings.visit(direction, &mut |member| {
             hub.get_or_insert_with(|| member.ring.signals().hub().clone());
         });
     }
@@ -103,11 +142,12 @@ pub(super) enum Rest {
 
 /// Registers `waker` for what is asked for and then arms the rings. Between this and sleeping the caller makes another
 /// [`pass`].
-pub(super) fn register(set: &dyn PollSet, interest: Interest, ticket: Ticket, waker: &Waker) -> Rest {
+pub(super) fn register(set: &impl PollSet, ticket: Ticket, waker: &Waker) -> Rest {
     let mut rest = Rest::Sleep;
-    visit_asked(set, interest, |member| {
-        if let Some(waiters) = member.waiters() {
-            waiters.register(ticket, waker);
+    visit_asked(set, |member| {
+        match member.waiters() {
+            Some(waiters) => waiters.register(ticket, waker),
+            None => rest = Rest::LookAgain,
         }
         // An error of a ring is found by the pass that follows.
         if member.ring.cell().arm() != Ok(Armed::Yes) {
@@ -118,21 +158,24 @@ pub(super) fn register(set: &dyn PollSet, interest: Interest, ticket: Ticket, wa
 }
 
 /// Ends the wait: takes the waker out of all lists, and disarms the rings that nobody else waits for.
-pub(super) fn cancel(set: &dyn PollSet, interest: Interest, ticket: Ticket) {
-    visit_asked(set, interest, |member| {
+pub(super) fn cancel(set: &impl PollSet, ticket: Ticket) {
+    visit_asked(set, |member| {
         if let Some(waiters) = member.waiters() {
             waiters.cancel(ticket);
         }
-        let (signals, direction, number) =
-            (member.ring.signals(), member.ring.direction(), member.ring.ringid());
+        let (signals, kind, direction, number) =
+            (member.ring.signals(), member.ring.kind(), member.ring.direction(), member.ring.number());
         // Who registers arms afterwards, both inside the ring: either its arming comes behind this, or its registration is
         // seen here.
-        member.ring.cell().disarm(|| signals.is_idle(direction, number));
+        member.ring.cell().disarm(|| signals.is_idle(kind, direction, number));
     });
 }
 
-fn visit_asked(set: &dyn PollSet, interest: Interest, mut visitor: impl FnMut(Member<'_>)) {
-    for direction in BOTH.into_iter().filter(|direction| interest.contains(Interest::of(*direction))) {
-        set.visit(direction, &mut visitor);
+fn visit_asked(set: &impl PollSet, mut visitor: impl FnMut(Member<'_>)) {
+    for entry in set.entries() {
+        let is_asked = |direction: &Direction| entry.interest.contains(Interest::of(*direction));
+        for direction in BOTH.into_iter().filter(is_asked) {
+            entry.rings.visit(direction, &mut visitor);
+        }
     }
 }

@@ -1,21 +1,19 @@
 //! What can be polled: anything that has rings.
 
+use super::{Interest, Polled, Ready};
 use crate::Port;
 use crate::adapter::BoundRing;
 use crate::events::waiters::Waiters;
+use crate::host::forward::CardTx;
 use crate::raw::RawPort;
 use crate::ring::{Ring, Side};
-use crate::stats::Direction;
+use crate::stats::{Direction, RingKind};
 
-/// One ring of a set.
+/// One ring that is polled.
 #[derive(Clone, Copy)]
 pub(super) struct Member<'a> {
-    /// Place of its port in the set.
-    pub(super) port: usize,
     pub(super) ring: &'a BoundRing,
-    /// Whether what was submitted is sent even if nobody asks for room.
-    pub(super) sends: bool,
-    /// Whether its port has all rings of the interface, and there are several.
+    /// Whether its port has all rings of the card, and there are several.
     is_whole: bool,
 }
 
@@ -26,7 +24,8 @@ impl<'a> Member<'a> {
         if self.is_whole {
             return Some(signals.all(direction));
         }
-        signals.ring(direction, self.ring.ringid()).map(|signal| signal.waiters())
+        let signal = signals.ring(self.ring.kind(), direction, self.ring.number());
+        signal.map(|signal| signal.waiters())
     }
 
     /// The slots of `[cur, tail)`. A ring with impossible indices has none: its next sync says so.
@@ -38,61 +37,113 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Rings to be polled together.
-pub(super) trait PollSet: Sync {
+/// The rings of one port, or one of them.
+pub(super) trait Rings: Sync {
     /// Goes through the rings of one direction.
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>));
+
+    /// Whether what was submitted is sent even if nobody asks for room.
+    fn sends(&self) -> bool;
+
+    /// Where frames of the stack go that are to be forwarded.
+    fn card_tx(&self) -> CardTx<'_>;
+}
+
+/// Rings, and what is waited for on them.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) rings: &'a dyn Rings,
+    pub(super) interest: Interest,
+}
+
+/// What is polled together: the entries from number 0 on.
+pub(super) trait PollSet {
+    fn entry(&self, at: usize) -> Option<Entry<'_>>;
+
+    /// Keeps what a pass has found for one entry.
+    fn note(&mut self, _at: usize, _ready: Ready) {}
+
+    fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        (0..).map_while(|at| self.entry(at))
+    }
+}
+
+impl PollSet for Entry<'_> {
+    fn entry(&self, at: usize) -> Option<Entry<'_>> {
+        (at == 0).then_some(*self)
+    }
+}
+
+impl PollSet for &mut [Polled<'_>] {
+    fn entry(&self, at: usize) -> Option<Entry<'_>> {
+        let polled = self.get(at)?;
+        Some(Entry { rings: &*polled.port, interest: polled.interest })
+    }
+
+    fn note(&mut self, at: usize, ready: Ready) {
+        if let Some(polled) = self.get_mut(at) {
+            polled.ready = ready;
+        }
+    }
 }
 
 /// Goes through rings of one direction that belong to one port.
-fn visit<'a>(
-    port: usize,
-    sends: bool,
-    rings: impl Iterator<Item = &'a BoundRing> + Clone,
-    visitor: &mut dyn FnMut(Member<'_>),
-) {
-    let count = rings.clone().count();
+fn visit<'a>(rings: impl Iterator<Item = &'a BoundRing> + Clone, visitor: &mut dyn FnMut(Member<'_>)) {
+    let of_card = |ring: &&BoundRing| ring.kind() == RingKind::Hardware;
+    let count = rings.clone().filter(of_card).count();
     for ring in rings {
-        let is_whole = count > 1 && count == ring.signals().rings(ring.direction());
-        visitor(Member { port, ring, sends, is_whole });
+        let is_whole = of_card(&ring) && count > 1 && count == usize::from(ring.card_rings());
+        visitor(Member { ring, is_whole });
     }
 }
 
-fn visit_port(number: usize, port: &Port, direction: Direction, visitor: &mut dyn FnMut(Member<'_>)) {
-    match direction {
-        Direction::Tx => visit(number, port.sends_in_poll(), port.bound_tx().map(Ring::bound), visitor),
-        Direction::Rx => visit(number, false, port.bound_rx().map(Ring::bound), visitor),
-    }
-}
-
-impl PollSet for Port {
+impl Rings for Port {
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>)) {
-        visit_port(0, self, direction, visitor);
-    }
-}
-
-impl PollSet for &mut [&mut Port] {
-    fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>)) {
-        for (number, port) in self.iter().enumerate() {
-            visit_port(number, port, direction, visitor);
+        match direction {
+            Direction::Tx => visit(self.bound_tx().map(Ring::bound), visitor),
+            Direction::Rx => visit(self.bound_rx().map(Ring::bound), visitor),
         }
     }
+
+    fn sends(&self) -> bool {
+        self.sends_in_poll()
+    }
+
+    fn card_tx(&self) -> CardTx<'_> {
+        Port::card_tx(self)
+    }
 }
 
-impl PollSet for RawPort {
+impl Rings for RawPort {
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>)) {
         let (tx, rx) = self.bound();
         match direction {
-            Direction::Tx => visit(0, self.sends_in_poll(), tx.iter(), visitor),
-            Direction::Rx => visit(0, false, rx.iter(), visitor),
+            Direction::Tx => visit(tx.iter(), visitor),
+            Direction::Rx => visit(rx.iter(), visitor),
         }
+    }
+
+    fn sends(&self) -> bool {
+        self.sends_in_poll()
+    }
+
+    fn card_tx(&self) -> CardTx<'_> {
+        RawPort::card_tx(self)
     }
 }
 
-impl<D: Side> PollSet for Ring<D> {
+impl<D: Side> Rings for Ring<D> {
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>)) {
         if direction == D::DIRECTION {
-            visit(0, false, core::iter::once(self.bound()), visitor);
+            visit(core::iter::once(self.bound()), visitor);
         }
+    }
+
+    fn sends(&self) -> bool {
+        false
+    }
+
+    fn card_tx(&self) -> CardTx<'_> {
+        CardTx::Safe(&[])
     }
 }

@@ -78,7 +78,7 @@ impl<E: Engine + ?Sized> RingCell<E> {
 
     /// Asks what is behind the ring for an interrupt.
     pub(crate) fn arm(&self) -> Result<Armed, SyncError> {
-        self.with(|inside| inside.engine.arm())
+        self.with(|inside| inside.engine.arm(&inside.kring))
     }
 
     /// Asks for no more interrupts, if `is_idle` says inside that nobody needs them. A ring that cannot be entered keeps

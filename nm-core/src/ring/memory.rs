@@ -7,10 +7,10 @@
 
 use alloc::sync::Arc;
 use core::ptr::NonNull;
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{self, Relaxed};
+use core::sync::atomic::{AtomicI64, AtomicU32};
 
-use crate::abi::{self, DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET};
+use crate::abi::{self, DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET, SlotFlags, TimeVal};
 use crate::index::{Index, RingSize};
 use crate::mem::{Region, RingShape};
 use crate::nic::DmaBuffer;
@@ -21,6 +21,9 @@ use crate::stats::Direction;
 pub(crate) const TAIL_PUBLISHED: Ordering = Ordering::Release;
 /// As [`TAIL_PUBLISHED`].
 pub(crate) const TAIL_SEEN: Ordering = Ordering::Acquire;
+
+const NS_PER_S: u64 = 1_000_000_000;
+const NS_PER_US: u64 = 1_000;
 
 /// One of the ring's words, as an atomic.
 macro_rules! word {
@@ -162,6 +165,27 @@ impl RingMemory {
         word!(self, flags).store(flags.bits(), Relaxed);
     }
 
+    /// Writes the time of a receive sync.
+    pub(crate) fn set_time_ns(&self, now_ns: u64) {
+        let (sec, usec) = self.time_words();
+        sec.store((now_ns / NS_PER_S) as i64, Relaxed);
+        usec.store((now_ns % NS_PER_S / NS_PER_US) as i64, Relaxed);
+    }
+
+    /// The time that was written last.
+    pub(crate) fn time(&self) -> TimeVal {
+        let (sec, usec) = self.time_words();
+        TimeVal { sec: sec.load(Relaxed), usec: usec.load(Relaxed) }
+    }
+
+    fn time_words(&self) -> (&AtomicI64, &AtomicI64) {
+        // SAFETY: as in `word`; both fields are aligned to 8.
+        unsafe {
+            let ts = &raw mut (*self.header.as_ptr()).ts;
+            (AtomicI64::from_ptr(&raw mut (*ts).sec), AtomicI64::from_ptr(&raw mut (*ts).usec))
+        }
+    }
+
     /// Where slot `at` is. Every [`Index`] comes from a [`RingSize`]; callers use the one of this ring.
     #[inline]
     pub(crate) fn slot_at(&self, at: Index) -> NonNull<abi::Slot> {
@@ -205,11 +229,11 @@ impl RingMemory {
         }
     }
 
-    /// Writes the length of slot `at` and clears its flags.
+    /// Writes length and flags of slot `at`, which keeps its buffer.
     #[inline]
-    pub(crate) fn set_received(&self, at: Index, len: u16) {
+    pub(crate) fn set_received(&self, at: Index, len: u16, flags: SlotFlags) {
         let [_, frame] = self.slot_words(at);
-        frame.store(u32::from(len), Relaxed);
+        frame.store(u32::from(len) | u32::from(flags.bits()) << 16, Relaxed);
     }
 
     /// Copies the frame that `slot` describes out of its buffer. `None` if there is no such buffer, or it or `into` is
@@ -224,14 +248,14 @@ impl RingMemory {
         Some(into)
     }
 
-    /// Makes `frame` the frame of slot `at`, which has no flags then. `false` if the slot names no buffer, or the
+    /// Makes `frame` the frame of slot `at`, with these flags. `false` if the slot names no buffer, or the
     /// buffer is too short. The caller's slot is one of the core's side of the ring.
-    pub(crate) fn write_frame(&self, at: Index, frame: &[u8]) -> bool {
+    pub(crate) fn write_frame(&self, at: Index, frame: &[u8], flags: SlotFlags) -> bool {
         let len = u16::try_from(frame.len()).ok().filter(|len| *len <= self.region.frame_max());
         let Some((payload, len)) = self.region.payload(self.slot(at).buf_idx).zip(len) else { return false };
         // SAFETY: as in `read_frame`, the other way.
         unsafe { payload.as_ptr().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
-        self.set_received(at, len);
+        self.set_received(at, len, flags);
         true
     }
 

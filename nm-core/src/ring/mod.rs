@@ -22,7 +22,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::abi::RingFlags;
+use crate::abi::{RingFlags, SlotFlags, TimeVal};
 use crate::adapter::BoundRing;
 use crate::index::Index;
 use crate::kring::SyncError;
@@ -234,11 +234,42 @@ impl RxRing {
         self.memory().set_flags(flags);
     }
 
+    /// Whether each frame that arrives is marked, as if the application had done it
+    /// ([`Slot::set_forward`]). So it takes the mark from the frames that it keeps, and all others go on when they are
+    /// released. A ring that was just opened marks none.
+    #[doc(alias = "nkr_slot_flags")]
+    pub fn mark_arrivals(&mut self, are_marked: bool) -> Result<(), SyncError> {
+        let flags = if are_marked { SlotFlags::FORWARD } else { SlotFlags::empty() };
+        self.bound.cell().with(|inside| inside.kring.slot_flags = flags)
+    }
+
     /// Takes in the frames that have arrived, and gives the slots of [`advance`](Ring::advance) to the card.
     #[inline]
     #[doc(alias = "NIOCRXSYNC")]
     pub fn rxsync(&mut self) -> Result<(), SyncError> {
-        self.bound.cell().sync()
+        self.bound.cell().sync()?;
+        if self.bound.is_stamped() {
+            self.bound.stamp_now();
+        }
+        Ok(())
+    }
+}
+
+/// When frames were taken in.
+impl RxRing {
+    /// Whether each rxsync writes its time to the ring. At first it does not: reading the clock costs more than looking at
+    /// an empty queue. Polls write it in any case, unless the tunable `no_timestamp` is set.
+    #[doc(alias = "NR_TIMESTAMP")]
+    pub fn set_timestamped(&mut self, is_timestamped: bool) {
+        let mut flags = self.memory().flags();
+        flags.set(RingFlags::TIMESTAMP, is_timestamped);
+        self.memory().set_flags(flags);
+    }
+
+    /// The time of the last sync that wrote it, zero before: microseconds of the machine's own clock
+    /// ([`Platform::now_ns`](crate::platform::Platform::now_ns)).
+    pub fn timestamp(&self) -> TimeVal {
+        self.memory().time()
     }
 }
 

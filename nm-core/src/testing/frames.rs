@@ -25,6 +25,7 @@ struct State {
     room: usize,
     refuses_from: usize,
     is_gone: bool,
+    tells: bool,
     watchers: Option<Watchers>,
 }
 
@@ -39,6 +40,7 @@ pub fn frame_device(number: u8) -> (FakeDevice, Line) {
         room: usize::MAX,
         refuses_from: usize::MAX,
         is_gone: false,
+        tells: true,
         watchers: None,
     };
     let state = Arc::new(Mutex::new(state));
@@ -48,6 +50,15 @@ pub fn frame_device(number: u8) -> (FakeDevice, Line) {
 /// A [`FrameDevice`] without hardware.
 #[derive(Debug)]
 pub struct FakeDevice(Arc<Mutex<State>>);
+
+impl FakeDevice {
+    /// The same, but it tells nobody of arrivals and room.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        self.0.lock().tells = false;
+        self
+    }
+}
 
 impl FrameDevice for FakeDevice {
     fn mac(&self) -> [u8; 6] {
@@ -89,8 +100,11 @@ impl FrameDevice for FakeDevice {
     }
 
     fn watch(&self, watchers: Watchers) -> bool {
-        self.0.lock().watchers = Some(watchers);
-        true
+        let mut state = self.0.lock();
+        if state.tells {
+            state.watchers = Some(watchers);
+        }
+        state.tells
     }
 }
 

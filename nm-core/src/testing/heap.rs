@@ -13,7 +13,7 @@ use alloc::task::Wake;
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use crate::platform::{DmaBlock, Platform, Sleeper};
+use crate::platform::{DmaBlock, Platform, Sleeper, Slept};
 
 /// What a device adds to the processor's address: large enough that a mix-up is no valid address.
 const DEVICE_OFFSET: u64 = 0x7000_0000_0000_0000;
@@ -48,9 +48,9 @@ impl Sleeper for HeapPlatform {
         Arc::new(Unpark(thread::current())).into()
     }
 
-    fn sleep(&self, is_due: &dyn Fn() -> bool, deadline_ns: Option<u64>) {
+    fn sleep(&self, is_due: &dyn Fn() -> bool, deadline_ns: Option<u64>) -> Slept {
         if is_due() {
-            return;
+            return Slept::On;
         }
         match deadline_ns {
             Some(deadline) => {
@@ -58,6 +58,7 @@ impl Sleeper for HeapPlatform {
             }
             None => thread::park(),
         }
+        Slept::On
     }
 }
 

@@ -67,8 +67,8 @@ unsafe impl<N: Notifier> TxQueue for Transmit<N> {
         self.queue.health()
     }
 
-    fn arm(&mut self) -> Armed {
-        arm(&mut self.queue)
+    fn arm(&mut self, frames: u16) -> Armed {
+        arm(&mut self.queue, frames)
     }
 
     fn disarm(&mut self) {
@@ -105,7 +105,7 @@ unsafe impl<N: Notifier> RxQueue for Receive<N> {
     }
 
     fn arm(&mut self) -> Armed {
-        arm(&mut self.queue)
+        arm(&mut self.queue, 1)
     }
 
     fn disarm(&mut self) {
@@ -113,9 +113,9 @@ unsafe impl<N: Notifier> RxQueue for Receive<N> {
     }
 }
 
-/// Asks the device for an interrupt.
-fn arm<D: Direction, N>(queue: &mut SplitQueue<D, N>) -> Armed {
-    if queue.enable_notifications() { Armed::Yes } else { Armed::Late }
+/// Asks the device for an interrupt after this many completions.
+fn arm<D: Direction, N>(queue: &mut SplitQueue<D, N>, completions: u16) -> Armed {
+    if queue.enable_notifications(completions) { Armed::Yes } else { Armed::Late }
 }
 
 /// What the device put into a buffer: at least a header, and no more than the buffer holds.

@@ -68,17 +68,24 @@ impl<D: Direction, N> SplitQueue<D, N> {
         }
     }
 
-    /// Asks the device for an interrupt at the next completion. Returns `true` when it is certain to come; `false`
-    /// when there are completions already, which no interrupt may announce: take them, and ask again.
+    /// Asks the device for an interrupt when `completions` more are there than were taken, from 1 to those outstanding;
+    /// a device that has no index for it interrupts at the next. Returns `true` when the interrupt is certain to come;
+    /// `false` when they are there already, and no interrupt may announce them: take them, and ask again.
     #[must_use = "a completion that is there already is not announced by an interrupt"]
-    pub fn enable_notifications(&mut self) -> bool {
-        match self.events {
-            Events::Index => self.ring.write_used_event(self.next_used),
-            Events::Flag => self.ring.write_available_flags(0),
-        }
+    pub fn enable_notifications(&mut self, completions: u16) -> bool {
+        let wanted = match self.events {
+            Events::Index => {
+                self.ring.write_used_event(self.next_used.wrapping_add(completions).wrapping_sub(1));
+                completions
+            }
+            Events::Flag => {
+                self.ring.write_available_flags(0);
+                1
+            }
+        };
         // The event index or flag that was just stored before the index that is loaded next; see the module.
         fence(Ordering::SeqCst);
-        self.ring.used_index() == self.next_used
+        self.ring.used_index().wrapping_sub(self.next_used) < wanted
     }
 }
 

@@ -99,8 +99,8 @@ unsafe impl TxQueue for FakeTx {
         self.state.lock().take(Direction::Tx, self.number).map(|received| received.id)
     }
 
-    fn arm(&mut self) -> Armed {
-        self.state.lock().arm(Direction::Tx, self.number)
+    fn arm(&mut self, frames: u16) -> Armed {
+        self.state.lock().arm(Direction::Tx, self.number, frames)
     }
 
     fn disarm(&mut self) {
@@ -133,7 +133,7 @@ unsafe impl RxQueue for FakeRx {
     }
 
     fn arm(&mut self) -> Armed {
-        self.state.lock().arm(Direction::Rx, self.number)
+        self.state.lock().arm(Direction::Rx, self.number, 1)
     }
 
     fn disarm(&mut self) {

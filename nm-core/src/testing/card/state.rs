@@ -43,11 +43,27 @@ struct Queue {
     done: VecDeque<Received>,
     /// Ids that were posted and not reported.
     outstanding: Vec<u16>,
-    /// Whether the next completion interrupts.
-    is_armed: bool,
+    /// Buffers reported since the start.
+    reported: u64,
+    /// Completions since the start at which it interrupts.
+    armed_at: Option<u64>,
 }
 
 impl Queue {
+    /// Completions since the start, reported or not.
+    fn completed(&self) -> u64 {
+        self.reported + self.done.len() as u64
+    }
+
+    /// Whether it is time for an interrupt that was asked for. It is told once.
+    fn take_interrupt(&mut self) -> bool {
+        let is_due = self.armed_at.is_some_and(|at| self.completed() >= at);
+        if is_due {
+            self.armed_at = None;
+        }
+        is_due
+    }
+
     fn holds(&self, phys: u64) -> bool {
         let sent = self.sent.iter().map(|due| &due.what);
         self.unseen.iter().chain(&self.owned).chain(sent).any(|posted| posted.phys == phys)
@@ -144,14 +160,13 @@ impl State {
     /// What armed queues have finished interrupts, once.
     fn interrupt(&mut self) {
         let Some(line) = &self.line else { return };
-        let is_due = |queue: &mut Queue| !queue.done.is_empty() && core::mem::take(&mut queue.is_armed);
         for (number, queue) in (0..).zip(&mut self.rx) {
-            if is_due(queue) {
+            if queue.take_interrupt() {
                 let _ = line.rx_interrupt(number);
             }
         }
         for (number, queue) in (0..).zip(&mut self.tx) {
-            if is_due(queue) {
+            if queue.take_interrupt() {
                 let _ = line.tx_interrupt(number);
             }
         }
@@ -159,25 +174,30 @@ impl State {
 
     /// What hardware does in its own time, when somebody waits for it.
     pub(super) fn work_if_armed(&mut self) {
-        if self.rx.iter().chain(&self.tx).any(|queue| queue.is_armed) {
+        if self.rx.iter().chain(&self.tx).any(|queue| queue.armed_at.is_some()) {
             self.work();
         }
     }
 
-    /// Asks one queue for an interrupt.
-    pub(super) fn arm(&mut self, direction: Direction, number: u16) -> Armed {
+    /// Asks one queue for an interrupt when `buffers` more are finished than were reported.
+    pub(super) fn arm(&mut self, direction: Direction, number: u16, buffers: u16) -> Armed {
         if self.line.is_none() {
             return Armed::Never;
         }
         self.work();
         let Some(queue) = self.queues(direction).get_mut(usize::from(number)) else { return Armed::Never };
-        queue.is_armed = queue.done.is_empty();
-        if queue.is_armed { Armed::Yes } else { Armed::Late }
+        let at = queue.reported + u64::from(buffers);
+        let is_late = queue.completed() >= at;
+        queue.armed_at = (!is_late).then_some(at);
+        if !is_late && usize::from(buffers) > queue.outstanding.len().max(1) {
+            self.breaches.push(alloc::format!("an interrupt after {buffers} frames, more than there are"));
+        }
+        if is_late { Armed::Late } else { Armed::Yes }
     }
 
     pub(super) fn disarm(&mut self, direction: Direction, number: u16) {
         if let Some(queue) = self.queues(direction).get_mut(usize::from(number)) {
-            queue.is_armed = false;
+            queue.armed_at = None;
         }
     }
 
@@ -187,7 +207,7 @@ impl State {
             Direction::Tx => &self.tx,
             Direction::Rx => &self.rx,
         };
-        queues.first().is_some_and(|queue| queue.is_armed)
+        queues.first().is_some_and(|queue| queue.armed_at.is_some())
     }
 
     fn can_move(&self) -> bool {
@@ -321,6 +341,7 @@ impl State {
         self.work();
         let queue = self.queues(direction).get_mut(usize::from(number))?;
         let received = queue.done.pop_front()?;
+        queue.reported += 1;
         queue.outstanding.retain(|id| *id != received.id);
         Some(received)
     }
