@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::thread;
 
 use common::{MEMORY, assert_all_home, frame, netmap, one_card};
+use nm_core::host::{HostRings, Outgoing, TransmitError};
 use nm_core::mem::{MemId, MemoryError, PoolKind, RegionError};
 use nm_core::nic::Link;
 use nm_core::platform::Platform;
 use nm_core::ring::DifferentRegion;
-use nm_core::testing::{CardSpec, HeapPlatform, Order, card};
-use nm_core::tunables::Tunables;
+use nm_core::testing::{CardSpec, FakeStack, HeapPlatform, Order, card};
+use nm_core::tunables::{Sizes, Tunables};
 use nm_core::{AttachError, Attachment, Netmap, OpenError, errno};
 
 #[test]
@@ -241,4 +242,17 @@ fn an_interface_can_have_memory_of_its_own() {
     drop((own, shared));
     assert_all_home(&netmap, &[&wire]);
     assert_eq!((private.report().held, private.report().lost()), (0, 0));
+}
+
+#[test]
+fn the_stack_s_frames_fit_the_memory_of_the_interface() {
+    let (_, netmap) = netmap(4096);
+    let sizes = Sizes { buf_size: 1024, ..netmap.tunables().private };
+    let private = netmap.regions().create("em0", sizes).unwrap();
+    let (nic, _wire) = card(CardSpec::new(1, 64, Order::Posted));
+    let stack = Attachment::rings(nic).with_stack(FakeStack::new(), HostRings::default());
+    netmap.attach_as("em0", stack.in_region(&private)).unwrap();
+    let (_port, host) = (netmap.open("em0*").unwrap(), netmap.host("em0").unwrap());
+    host.transmit(Outgoing::new(&frame(1, 960))).unwrap();
+    assert_eq!(host.transmit(Outgoing::new(&frame(1, 961))), Err(TransmitError::TooLong));
 }

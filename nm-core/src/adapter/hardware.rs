@@ -36,7 +36,9 @@ struct State<N: Nic> {
     nic: N,
     configuration: Configuration,
     session: Weak<Session<N>>,
-    /// From the start of the card to its stop, which comes after the session's last reference has gone.
+    /// From the beginning of a session until it has left, which comes after its last reference has gone.
+    has_session: bool,
+    /// From the start of the card to its stop: when the session leaves, or before when the card has failed.
     is_running: bool,
 }
 
@@ -60,7 +62,7 @@ impl<N: Nic> HardwareAdapter<N> {
         nic.connect(Events::new(signals.clone()));
         let configuration = Configuration::new(info, most);
         let session = Weak::new();
-        let state = Mutex::new(State { nic, configuration, session, is_running: false });
+        let state = Mutex::new(State { nic, configuration, session, has_session: false, is_running: false });
         Arc::new(Self { common: common.clone(), state, signals })
     }
 
@@ -80,6 +82,7 @@ impl<N: Nic> HardwareAdapter<N> {
     pub(super) fn leave(&self) {
         let mut state = self.state.lock();
         self.signals.set_on(false);
+        state.has_session = false;
         if state.is_running {
             state.nic.stop();
             state.is_running = false;
@@ -88,8 +91,8 @@ impl<N: Nic> HardwareAdapter<N> {
 
     /// The adapter's state and its session, which is started if there is none.
     fn enter(self: &Arc<Self>, request: &Request<'_>) -> Result<Entered<'_, N>, OpenError> {
-        let state = self.settled();
-        match state.session.upgrade() {
+        let (session, state) = self.settled();
+        match session {
             Some(session) => self.join(session, state, request),
             None => self.begin(state, request),
         }
@@ -135,7 +138,7 @@ impl<N: Nic> HardwareAdapter<N> {
         let shapes = self.shapes(info, rings, request);
         let memory = PortMemory::new(request.region, name, &shapes).map_err(OpenError::Memory)?;
         let queues = state.nic.start().map_err(|cause| self.failed(cause))?;
-        state.is_running = true;
+        (state.has_session, state.is_running) = (true, true);
         // A session that cannot begin stops the card, and takes the lock for it.
         drop(state);
         let session = Session::new(self.clone(), rings, queues, memory)?;
@@ -144,21 +147,23 @@ impl<N: Nic> HardwareAdapter<N> {
         Ok(Entered { state, session, set, is_new: true })
     }
 
-    /// Adopts what the card is now, if it is stopped and nobody has it open.
+    /// Adopts what the card is now, if nobody has it open.
     fn look_again(&self, state: &mut State<N>) {
-        if !state.is_running {
+        if !state.has_session {
             let found = state.nic.info();
             // What cannot be adopted is refused when somebody opens it.
             let _ = state.configuration.adopt(&self.common.name, found);
         }
     }
 
-    /// The state when no session is on its way out. One that is holds no lock that we need, and gets ours.
-    fn settled(&self) -> MutexGuard<'_, State<N>> {
+    /// The session and the state, at a time when no session is on its way in or out. One that is holds no lock that we
+    /// need, and gets ours. The state is to be let go of first: dropping what may be the last reference takes the lock.
+    fn settled(&self) -> (Option<Arc<Session<N>>>, MutexGuard<'_, State<N>>) {
         loop {
             let state = self.state.lock();
-            if !state.is_running || state.session.strong_count() > 0 {
-                return state;
+            let session = state.session.upgrade();
+            if session.is_some() || !state.has_session {
+                return (session, state);
             }
             drop(state);
             spin_loop();
@@ -206,9 +211,7 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     fn info(&self, adapter: Choice) -> InterfaceInfo {
         let mut state = self.state.lock();
         let session = state.session.upgrade();
-        if session.is_none() {
-            self.look_again(&mut state);
-        }
+        self.look_again(&mut state);
         let (nic, link) = (state.configuration.adopted().clone(), state.nic.link());
         let is_open = session.as_ref().is_some_and(|session| session.is_used());
         // Dropping what may be the last reference takes the lock.
@@ -218,7 +221,9 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     }
 
     fn is_in_use(&self) -> bool {
-        self.settled().session.strong_count() > 0
+        let (session, state) = self.settled();
+        drop(state);
+        session.is_some()
     }
 
     fn rings(&self) -> Rings {
@@ -251,8 +256,8 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     }
 
     fn reset(&self) -> Result<(), OpenError> {
-        let mut state = self.settled();
-        let Some(session) = state.session.upgrade() else { return Ok(()) };
+        let (session, mut state) = self.settled();
+        let Some(session) = session else { return Ok(()) };
         if !state.is_running {
             // A reset has failed before. The session's rings stay gone, so the card must not run for them.
             drop(state);
@@ -274,11 +279,10 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
     }
 
     fn disappear(&self) {
-        let mut state = self.settled();
+        let (session, mut state) = self.settled();
         if let Some(host) = &self.common.host {
             host.disappear();
         }
-        let session = state.session.upgrade();
         if let Some(session) = &session {
             session.stop(Stop::Gone);
         }
