@@ -151,7 +151,7 @@ impl Netmap {
     pub fn attach_as(&self, name: &str, attachment: Attachment) -> Result<(), AttachError> {
         attachment.check(name)?;
         let interface = self.make(name, attachment);
-        self.add(interface).map_err(|_| AttachError::Exists(name.to_string()))
+        self.list().add(interface).map_err(|_| AttachError::Exists(name.to_string()))
     }
 
     fn make(&self, name: &str, attachment: Attachment) -> Interface {

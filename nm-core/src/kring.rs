@@ -195,7 +195,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::mem::{PortMemory, Region, RingShape};
+    use crate::mem::{Hands, PortMemory, Region, RingShape};
     use crate::platform::Platform;
     use crate::stats::RingKind;
     use crate::testing::HeapPlatform;
@@ -209,7 +209,7 @@ mod tests {
         let region = Region::new(&platform, tunables).unwrap();
         let size = RingSize::new(SLOTS).unwrap();
         let shape = RingShape { kind: RingKind::Hardware, direction: Direction::Tx, number: 3, size };
-        let memory = PortMemory::new(&region, "em0", &[shape]).unwrap();
+        let memory = PortMemory::new(&region, "em0", &[shape], Hands::Safe).unwrap();
         let kring = Kring::new(memory.rings()[0].clone(), Direction::Tx, Arc::default());
         (kring, memory)
     }

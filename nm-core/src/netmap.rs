@@ -1,27 +1,22 @@
 //! The registry: one value that owns interfaces, memory and tunables.
 
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use spin::Mutex;
-
-use crate::adapter::{Bound, Interface, InterfaceInfo, Sharing};
+use crate::adapter::{Bound, InterfaceInfo, Interfaces, Sharing};
 use crate::events::Events;
 use crate::events::hub::Hub;
 use crate::generic::GenericCounters;
 use crate::host::HostInterface;
-use crate::mem::{MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
-use crate::name::{InterfaceName, PortName};
+use crate::mem::{Hands, MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
+use crate::name::PortName;
 use crate::platform::Platform;
 use crate::port::{OpenError, Port};
 use crate::stats::RingReport;
 use crate::tunables::{Knobs, Tunables};
 
 /// A netmap. Nothing is global: a test can have ten. Clones are handles to the same one.
-///
-/// The lock around the list of interfaces is taken before the lock of an interface, and never by a sync.
 #[derive(Clone)]
 pub struct Netmap {
     regions: Arc<Regions>,
@@ -29,7 +24,7 @@ pub struct Netmap {
     start: Tunables,
     knobs: Arc<Knobs>,
     hub: Arc<Hub>,
-    interfaces: Arc<Mutex<Vec<Arc<Interface>>>>,
+    interfaces: Arc<Interfaces>,
 }
 
 impl Netmap {
@@ -54,63 +49,31 @@ impl Netmap {
         &self.hub
     }
 
-    /// Adds an interface, if there is none of its name.
-    pub(crate) fn add(&self, interface: Interface) -> Result<(), Exists> {
-        let mut interfaces = self.interfaces.lock();
-        if interfaces.iter().any(|other| other.name() == interface.name()) {
-            return Err(Exists);
-        }
-        interfaces.push(Arc::new(interface));
-        Ok(())
+    pub(crate) fn list(&self) -> &Interfaces {
+        &self.interfaces
     }
 
     /// Opens the port of this name (see [`name`](crate::name)). It has its rings for itself.
     #[doc(alias = "NIOCREGIF")]
     pub fn open(&self, name: &str) -> Result<Port, OpenError> {
-        let bound = self.bind(name, Sharing::Exclusive)?;
+        let bound = self.bind(name, Sharing::Exclusive, Hands::Safe)?;
         if bound.lease.is_distrusted() {
             return Err(OpenError::Distrusted(bound.name));
         }
         Ok(Port::new(bound))
     }
 
-    pub(crate) fn bind(&self, name: &str, sharing: Sharing) -> Result<Bound, OpenError> {
+    pub(crate) fn bind(&self, name: &str, sharing: Sharing, hands: Hands) -> Result<Bound, OpenError> {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
-        let (interface, share) = self.find(name, port.interface)?;
-        interface.bind(port.rings, sharing, share)
-    }
-
-    /// Interface `wanted`, called `name` in errors, and its fair share of the free buffers of its region. Nothing is bound.
-    #[doc(alias = "netmap_get_na")]
-    pub(crate) fn find(
-        &self,
-        name: &str,
-        wanted: InterfaceName<'_>,
-    ) -> Result<(Arc<Interface>, u32), OpenError> {
-        let all: Vec<_> = self.interfaces.lock().iter().map(|i| (i.info(), i.clone())).collect();
-        let is_wanted = |info: &InterfaceInfo| match wanted {
-            InterfaceName::Name(name) => info.name == name,
-            InterfaceName::Mac(mac) => info.nic.mac == mac,
-        };
-        let found = all.iter().find(|(info, _)| is_wanted(info));
-        let (_, found) = found.ok_or_else(|| unknown(name, all.iter().map(|(_, other)| other)))?;
-        let is_rival = |(info, other): &&(InterfaceInfo, Arc<Interface>)| {
-            !info.is_open && Arc::ptr_eq(other.region(), found.region())
-        };
-        let rivals = all.iter().filter(is_rival).count().max(1);
-        Ok((found.clone(), found.region().report().free / rivals as u32))
+        let interface = self.interfaces.find(name, port.interface)?;
+        interface.bind(port.rings, sharing, hands, self.interfaces.share(&interface, hands))
     }
 
     /// Takes the interface `name` away. Ports that are open on it stay valid memory, and each of their syncs says
     /// [`Gone`](crate::SyncError::Gone); the card touches nothing any more when this returns.
     #[doc(alias = "netmap_detach")]
     pub fn detach(&self, name: &str) -> Result<(), OpenError> {
-        let mut interfaces = self.interfaces.lock();
-        let at = interfaces.iter().position(|i| i.name() == name);
-        let at = at.ok_or_else(|| unknown(name, interfaces.iter()))?;
-        let interface = interfaces.remove(at);
-        drop(interfaces);
-        interface.disappear();
+        self.interfaces.remove(name)?.disappear();
         Ok(())
     }
 
@@ -119,22 +82,17 @@ impl Netmap {
     /// start again, its ports find it [`Gone`](crate::SyncError::Gone).
     #[doc(alias("netmap_disable_all_rings", "netmap_enable_all_rings"))]
     pub fn reset(&self, name: &str) -> Result<(), OpenError> {
-        let (interface, _) = self.find(name, InterfaceName::Name(name))?;
-        interface.reset()
+        self.interfaces.named(name)?.reset()
     }
 
     /// The stack's end of interface `name`, if it is attached with a stack.
     pub fn host(&self, name: &str) -> Option<HostInterface> {
-        let interfaces = self.interfaces.lock();
-        let host =
-            interfaces.iter().filter_map(|i| i.common().host.as_ref()).find(|host| host.name() == name)?;
-        Some(HostInterface::new(host))
+        self.interfaces.named(name).ok()?.common().host.as_ref().map(HostInterface::new)
     }
 
     /// What the interrupt handler of interface `name` is given: the interrupts of its card, whatever adapter ports have.
     pub fn events(&self, name: &str) -> Result<Events, OpenError> {
-        let (interface, _) = self.find(name, InterfaceName::Name(name))?;
-        Ok(Events::new(interface.signals().clone()))
+        Ok(Events::new(self.interfaces.named(name)?.signals().clone()))
     }
 
     /// Wakes those who wait for rings that have interrupted (see [`events`](crate::events)). Not for handlers: wakers
@@ -154,18 +112,17 @@ impl Netmap {
 
     /// The interfaces, in the order in which they were attached.
     pub fn interfaces(&self) -> Vec<InterfaceInfo> {
-        self.interfaces.lock().iter().map(|i| i.info()).collect()
+        self.interfaces.all().iter().map(|interface| interface.info()).collect()
     }
 
     /// The counters of all rings, interface by interface.
     pub fn counters(&self) -> Vec<RingReport> {
-        self.interfaces.lock().iter().flat_map(|i| i.counters()).collect()
+        self.interfaces.all().iter().flat_map(|interface| interface.counters()).collect()
     }
 
     /// What the generic adapter of interface `name` counts besides its rings, if the interface can have one.
     pub fn generic_counters(&self, name: &str) -> Option<Arc<GenericCounters>> {
-        let interfaces = self.interfaces.lock();
-        interfaces.iter().find(|i| i.name() == name)?.frames().cloned()
+        self.interfaces.named(name).ok()?.frames().cloned()
     }
 
     /// Where the buffers are.
@@ -195,17 +152,8 @@ impl Netmap {
     }
 }
 
-/// There is an interface of that name already.
-pub(crate) struct Exists;
-
 impl fmt::Debug for Netmap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Netmap").field("regions", &self.regions).finish_non_exhaustive()
     }
-}
-
-/// There is no interface `name` among these.
-fn unknown<'a>(name: &str, interfaces: impl Iterator<Item = &'a Arc<Interface>>) -> OpenError {
-    let known = interfaces.map(|interface| interface.name().to_string()).collect();
-    OpenError::Unknown { name: name.to_string(), known }
 }

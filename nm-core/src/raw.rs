@@ -15,7 +15,7 @@ use crate::abi::RingHeader;
 use crate::adapter::{Bound, BoundRing};
 use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
-use crate::mem::{Mapping, PortHeader};
+use crate::mem::{Hands, Mapping, PortHeader};
 use crate::netmap::Netmap;
 use crate::port::OpenError;
 use crate::stats::RingKind;
@@ -63,12 +63,13 @@ impl Netmap {
     ///
     /// # Safety
     /// While safe ports or spare buffers are in use on the same memory region, every buffer number that is written to a
-    /// slot of the port's rings, or left in its chain of extra buffers, is one that this port's rings or that chain held
-    /// before: buffers of others would be handed to a card that writes them, or to two owners at once. No buffer is left
+    /// slot of the port's rings, or left in its chain of extra buffers, is one that a ring or chain of a raw port held while
+    /// this port was open: buffers of others would be handed to a card that writes them, or to two owners at once. No
+    /// buffer is left
     /// in the chain that a ring holds too. What else is written (indices, lengths, flags, numbers that are no buffers)
     /// may be anything.
     pub unsafe fn open_raw(&self, name: &str, options: RawOptions) -> Result<RawPort, OpenError> {
-        let Bound { name, tx, rx, lease } = self.bind(name, options.sharing)?;
+        let Bound { name, tx, rx, lease } = self.bind(name, options.sharing, Hands::Raw)?;
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
         let header = lease.header(&tx, &rx, options.extra_buffers).map_err(OpenError::Memory)?;
         let mapping = header.map().ok_or_else(|| OpenError::Gone(name.clone()))?;

@@ -331,3 +331,96 @@ fn buffers_come_home_after_well_behaved_raw_ports() {
     drop(open(&netmap, Sharing::Shared).unwrap());
     assert_all_home(&netmap, &[&wire]);
 }
+
+/// Three cards of one region: `em0` with a raw port that stays, `em1` whose raw ports come and go, `em2` with a safe one.
+fn three(slots: u16) -> (Netmap, [Wire; 3]) {
+    let (_, netmap) = netmap(4096);
+    let wires = [0, 1, 2].map(|number| {
+        let (nic, wire) = card(CardSpec::new(number, slots, Order::Posted));
+        netmap.attach(&format!("em{number}"), nic).unwrap();
+        wire
+    });
+    (netmap, wires)
+}
+
+fn open_on(netmap: &Netmap, name: &str, extra_buffers: u32) -> RawPort {
+    // SAFETY: programs of these tests write numbers only that raw ports had meanwhile.
+    unsafe { netmap.open_raw(name, RawOptions { extra_buffers, ..RawOptions::default() }) }.unwrap()
+}
+
+#[test]
+fn raw_ports_come_and_go_beside_another_for_ever() {
+    const ROUNDS: u32 = if cfg!(miri) { 10 } else { 1000 };
+    let (netmap, wires) = three(64);
+    let stays = open_on(&netmap, "em0", 0);
+    // What is left is enough for `em1` and as much for `em2`, which nobody has open, but not twice for `em1`.
+    let spares = netmap.region().spares(netmap.memory().free - 300);
+    let mut after = None;
+    for round in 0..ROUNDS {
+        let port = open_on(&netmap, "em1", 7);
+        assert_eq!((View(port.tx_ring(0).unwrap()).header().num_slots, port.extra_buffers()), (64, 7));
+        wires[1].send(&frame(round.into(), 60));
+        port.rxsync().unwrap();
+        assert_eq!(View(port.rx_ring(0).unwrap()).frame(0), frame(round.into(), 60));
+        drop(port);
+        let report = netmap.memory();
+        assert_eq!(*after.get_or_insert(report), report, "round {round}");
+    }
+    let report = netmap.memory();
+    assert_eq!((report.free, report.resting, report.held, report.lost()), (165, 135, 128, 0), "{report}");
+    drop((stays, spares));
+    assert_all_home(&netmap, &[&wires[0], &wires[1]]);
+    assert_eq!((netmap.memory().reclaimed, netmap.memory().refused), (0, 0));
+}
+
+/// A program writes numbers that it had into rings of another card, which fills those buffers while they rest and while
+/// the next raw port has them. No frame of a safe port changes.
+#[test]
+fn numbers_that_a_program_keeps_reach_no_safe_port() {
+    let (netmap, wires) = three(16);
+    let stays = open_on(&netmap, "em0", 0);
+    let (mut safe, mut spare) = (netmap.open("em2").unwrap(), netmap.region().spare().unwrap());
+    spare.copy_from(&frame(77, 1984)).unwrap();
+    for mut slot in safe.tx_rings()[0].slots() {
+        slot.copy_from(&frame(slot.buf_idx().into(), 1984)).unwrap();
+    }
+    let numbers = |ring: View| (0..16).map(|at| slot_of(ring, at).buf_idx).collect::<Vec<_>>();
+    for round in 0..20 {
+        let comes = open_on(&netmap, "em1", 0);
+        let kept = numbers(View(comes.rx_ring(0).unwrap()));
+        drop(comes);
+        // The staying port's receive ring: the card gets the kept numbers with the slots that are released.
+        let rx = View(stays.rx_ring(0).unwrap());
+        (0..5).for_each(|number| wires[0].send(&frame(number, 1984)));
+        stays.rxsync().unwrap();
+        let (head, tail) = (rx.header().head, rx.header().tail);
+        for at in (0..16).map(|step| (head + step) % 16).take_while(|at| *at != tail) {
+            let slot = Slot { buf_idx: kept[(at as usize + round) % 16], ..slot_of(rx, at) };
+            // SAFETY: the slot is in the ring.
+            unsafe { rx.slot(at).write_volatile(slot) }
+        }
+        rx.set_head(tail, tail);
+        stays.rxsync().unwrap();
+        let again = open_on(&netmap, "em1", 0);
+        (0..15).for_each(|number| wires[0].send(&frame(round as u64 + number, 1984)));
+        stays.rxsync().unwrap();
+        let safe_numbers: Vec<_> = safe.tx_rings()[0].slots().map(|slot| slot.buf_idx()).collect();
+        for ring in [rx, View(again.rx_ring(0).unwrap()), View(again.tx_ring(0).unwrap())] {
+            assert!(numbers(ring).iter().all(|number| !safe_numbers.contains(number)));
+            assert!(!numbers(ring).contains(&spare.buf_idx()));
+        }
+    }
+    for slot in safe.tx_rings()[0].slots() {
+        assert_eq!(slot.len(), 1984);
+        assert_eq!(slot.frame(), frame(slot.buf_idx().into(), 1984));
+    }
+    assert_eq!(spare.frame(), frame(77, 1984));
+    drop((stays, safe, spare));
+    let report = netmap.memory();
+    assert_eq!((report.free, report.held, report.lost()), (report.total, 0, 0), "{report}");
+}
+
+fn slot_of(ring: View, at: u32) -> Slot {
+    // SAFETY: the port that the ring belongs to is open, and `at` is below its number of slots.
+    unsafe { ring.slot(at).read_volatile() }
+}

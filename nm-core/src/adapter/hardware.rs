@@ -136,7 +136,8 @@ impl<N: Nic> HardwareAdapter<N> {
         let rings = self.common.rings(info);
         let set = rings.select(name, request.rings)?;
         let shapes = self.shapes(info, rings, request);
-        let memory = PortMemory::new(request.region, name, &shapes).map_err(OpenError::Memory)?;
+        let memory =
+            PortMemory::new(request.region, name, &shapes, request.hands).map_err(OpenError::Memory)?;
         let queues = state.nic.start().map_err(|cause| self.failed(cause))?;
         (state.has_session, state.is_running) = (true, true);
         // A session that cannot begin stops the card, and takes the lock for it.

@@ -16,7 +16,7 @@ use spin::Mutex;
 use super::{Adapter, Bound, Common, InterfaceInfo, Request, Rings, Sharing, Slots};
 use crate::events::signals::Signals;
 use crate::generic::{Choice, GenericCounters, NoAdapter, Present};
-use crate::mem::Region;
+use crate::mem::{Hands, Region};
 use crate::name::RingSelection;
 use crate::port::OpenError;
 use crate::stats::RingReport;
@@ -121,6 +121,11 @@ impl Interface {
         self.common.reports(self.current().adapter.rings())
     }
 
+    /// Whether ports are open on it, or what is left of it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.members().any(|member| member.adapter.is_in_use())
+    }
+
     /// What a generic adapter counts besides its rings.
     pub(crate) fn frames(&self) -> Option<&Arc<GenericCounters>> {
         self.members().find_map(|member| member.frames.as_ref())
@@ -135,11 +140,12 @@ impl Interface {
 
 /// What happens to it.
 impl Interface {
-    /// Binds rings for a port, with about `share` buffers at most.
+    /// Binds rings for a port in these hands, with about `share` buffers at most.
     pub(crate) fn bind(
         &self,
         rings: RingSelection,
         sharing: Sharing,
+        hands: Hands,
         share: u32,
     ) -> Result<Bound, OpenError> {
         let control = self.control.lock();
@@ -147,7 +153,7 @@ impl Interface {
             return Err(OpenError::Gone(self.name().into()));
         }
         let member = self.chosen().map_err(|none| OpenError::NoAdapter(self.name().into(), none))?;
-        member.adapter.clone().bind(&Request { region: &self.region, rings, sharing, share })
+        member.adapter.clone().bind(&Request { region: &self.region, rings, sharing, hands, share })
     }
 
     pub(crate) fn reset(&self) -> Result<(), OpenError> {

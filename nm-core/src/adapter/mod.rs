@@ -7,6 +7,7 @@ mod config;
 mod counters;
 pub(crate) mod hardware;
 mod interface;
+mod list;
 mod session;
 mod slots;
 mod users;
@@ -21,7 +22,7 @@ use crate::engine::Engine;
 use crate::events::signals::Signals;
 use crate::generic::Choice;
 use crate::host::HostSide;
-use crate::mem::{MemoryError, PortHeader, Region};
+use crate::mem::{Hands, MemoryError, PortHeader, Region};
 use crate::name::RingSelection;
 use crate::nic::{Link, Mac, NicInfo, Shape};
 use crate::port::OpenError;
@@ -32,6 +33,7 @@ use crate::stats::{Direction, RingKind, RingReport};
 pub(crate) use config::has_rings;
 use counters::HardwareCounters;
 pub(crate) use interface::{Interface, Member};
+pub(crate) use list::Interfaces;
 pub(crate) use slots::Slots;
 pub(crate) use users::Rings;
 pub use users::Sharing;
@@ -78,6 +80,7 @@ pub(crate) struct Request<'a> {
     pub(crate) region: &'a Arc<Region>,
     pub(crate) rings: RingSelection,
     pub(crate) sharing: Sharing,
+    pub(crate) hands: Hands,
     /// About how many buffers it may have.
     pub(crate) share: u32,
 }

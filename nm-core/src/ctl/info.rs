@@ -1,7 +1,7 @@
 //! What a port is, before it is bound and while it is.
 
 use crate::adapter::{BoundRing, Rings, Slots};
-use crate::mem::{MemId, Region};
+use crate::mem::{Hands, MemId, Region};
 use crate::name::PortName;
 use crate::netmap::Netmap;
 use crate::port::OpenError;
@@ -53,7 +53,8 @@ impl PortInfo {
             return Ok(Self::memory(netmap.region()));
         }
         let port = PortName::parse(name).map_err(OpenError::Name)?;
-        let (interface, share) = netmap.find(name, port.interface)?;
+        let interface = netmap.list().find(name, port.interface)?;
+        let share = netmap.list().share(&interface, Hands::Raw);
         Ok(Self::memory(interface.region()).with_rings(interface.shape(share)))
     }
 

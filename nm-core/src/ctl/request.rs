@@ -4,7 +4,6 @@ use alloc::string::ToString;
 use core::fmt;
 
 use super::{Descriptor, RequestError};
-use crate::name::InterfaceName;
 
 /// A request, told by its ioctl code.
 ///
@@ -126,8 +125,7 @@ impl Descriptor {
     /// Asks the stack of an interface. No lock is held meanwhile.
     #[doc(alias = "ifioctl")]
     fn pass_on(&self, interface: &str, code: u32, argument: &mut [u8]) -> Result<(), RequestError> {
-        let found = self.netmap.find(interface, InterfaceName::Name(interface));
-        let (found, _) = found.map_err(RequestError::Interface)?;
+        let found = self.netmap.list().named(interface).map_err(RequestError::Interface)?;
         let name = || interface.to_string();
         let host = found.common().host.as_ref();
         let host = host.ok_or_else(|| RequestError::NoStack { interface: name(), code })?;

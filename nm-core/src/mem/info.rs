@@ -18,8 +18,8 @@ pub struct MemoryReport {
     pub spare: u32,
     /// Extra buffers of open raw ports.
     pub extra: u32,
-    /// Buffers that raw ports gave back while others were open: only extra buffers are made of them until the last of
-    /// those ports is closed.
+    /// Buffers that raw ports gave back while others were open: only raw ports get them until the last of those is
+    /// closed.
     pub resting: u32,
     /// Objects that nobody had given back when the last raw port, or the last user, left, since the region was made.
     pub reclaimed: u64,

@@ -40,7 +40,7 @@ pub use error::{MapError, MemoryError, RegionError};
 pub(crate) use header::{PortHeader, RingCounts};
 pub use info::{Info, MemoryReport, PoolInfo, Usage};
 pub use mapping::Mapping;
-pub(crate) use port::{PortMemory, RingShape};
+pub(crate) use port::{Hands, PortMemory, RingShape};
 pub use region::Region;
 pub use regions::Regions;
 pub use spare::Spare;

@@ -3,10 +3,10 @@
 //! ```text
 //!              take                           expose
 //!   free ──────────────► slots of safe ports ────────► slots of raw ports, extra buffers     the exposed buffers
-//!    ▲ ▲                 spare handles                             │ given back by number
-//!    │ └───────────────────────┘                                   ▼
-//!    │                                         extra buffers ◄─ resting buffers
-//!    └───────────── the last raw port leaves ──────────────────────┘ (and what is still exposed)
+//!    ▲ ▲                 spare handles                        ▲    │ given back by number
+//!    │ └───────────────────────┘                         take │    ▼
+//!    │                                                   resting buffers
+//!    └───────────── the last raw port leaves ─────────────────┘ (and what is still exposed)
 //! ```
 //!
 //! What a safe port or a spare handle gives back is known to be its own. What a raw port gives back is whatever
@@ -14,9 +14,10 @@
 //! can give back what belongs to somebody else, nor the same buffer twice.
 //!
 //! Nor can the core learn from those numbers which buffers a card of another raw port still fills: programs may have
-//! written one number to two rings. So what comes back from a raw port rests, good for nothing but extra buffers of
-//! other raw ports, until no raw port is left and with it no such card. Then all of it is free, and so is what the
-//! programs lost sight of.
+//! written one number to two rings. So what comes back from a raw port rests, good for nothing but raw ports: their
+//! extra buffers, and the rings of an interface that a raw port opens first, are made of it before any free buffer is.
+//! Raw ports that come and go beside others thus need no more than those that are open at once. When no raw port is left,
+//! and with it no such card, all of it is free, and so is what the programs lost sight of.
 
 use alloc::vec::Vec;
 
@@ -174,6 +175,28 @@ impl Pools {
             into.extend((0..resting).map_while(|_| self.resting.take_first()));
         }
         self.take_up_to(count - resting, into);
+    }
+
+    /// Takes `count` buffers for a ring of raw ports into `into`, resting ones first, and exposes them: all of them or
+    /// none.
+    pub(super) fn take_exposed(
+        &mut self,
+        region: MemId,
+        count: u32,
+        into: &mut Vec<u32>,
+    ) -> Result<(), MemoryError> {
+        let (resting, free) = (self.resting.len(), self.buffers.len());
+        let available = resting.saturating_add(free);
+        if available < count {
+            let pool = PoolKind::Buffer;
+            return Err(MemoryError::Exhausted { region, pool, requested: count, available });
+        }
+        let before = into.len();
+        let resting = count.min(resting);
+        into.extend((0..resting).map_while(|_| self.resting.take_first()));
+        into.extend((resting..count).map_while(|_| self.buffers.take_first()));
+        self.expose(into.iter().skip(before).copied());
+        Ok(())
     }
 
     /// Puts objects back that the core has kept itself.

@@ -23,10 +23,19 @@ pub(crate) struct RingShape {
     pub(crate) size: RingSize,
 }
 
+/// Who has the rings of an interface first, from the time when nobody had it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hands {
+    /// A safe port.
+    Safe,
+    /// A raw port: no safe one has these rings before they are gone.
+    Raw,
+}
+
 /// The objects of a bound port. Dropping it gives them back, so it must outlive the device's use of the buffers.
 ///
-/// A ring is a safe port's or nobody's, and then its slots name what the core and the types let them name, or since
-/// [`distrust`](Self::distrust) in reach of raw ports, and then anything may be written to them.
+/// A ring is a safe port's or nobody's, and then its slots name what the core and the types let them name, or in reach of
+/// raw ports, from the start or since [`distrust`](Self::distrust), and then anything may be written to them.
 #[derive(Debug)]
 pub(crate) struct PortMemory {
     region: Arc<Region>,
@@ -43,19 +52,24 @@ impl PortMemory {
     /// Takes and initialises the objects for a port named `name` with these rings, in the order of netmap's
     /// table: hardware transmit, host transmit, hardware receive, host receive.
     #[doc(alias = "netmap_mem_rings_create")]
-    pub(crate) fn new(region: &Arc<Region>, name: &str, shapes: &[RingShape]) -> Result<Self, MemoryError> {
+    pub(crate) fn new(
+        region: &Arc<Region>,
+        name: &str,
+        shapes: &[RingShape],
+        hands: Hands,
+    ) -> Result<Self, MemoryError> {
         check_sizes(region, shapes)?;
         let header = PortHeader::new(region, shapes.len())?;
         let mut memory = Self {
             region: region.clone(),
             ring_objects: Vec::new(),
             rings: Vec::with_capacity(shapes.len()),
-            distrusted: shapes.iter().map(|_| AtomicBool::new(false)).collect(),
+            distrusted: shapes.iter().map(|_| AtomicBool::new(hands == Hands::Raw)).collect(),
             header,
         };
         region.take(PoolKind::Ring, shapes.len() as u32, &mut memory.ring_objects)?;
         for (at, shape) in shapes.iter().enumerate() {
-            memory.make_ring(at, shape)?;
+            memory.make_ring(at, shape, hands)?;
         }
         let count = |kind, direction| {
             shapes.iter().filter(|s| (s.kind, s.direction) == (kind, direction)).count() as u32
@@ -72,13 +86,13 @@ impl PortMemory {
     }
 
     /// Makes the ring of one shape in the ring object at place `at`.
-    fn make_ring(&mut self, at: usize, shape: &RingShape) -> Result<(), MemoryError> {
+    fn make_ring(&mut self, at: usize, shape: &RingShape, hands: Hands) -> Result<(), MemoryError> {
         let object = self.ring_objects.get(at).copied();
         let Some((object, header)) = object.and_then(|o| Some((o, self.region.ring_at(o)?))) else {
             return Ok(());
         };
         let mut buffers = Vec::new();
-        self.region.take_buffers(shape.size.slots(), &mut buffers)?;
+        self.region.take_buffers(shape.size.slots(), hands, &mut buffers)?;
         let (region, buf_ofs) = (self.region.clone(), self.region.buffers_from_ring(object));
         // SAFETY: the object was just taken from the pool, so it belongs to this port alone, and `check_sizes` has
         // seen that the slots fit.

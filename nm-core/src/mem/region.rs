@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use spin::{Mutex, MutexGuard};
 
 use super::pools::{Pools, RESERVED_BUFFERS, Use};
-use super::{Info, MemId, MemoryError, MemoryReport, PoolKind, RegionError};
+use super::{Hands, Info, MemId, MemoryError, MemoryReport, PoolKind, RegionError};
 use crate::nic::{DmaBuffer, HEADROOM};
 use crate::platform::{DmaMemory, OutOfDmaMemory, Platform};
 use crate::tunables::{Sizes, Tunables};
@@ -149,6 +149,15 @@ impl Region {
         self.pools.lock().report(&self.sizes)
     }
 
+    /// How many buffers there are for rings in these hands.
+    pub(crate) fn available(&self, hands: Hands) -> u32 {
+        let report = self.report();
+        match hands {
+            Hands::Safe => report.free,
+            Hands::Raw => report.free + report.resting,
+        }
+    }
+
     /// What the region is made of, and who uses it.
     pub fn info(&self) -> Info {
         let (mut pools, usage) = {
@@ -197,10 +206,19 @@ impl Region {
         self.pools.lock().take(self.id, pool, count, into)
     }
 
-    /// Takes `count` buffers with nothing old in them into `into`: all of them or none.
-    pub(super) fn take_buffers(&self, count: u32, into: &mut Vec<u32>) -> Result<(), MemoryError> {
+    /// Takes `count` buffers with nothing old in them for a ring into `into`: all of them or none. Those for raw hands
+    /// are exposed from here on.
+    pub(super) fn take_buffers(
+        &self,
+        count: u32,
+        hands: Hands,
+        into: &mut Vec<u32>,
+    ) -> Result<(), MemoryError> {
         let before = into.len();
-        self.take(PoolKind::Buffer, count, into)?;
+        match hands {
+            Hands::Safe => self.take(PoolKind::Buffer, count, into)?,
+            Hands::Raw => self.pools.lock().take_exposed(self.id, count, into)?,
+        }
         self.clear(into.get(before..).unwrap_or_default());
         Ok(())
     }
@@ -223,7 +241,8 @@ impl Region {
     fn clear(&self, buffers: &[u32]) {
         for address in buffers.iter().filter_map(|&index| self.lookup(index)) {
             let bytes = HEADROOM + usize::from(self.frame_max());
-            // SAFETY: headroom and payload lie inside the region's block; the buffer was free, so nobody uses it.
+            // SAFETY: headroom and payload lie inside the region's block; the buffer was free, so nobody uses it, or it
+            // is in reach of raw ports alone, which have no reference into it.
             unsafe { address.virt.sub(HEADROOM).write_bytes(0, bytes) };
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::string::ToString;
+use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;
@@ -39,8 +40,22 @@ fn shape(direction: Direction, slots: u32) -> RingShape {
     RingShape { kind: RingKind::Hardware, direction, number: 0, size: RingSize::new(slots).unwrap() }
 }
 
+fn open(region: &Arc<Region>, hands: Hands) -> Result<PortMemory, MemoryError> {
+    PortMemory::new(region, "em0", &[shape(Direction::Tx, SLOTS), shape(Direction::Rx, SLOTS)], hands)
+}
+
+/// The rings of an interface that a safe port has opened.
 fn port(region: &Arc<Region>) -> PortMemory {
-    PortMemory::new(region, "em0", &[shape(Direction::Tx, SLOTS), shape(Direction::Rx, SLOTS)]).unwrap()
+    open(region, Hands::Safe).unwrap()
+}
+
+/// The rings of an interface that a raw port has opened.
+fn raw_port(region: &Arc<Region>) -> PortMemory {
+    open(region, Hands::Raw).unwrap()
+}
+
+fn buffers(port: &PortMemory) -> BTreeSet<u32> {
+    port.rings().iter().flat_map(RingMemory::buffers).collect()
 }
 
 fn header(port: &PortMemory, extra: u32) -> PortHeader {
@@ -164,6 +179,87 @@ fn resting_buffers_are_extra_buffers_again() {
 }
 
 #[test]
+fn rings_that_a_raw_port_opens_are_made_of_resting_buffers_first() {
+    let regions = regions();
+    let region = regions.shared();
+    let other = raw_port(region);
+    assert!(other.is_distrusted(), "from the start");
+    let first = raw_port(region);
+    let had = buffers(&first);
+    drop(first);
+    assert_eq!((region.report().resting, region.report().free), (8, 42));
+    let safe = port(region);
+    let mut spares = region.spares(u32::MAX);
+    assert_eq!((spares.len(), region.report().free), (34, 0));
+    assert!(buffers(&safe).is_disjoint(&had) && spares.iter().all(|spare| !had.contains(&spare.buf_idx())));
+    let error = open(region, Hands::Safe).unwrap_err().to_string();
+    assert_eq!(error, "the buf pool has 0 objects free of 4 asked for (tunable buf_num)");
+    let again = raw_port(region);
+    assert_eq!((buffers(&again), region.report().resting), (had, 0));
+    let extra = header(&again, 1);
+    assert_eq!(extra.extra(), 0, "there is none left");
+    drop((extra, spares.pop()));
+    let error = open(region, Hands::Raw).unwrap_err().to_string();
+    assert_eq!(error, "the buf pool has 1 objects free of 4 asked for (tunable buf_num)");
+    drop((again, other, safe, spares));
+    assert_all_free(region);
+}
+
+#[test]
+fn raw_ports_come_and_go_beside_another_without_new_buffers() {
+    let regions = regions();
+    let region = regions.shared();
+    let (stays, safe) = (raw_port(region), port(region));
+    let mut first_round = None;
+    for round in 0..1000 {
+        let port = raw_port(region);
+        let raw = header(&port, 3);
+        let seen = (region.report(), chain_of(region, &raw).len(), buffers(&port).len());
+        assert_eq!(*first_round.get_or_insert(seen), seen, "round {round}");
+        // The program leaves its buffers where it likes, as long as each is in one place.
+        let (head, slot) = (raw.bufs_head(), port.rings()[0].size().first());
+        let held = port.rings()[0].slot(slot).buf_idx;
+        set_next(region, held, next(region, head));
+        let mut raw = raw;
+        raw.set_bufs_head(held);
+        write_slot(&port.rings()[0], 0, head);
+        drop((raw, port));
+    }
+    let report = region.report();
+    assert_eq!((report.resting, report.reclaimed, report.refused, report.lost()), (11, 0, 0, 0));
+    drop((stays, safe));
+    assert_all_free(region);
+}
+
+/// Two raw ports name each other's buffers, and numbers that rest; one of them comes and goes.
+#[test]
+fn no_buffer_of_a_safe_owner_is_reached_by_numbers_that_raw_ports_had() {
+    let regions = regions();
+    let region = regions.shared();
+    let stays = raw_port(region);
+    let (safe, spare) = (port(region), region.spare().unwrap());
+    let mut theirs = buffers(&safe);
+    theirs.insert(spare.buf_idx());
+    for round in 0..100 {
+        let comes = raw_port(region);
+        let had: Vec<_> = buffers(&comes).into_iter().collect();
+        drop(comes);
+        for (at, &buffer) in (0..SLOTS).zip(had.iter().cycle().skip(round)) {
+            write_slot(&stays.rings()[1], at, buffer);
+        }
+        let comes = raw_port(region);
+        write_slot(&comes.rings()[0], 0, stays.rings()[0].buffers().next().unwrap());
+        assert!(buffers(&comes).is_disjoint(&theirs) && buffers(&stays).is_disjoint(&theirs));
+        drop(comes);
+        let probe = region.spares(u32::MAX);
+        assert!(probe.iter().all(|new| !had.contains(&new.buf_idx()) && !theirs.contains(&new.buf_idx())));
+        assert_eq!(buffers(&safe).len(), 8);
+    }
+    drop((stays, safe, spare));
+    assert_all_free(region);
+}
+
+#[test]
 fn what_was_lost_once_cannot_be_given_back_from_its_next_owner() {
     let regions = regions();
     let region = regions.shared();
@@ -271,7 +367,8 @@ fn a_closed_raw_port_gives_back_its_own_buffers_and_no_others() {
 fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
     let regions = regions();
     let region = regions.shared();
-    let refused = |shapes: &[RingShape]| PortMemory::new(region, "em0", shapes).unwrap_err().to_string();
+    let refused =
+        |shapes: &[RingShape]| PortMemory::new(region, "em0", shapes, Hands::Safe).unwrap_err().to_string();
     assert_eq!(
         refused(&[shape(Direction::Tx, 17)]),
         "the ring pool has objects of 512 bytes, 528 are needed (tunable ring_size)"
@@ -287,13 +384,13 @@ fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
     assert_all_free(region);
     let sizes = Sizes { if_size: 128, if_num: 1, ..Sizes::default() };
     let private = regions.create("private", sizes).unwrap();
-    let many = PortMemory::new(&private, "em0", &[shape(Direction::Tx, 2); 10]).unwrap_err();
+    let many = PortMemory::new(&private, "em0", &[shape(Direction::Tx, 2); 10], Hands::Safe).unwrap_err();
     assert_eq!(
         many.to_string(),
         "the if pool of region 2 has objects of 128 bytes, 136 are needed (tunable priv_if_size)"
     );
-    let _first = PortMemory::new(&private, "em0", &[]).unwrap();
-    let second = PortMemory::new(&private, "em1", &[]).unwrap_err();
+    let _first = PortMemory::new(&private, "em0", &[], Hands::Safe).unwrap();
+    let second = PortMemory::new(&private, "em1", &[], Hands::Safe).unwrap_err();
     assert_eq!(
         second.to_string(),
         "the if pool of region 2 has 0 objects free of 1 asked for (tunable priv_if_num)"
@@ -304,7 +401,7 @@ fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
 /// What happens to a region that safe ports, raw ports and spare handles use.
 #[derive(Debug, Clone)]
 enum Op {
-    Open,
+    Open(Hands),
     Close(usize),
     Spare,
     DropSpare(usize),
@@ -340,7 +437,8 @@ fn op() -> impl Strategy<Value = Op> {
     let which = 0usize..4;
     let buffer = prop_oneof![30 => 0u32..BUFFERS + 2, 1 => Just(u32::MAX)];
     prop_oneof![
-        2 => Just(Op::Open),
+        2 => Just(Op::Open(Hands::Safe)),
+        2 => Just(Op::Open(Hands::Raw)),
         1 => which.clone().prop_map(Op::Close),
         2 => Just(Op::Spare),
         1 => which.clone().prop_map(Op::DropSpare),
@@ -353,10 +451,11 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Everything that is alive. Ring 0 of a port is safe, ring 1 too until a raw port is bound to it.
+/// Everything that is alive. The first rings of a port are safe: both at first if a safe port opened it, ring 0 when a raw
+/// port is bound to ring 1, none if a raw port opened it.
 #[derive(Default)]
 struct World {
-    ports: Vec<(PortMemory, bool)>,
+    ports: Vec<(PortMemory, usize)>,
     raws: Vec<PortHeader>,
     spares: Vec<Spare>,
 }
@@ -369,25 +468,25 @@ impl World {
     fn apply(&mut self, op: &Op, region: &Arc<Region>) {
         let ports = self.ports.len().max(1);
         match *op {
-            Op::Open => {
-                let shapes = [shape(Direction::Tx, SLOTS), shape(Direction::Rx, SLOTS)];
-                self.ports.extend(PortMemory::new(region, "em0", &shapes).ok().map(|port| (port, false)));
+            Op::Open(hands) => {
+                let safe = if hands == Hands::Safe { 2 } else { 0 };
+                self.ports.extend(open(region, hands).ok().map(|port| (port, safe)));
             }
             Op::Close(at) => drop(pick(&mut self.ports, at)),
             Op::Spare => self.spares.extend(region.spare()),
             Op::DropSpare(at) => drop(pick(&mut self.spares, at)),
             Op::Raw { port, extra } => {
-                if let Some((port, exposed)) = self.ports.get_mut(port % ports) {
+                if let Some((port, safe)) = self.ports.get_mut(port % ports) {
                     let counts = RingCounts { tx: 1, rx: 1, ..RingCounts::default() };
                     self.raws.extend(port.header("em0", counts, |at| at == 1, extra));
                     port.distrust(1);
-                    *exposed = true;
+                    *safe = (*safe).min(1);
                 }
             }
             Op::CloseRaw(at) => drop(pick(&mut self.raws, at)),
             Op::WriteSlot { port, at, buffer } => {
-                if let Some((port, true)) = self.ports.get(port % ports) {
-                    write_slot(&port.rings()[1], at, buffer);
+                if let Some((port, safe)) = self.ports.get(port % ports) {
+                    port.rings()[*safe..].iter().for_each(|ring| write_slot(ring, at, buffer));
                 }
             }
             Op::WriteLink { buffer, next } => set_next(region, buffer, next),
@@ -397,7 +496,7 @@ impl World {
             }
             Op::Swap { port, at, spare } => {
                 let spares = self.spares.len().max(1);
-                if let Some(((port, _), spare)) =
+                if let Some(((port, 1..), spare)) =
                     self.ports.get(port % ports).zip(self.spares.get_mut(spare % spares))
                 {
                     let ring = &port.rings()[0];
@@ -408,12 +507,15 @@ impl World {
         }
     }
 
+    /// The buffers of safe owners.
+    fn safe(&self) -> Vec<u32> {
+        let rings = self.ports.iter().flat_map(|(port, safe)| &port.rings()[..*safe]);
+        rings.flat_map(RingMemory::buffers).chain(self.spares.iter().map(Spare::buf_idx)).collect()
+    }
+
     /// What safe owners have: each buffer once, each a real one, none of them free.
     fn check(&self, region: &Region) {
-        let rings =
-            self.ports.iter().flat_map(|(port, exposed)| &port.rings()[..if *exposed { 1 } else { 2 }]);
-        let mut safe: Vec<_> = rings.flat_map(RingMemory::buffers).collect();
-        safe.extend(self.spares.iter().map(Spare::buf_idx));
+        let safe = self.safe();
         let distinct: BTreeSet<_> = safe.iter().copied().collect();
         assert_eq!(distinct.len(), safe.len(), "a buffer has two safe owners: {safe:?}");
         assert!(safe.iter().all(|buffer| (2..BUFFERS).contains(buffer)), "{safe:?}");
@@ -441,8 +543,7 @@ proptest! {
             world.check(region);
             // Nobody who is handed a buffer now gets one that a safe owner has.
             let probe: BTreeSet<_> = region.spares(u32::MAX).iter().map(Spare::buf_idx).collect();
-            let taken = world.spares.iter().map(Spare::buf_idx).chain(world.ports.iter().flat_map(|(port, _)| port.rings()[0].buffers()));
-            prop_assert!(taken.into_iter().all(|buffer| !probe.contains(&buffer)));
+            prop_assert!(world.safe().iter().all(|buffer| !probe.contains(buffer)));
         }
         drop(world);
         assert_all_free(region);
