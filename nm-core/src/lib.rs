@@ -134,6 +134,7 @@ extern crate std;
 pub mod abi;
 mod adapter;
 mod attach;
+mod claim;
 pub mod ctl;
 pub mod dump;
 mod engine;
@@ -161,6 +162,7 @@ pub mod tunables;
 
 pub use adapter::InterfaceInfo;
 pub use attach::{AttachError, Attachment};
+pub use claim::Claim;
 pub use kring::SyncError;
 pub use netmap::Netmap;
 pub use port::{AllRings, OpenError, Port};

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::adapter::{Bound, InterfaceInfo, Interfaces, Sharing};
+use crate::adapter::{Bound, InterfaceInfo, Interfaces, Opener, Sharing, Wanted};
 use crate::events::Events;
 use crate::events::hub::Hub;
 use crate::generic::GenericCounters;
@@ -49,24 +49,21 @@ impl Netmap {
         &self.hub
     }
 
-    pub(crate) fn list(&self) -> &Interfaces {
+    pub(crate) fn list(&self) -> &Arc<Interfaces> {
         &self.interfaces
     }
 
     /// Opens the port of this name (see [`name`](crate::name)). It has its rings for itself.
     #[doc(alias = "NIOCREGIF")]
     pub fn open(&self, name: &str) -> Result<Port, OpenError> {
-        let bound = self.bind(name, Sharing::Exclusive, Hands::Safe)?;
-        if bound.lease.is_distrusted() {
-            return Err(OpenError::Distrusted(bound.name));
-        }
-        Ok(Port::new(bound))
+        Port::new(self.bind(name, Sharing::Exclusive, Hands::Safe)?)
     }
 
     pub(crate) fn bind(&self, name: &str, sharing: Sharing, hands: Hands) -> Result<Bound, OpenError> {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
         let interface = self.interfaces.find(name, port.interface)?;
-        interface.bind(port.rings, sharing, hands, self.interfaces.share(&interface, hands))
+        let wanted = Wanted { rings: port.rings, sharing, hands };
+        interface.bind(Opener::Anybody, wanted, self.interfaces.share(&interface, hands))
     }
 
     /// Takes the interface `name` away. Ports that are open on it stay valid memory, and each of their syncs says

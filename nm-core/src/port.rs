@@ -51,11 +51,15 @@ pub struct AllRings<'a> {
 }
 
 impl Port {
-    pub(crate) fn new(bound: Bound) -> Self {
-        let Bound { name, tx, rx, .. } = bound;
+    /// A safe port of rings that no raw port has had.
+    pub(crate) fn new(bound: Bound) -> Result<Self, OpenError> {
+        let Bound { name, tx, rx, lease } = bound;
+        if lease.is_distrusted() {
+            return Err(OpenError::Distrusted(name));
+        }
         let (tx, host_tx) = tx.into_iter().map(TxRing::new).partition(|ring| !ring.is_host());
         let (rx, host_rx) = rx.into_iter().map(RxRing::new).partition(|ring| !ring.is_host());
-        Self { name, tx, rx, host_tx, host_rx, tx_poll: TxPoll::Pending }
+        Ok(Self { name, tx, rx, host_tx, host_rx, tx_poll: TxPoll::Pending })
     }
 }
 
@@ -182,6 +186,15 @@ pub enum OpenError {
     },
     /// The interface was attached without a stack, so it has no host rings.
     NoHostRings(String),
+    /// The interface belongs to somebody, such as a switch (see [`Claim`](crate::Claim)).
+    Owned {
+        /// The interface.
+        name: String,
+        /// Whom it belongs to.
+        owner: String,
+    },
+    /// The interface cannot be claimed: a port is open on it.
+    InUse(String),
     /// The interface has no adapter of the kind that `admode` asks for.
     NoAdapter(String, NoAdapter),
     /// A raw port is or was open on the interface since it was last closed altogether, so the buffers in its slots are
@@ -218,7 +231,7 @@ impl OpenError {
             }
             Self::NoAdapter(_, none) => none.errno(),
             Self::Unknown { .. } | Self::Gone(_) => errno::ENXIO,
-            Self::Busy { .. } | Self::Distrusted(_) => errno::EBUSY,
+            Self::Busy { .. } | Self::Distrusted(_) | Self::Owned { .. } | Self::InUse(_) => errno::EBUSY,
             Self::Memory(_) => errno::ENOMEM,
             Self::Device { .. } => errno::EIO,
         }
@@ -246,6 +259,8 @@ impl fmt::Display for OpenError {
                 )
             }
             Self::NoHostRings(name) => write!(f, "{name} has no host rings: it was attached without a stack"),
+            Self::Owned { name, owner } => write!(f, "{name} belongs to {owner}"),
+            Self::InUse(name) => write!(f, "{name} cannot be claimed while a port is open on it"),
             Self::NoAdapter(name, none) => write!(f, "{name}: {none}"),
             Self::Distrusted(name) => {
                 write!(

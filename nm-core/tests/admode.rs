@@ -9,10 +9,9 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
-use common::{assert_all_home, frame, netmap};
+use common::{assert_all_home, frame, netmap, while_looked_at};
 use nm_core::generic::Choice;
 use nm_core::host::{HostRings, Outgoing};
 use nm_core::testing::{CardSpec, FakeStack, Line, Order, Wire, card, frame_device};
@@ -221,13 +220,7 @@ fn a_session_has_ended_before_one_of_the_other_adapter_begins() {
     const ROUNDS: u32 = if cfg!(miri) { 20 } else { 3000 };
     let (netmap, wire, ..) = both();
     let host = netmap.host("em0").unwrap();
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Relaxed) {
-                assert_eq!(netmap.interfaces().len(), 1);
-            }
-        });
+    while_looked_at(&netmap, || {
         for round in 0..ROUNDS {
             set_admode(&netmap, 2 * (round % 2));
             let mut port = netmap.open("em0*").unwrap();
@@ -236,7 +229,6 @@ fn a_session_has_ended_before_one_of_the_other_adapter_begins() {
             port.host_rx_rings()[0].rxsync().unwrap();
             assert_eq!(port.host_rx_rings()[0].window(), 1);
         }
-        is_over.store(true, Relaxed);
     });
     assert_all_home(&netmap, &[&wire]);
 }

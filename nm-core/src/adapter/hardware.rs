@@ -10,13 +10,12 @@ use super::config::Configuration;
 use super::session::Session;
 use super::slots::Slots;
 use super::users::{RingSet, Rings};
-use super::{Adapter, Bound, Common, InterfaceInfo, Lease, Request};
+use super::{Adapter, AdapterInfo, Bound, Common, Lease, Request, Wanted};
 use crate::events::Events;
 use crate::events::hub::Hub;
 use crate::events::mitigation::Mitigation;
 use crate::events::signals::Signals;
 use crate::gate::Stop;
-use crate::generic::Choice;
 use crate::index::RingSize;
 use crate::mem::{PortMemory, Region, RingShape};
 use crate::nic::{Nic, NicInfo};
@@ -109,7 +108,7 @@ impl<N: Nic> HardwareAdapter<N> {
         let set = if state.is_running {
             let found = state.nic.info();
             state.configuration.keep(name, found);
-            session.rings().select(name, request.rings)
+            session.rings().select(name, request.wanted.rings)
         } else {
             Err(OpenError::Gone(name.clone()))
         };
@@ -134,10 +133,10 @@ impl<N: Nic> HardwareAdapter<N> {
         state.configuration.adopt(name, found)?;
         let info = state.configuration.adopted();
         let rings = self.common.rings(info);
-        let set = rings.select(name, request.rings)?;
+        let set = rings.select(name, request.wanted.rings)?;
         let shapes = self.shapes(info, rings, request);
-        let memory =
-            PortMemory::new(request.region, name, &shapes, request.hands).map_err(OpenError::Memory)?;
+        let memory = PortMemory::new(request.region, name, &shapes, request.wanted.hands)
+            .map_err(OpenError::Memory)?;
         let queues = state.nic.start().map_err(|cause| self.failed(cause))?;
         (state.has_session, state.is_running) = (true, true);
         // A session that cannot begin stops the card, and takes the lock for it.
@@ -157,16 +156,18 @@ impl<N: Nic> HardwareAdapter<N> {
         }
     }
 
-    /// The session and the state, at a time when no session is on its way in or out. One that is holds no lock that we
-    /// need, and gets ours. The state is to be let go of first: dropping what may be the last reference takes the lock.
+    /// The session that has ports, and the state, at a time when none is on its way in or out: one that is holds no lock
+    /// that we need, and gets ours. One without ports ends when the last who has looked at it lets go. The state is to be
+    /// let go of first: dropping what may be the last reference takes the lock.
     fn settled(&self) -> (Option<Arc<Session<N>>>, MutexGuard<'_, State<N>>) {
         loop {
             let state = self.state.lock();
             let session = state.session.upgrade();
-            if session.is_some() || !state.has_session {
+            if !state.has_session || session.as_ref().is_some_and(|session| session.is_used()) {
                 return (session, state);
             }
             drop(state);
+            drop(session);
             spin_loop();
         }
     }
@@ -209,7 +210,7 @@ pub(crate) fn queues_max(nic: &impl Nic) -> (u16, u16) {
 }
 
 impl<N: Nic> Adapter for HardwareAdapter<N> {
-    fn info(&self, adapter: Choice) -> InterfaceInfo {
+    fn info(&self) -> AdapterInfo {
         let mut state = self.state.lock();
         let session = state.session.upgrade();
         self.look_again(&mut state);
@@ -218,7 +219,7 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
         // Dropping what may be the last reference takes the lock.
         drop(state);
         drop(session);
-        InterfaceInfo { name: self.common.name.clone(), nic, adapter, link, is_open }
+        AdapterInfo { nic, link, is_open }
     }
 
     fn is_in_use(&self) -> bool {
@@ -250,7 +251,8 @@ impl<N: Nic> Adapter for HardwareAdapter<N> {
 
     fn bind(self: Arc<Self>, request: &Request<'_>) -> Result<Bound, OpenError> {
         let Entered { state, session, set, is_new } = self.enter(request)?;
-        let bound = session.bind(set, request.sharing, is_new);
+        let Wanted { sharing, .. } = request.wanted;
+        let bound = session.bind(set, sharing, is_new);
         // A session that nobody has bound ends here, and takes the lock for it.
         drop(state);
         bound

@@ -5,19 +5,19 @@
 //! | open | the adapter of the open ports | what `admode` chooses now |
 //! | everything else | that adapter | the same; where `admode` finds none, the one that there is |
 //!
-//! The lock of an interface is held while a port is opened, so that two ports never get two adapters. It is taken before
-//! the lock of an adapter.
+//! The lock of an interface is held while a port is opened, so that two ports never get two adapters, and while it is
+//! claimed. It is taken before the lock of an adapter.
 
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use spin::Mutex;
 
-use super::{Adapter, Bound, Common, InterfaceInfo, Request, Rings, Sharing, Slots};
+use super::{Adapter, AdapterInfo, Bound, Common, InterfaceInfo, Request, Rings, Slots, Wanted};
 use crate::events::signals::Signals;
 use crate::generic::{Choice, GenericCounters, NoAdapter, Present};
-use crate::mem::{Hands, Region};
-use crate::name::RingSelection;
+use crate::mem::Region;
 use crate::port::OpenError;
 use crate::stats::RingReport;
 use crate::tunables::Knobs;
@@ -44,6 +44,16 @@ pub(crate) struct Member {
 #[derive(Default)]
 struct Control {
     is_gone: bool,
+    owner: Option<String>,
+}
+
+/// How somebody comes to open an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opener {
+    /// By its name, which leads nowhere while it belongs to somebody.
+    Anybody,
+    /// By the claim.
+    Owner,
 }
 
 impl Member {
@@ -108,8 +118,10 @@ impl Interface {
 /// What can be seen of it.
 impl Interface {
     pub(crate) fn info(&self) -> InterfaceInfo {
+        let owner = self.control.lock().owner.clone();
         let Member { choice, adapter, .. } = self.current();
-        adapter.info(*choice)
+        let AdapterInfo { nic, link, is_open } = adapter.info();
+        InterfaceInfo { name: self.name().to_string(), nic, adapter: *choice, link, is_open, owner }
     }
 
     /// How many rings it has and how large they are, or would be with about `share` buffers at most.
@@ -140,20 +152,38 @@ impl Interface {
 
 /// What happens to it.
 impl Interface {
-    /// Binds rings for a port in these hands, with about `share` buffers at most.
-    pub(crate) fn bind(
-        &self,
-        rings: RingSelection,
-        sharing: Sharing,
-        hands: Hands,
-        share: u32,
-    ) -> Result<Bound, OpenError> {
+    /// Binds rings for a port, with about `share` buffers at most.
+    pub(crate) fn bind(&self, opener: Opener, wanted: Wanted, share: u32) -> Result<Bound, OpenError> {
         let control = self.control.lock();
-        if control.is_gone {
-            return Err(OpenError::Gone(self.name().into()));
-        }
+        self.check(&control, opener)?;
         let member = self.chosen().map_err(|none| OpenError::NoAdapter(self.name().into(), none))?;
-        member.adapter.clone().bind(&Request { region: &self.region, rings, sharing, hands, share })
+        member.adapter.clone().bind(&Request { wanted, region: &self.region, share })
+    }
+
+    /// From now on it belongs to `owner`, until it is [given back](Self::give_back).
+    pub(crate) fn claim(&self, owner: &str) -> Result<(), OpenError> {
+        let mut control = self.control.lock();
+        self.check(&control, Opener::Anybody)?;
+        if self.is_in_use() {
+            return Err(OpenError::InUse(self.name().into()));
+        }
+        control.owner = Some(owner.into());
+        Ok(())
+    }
+
+    /// It belongs to nobody any more.
+    pub(crate) fn give_back(&self) {
+        self.control.lock().owner = None;
+    }
+
+    /// Why nobody can have it, or only somebody else.
+    fn check(&self, control: &Control, opener: Opener) -> Result<(), OpenError> {
+        let name = self.name().to_string();
+        match &control.owner {
+            _ if control.is_gone => Err(OpenError::Gone(name)),
+            Some(owner) if opener == Opener::Anybody => Err(OpenError::Owned { name, owner: owner.clone() }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn reset(&self) -> Result<(), OpenError> {

@@ -32,7 +32,7 @@ use crate::stats::{Direction, RingKind, RingReport};
 
 pub(crate) use config::has_rings;
 use counters::HardwareCounters;
-pub(crate) use interface::{Interface, Member};
+pub(crate) use interface::{Interface, Member, Opener};
 pub(crate) use list::Interfaces;
 pub(crate) use slots::Slots;
 pub(crate) use users::Rings;
@@ -74,24 +74,29 @@ impl Common {
     }
 }
 
-/// What a port asks of an adapter.
-pub(crate) struct Request<'a> {
-    /// The memory of the interface's ports.
-    pub(crate) region: &'a Arc<Region>,
+/// What a port wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
     pub(crate) rings: RingSelection,
     pub(crate) sharing: Sharing,
     pub(crate) hands: Hands,
+}
+
+/// What a port asks of an adapter.
+pub(crate) struct Request<'a> {
+    pub(crate) wanted: Wanted,
+    /// The memory of the interface's ports.
+    pub(crate) region: &'a Arc<Region>,
     /// About how many buffers it may have.
     pub(crate) share: u32,
 }
 
 /// What is behind an interface name.
 pub(crate) trait Adapter: Send + Sync {
-    /// What the interface is, if `choice` was made for it. Asks the card for its link, and if nobody has it open for the
-    /// rest too.
-    fn info(&self, choice: Choice) -> InterfaceInfo;
+    /// What it is. Asks the card for its link, and if nobody has it open for the rest too.
+    fn info(&self) -> AdapterInfo;
 
-    /// Whether ports are open on it, or what is left of it.
+    /// Whether ports are open on it, or what is left of it. If not, nothing of the last ones is left.
     fn is_in_use(&self) -> bool;
 
     /// The rings that it has, without a question to the card.
@@ -262,6 +267,13 @@ impl fmt::Debug for BoundRing {
     }
 }
 
+/// What an adapter is.
+pub(crate) struct AdapterInfo {
+    nic: NicInfo,
+    link: Link,
+    is_open: bool,
+}
+
 /// What an interface is. `Display` is the line that the console prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterfaceInfo {
@@ -275,16 +287,21 @@ pub struct InterfaceInfo {
     pub link: Link,
     /// Whether a port is open on it.
     pub is_open: bool,
+    /// Whom it belongs to, if it is [claimed](crate::Netmap::claim).
+    pub owner: Option<String>,
 }
 
 impl fmt::Display for InterfaceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, nic, adapter, link, .. } = self;
+        let Self { name, nic, adapter, link, owner, .. } = self;
         let link = match link {
             Link::Up => "up",
             Link::Down => "down",
         };
         write!(f, "{name} mac={} link={link} {}", Mac(nic.mac), Shape(nic))?;
-        if *adapter == Choice::Generic { f.write_str(" adapter=generic") } else { Ok(()) }
+        if *adapter == Choice::Generic {
+            f.write_str(" adapter=generic")?;
+        }
+        owner.as_ref().map_or(Ok(()), |owner| write!(f, " owner={owner}"))
     }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends here when it fails")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 
 use nm_core::host::{HostInterface, HostRings};
 use nm_core::platform::Platform;
@@ -44,6 +46,27 @@ pub fn assert_all_home(netmap: &Netmap, wires: &[&Wire]) {
         assert!(!wire.is_running());
         assert_eq!(wire.breaches(), Vec::<String>::new());
     }
+}
+
+/// Does `work` while another thread looks at the interfaces without a pause.
+pub fn while_looked_at(netmap: &Netmap, work: impl FnOnce()) {
+    /// Ends the looking, also when the work fails.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Relaxed);
+        }
+    }
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _over = Over(&is_over);
+        scope.spawn(|| {
+            while !is_over.load(Relaxed) {
+                assert!(!netmap.interfaces().is_empty());
+            }
+        });
+        work();
+    });
 }
 
 /// A netmap with one card of `slots` slots, and a stack that has `rings`.
