@@ -17,7 +17,7 @@ use crate::abi::SlotFlags;
 use crate::errno;
 use crate::index::{Index, RingSize};
 use crate::ring::memory::{RingMemory, SlotValue};
-use crate::stats::{Direction, RingCounters};
+use crate::stats::{Direction, RingCounters, RingName};
 
 /// Why a sync did not do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,7 @@ impl core::error::Error for SyncError {}
 #[doc(alias = "netmap_kring")]
 #[derive(Debug)]
 pub(crate) struct Kring {
+    name: RingName,
     pub(crate) ring: RingMemory,
     pub(crate) counters: Arc<RingCounters>,
     rhead: Index,
@@ -98,15 +99,15 @@ pub(crate) struct Kring {
 
 impl Kring {
     /// The kring of an idle ring: all transmit slots but one are the application's, no receive slot is.
-    pub(crate) fn new(ring: RingMemory, direction: Direction, counters: Arc<RingCounters>) -> Self {
+    pub(crate) fn new(ring: RingMemory, name: RingName, counters: Arc<RingCounters>) -> Self {
         let first = ring.size().first();
-        let tail = match direction {
+        let tail = match name.direction {
             Direction::Tx => ring.size().last(),
             Direction::Rx => first,
         };
         ring.set_tail(tail);
         let slot_flags = SlotFlags::empty();
-        Self { ring, counters, rhead: first, rtail: tail, hwcur: first, hwtail: tail, slot_flags }
+        Self { name, ring, counters, rhead: first, rtail: tail, hwcur: first, hwtail: tail, slot_flags }
     }
 
     #[inline]
@@ -131,23 +132,40 @@ impl Kring {
             to_head <= to_cur && to_cur <= window
         });
         let Some((head, _)) = accepted else {
-            self.reinit();
+            self.reinit(head, cur);
             return Err(SyncError::BadIndices { head, cur });
         };
         self.rhead = head;
         Ok(())
     }
 
-    /// Puts the ring back into a state that can be gone on from.
+    /// Puts the ring back into a state that can be gone on from, because of this `head` or `cur`. Says so the first time, and
+    /// counts it each time: a program that does it once does it often.
     #[cold]
     #[doc(alias = "netmap_ring_reinit")]
-    fn reinit(&mut self) {
+    fn reinit(&mut self, head: u32, cur: u32) {
         self.ring.set_head(self.rhead);
         self.ring.set_cur(self.rhead);
         self.ring.set_tail(self.rtail);
         let size = self.size();
         let slots = (0..size.slots()).filter_map(|raw| size.index(raw));
-        slots.for_each(|at| self.ring.sanitize(at));
+        let bad_slots = slots.filter(|&at| self.ring.sanitize(at)).count() as u64;
+        let RingCounters { reinit, bad_slots: all_bad_slots, .. } = &*self.counters;
+        reinit.add(1);
+        all_bad_slots.add(bad_slots);
+        if reinit.get() == 1 {
+            let (name, from, to) = (&self.name, self.rhead.get(), self.rtail.get());
+            log::warn!(target: "netmap", "{name}: head {head} or cur {cur} is outside of {from}..={to}, so the ring was initialised again; {bad_slots} of its slots named no buffer or an impossible length. Counted as reinit and bad_slots from now on");
+        }
+    }
+
+    /// Logs where the ring stands.
+    #[cold]
+    #[doc(alias("NM_VERB_TXSYNC", "NM_VERB_RXSYNC"))]
+    pub(crate) fn trace(&self, what: &str) {
+        let (name, head, cur, tail) = (&self.name, self.ring.head(), self.ring.cur(), self.ring.tail());
+        let (hwcur, hwtail) = (self.hwcur.get(), self.hwtail.get());
+        log::info!(target: "netmap", "{name}: {what} head={head} cur={cur} tail={tail} hwcur={hwcur} hwtail={hwtail}");
     }
 
     /// Makes the ring one that nobody has used yet: what was submitted and not taken over is forgotten, what was
@@ -210,7 +228,13 @@ mod tests {
         let size = RingSize::new(SLOTS).unwrap();
         let shape = RingShape { kind: RingKind::Hardware, direction: Direction::Tx, number: 3, size };
         let memory = PortMemory::new(&region, "em0", &[shape], Hands::Safe).unwrap();
-        let kring = Kring::new(memory.rings()[0].clone(), Direction::Tx, Arc::default());
+        let name = RingName {
+            interface: "em0".into(),
+            kind: RingKind::Hardware,
+            direction: Direction::Tx,
+            number: 3,
+        };
+        let kring = Kring::new(memory.rings()[0].clone(), name, Arc::default());
         (kring, memory)
     }
 

@@ -70,6 +70,23 @@ impl RingKind {
     }
 }
 
+/// Which ring, as the console has it.
+#[derive(Debug, Clone)]
+pub(crate) struct RingName {
+    pub(crate) interface: Arc<str>,
+    pub(crate) kind: RingKind,
+    pub(crate) direction: Direction,
+    /// Number of the ring among those of its interface, kind and direction.
+    pub(crate) number: u16,
+}
+
+impl fmt::Display for RingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { interface, kind, direction, number } = self;
+        write!(f, "{interface} {}{direction}{number}", kind.console_prefix())
+    }
+}
+
 /// The counters of one ring. Aligned so that the rings of two cores share no cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -106,6 +123,11 @@ pub struct RingCounters {
     pub drop_refused: Counter,
     /// Frames that went to the other side in transparent mode.
     pub forwarded: Counter,
+    /// Times that the ring was initialised again because its indices were impossible.
+    #[doc(alias = "netmap_ring_reinit")]
+    pub reinit: Counter,
+    /// Slots that named no buffer, or more bytes than one has, when that happened.
+    pub bad_slots: Counter,
 }
 
 /// The counters of one ring with its name; `Display` is the line that the console prints.
@@ -137,7 +159,12 @@ impl fmt::Display for RingReport {
                     .try_for_each(|entry| put(f, entry))
             }
             (RingKind::Host, Direction::Rx) => host_rx(f, c),
+        }?;
+        if c.reinit.get() > 0 {
+            put(f, ("reinit", &c.reinit))?;
+            put(f, ("bad_slots", &c.bad_slots))?;
         }
+        Ok(())
     }
 }
 

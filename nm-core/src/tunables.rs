@@ -16,11 +16,13 @@ mod behaviour;
 mod bounded;
 mod settings;
 mod sizes;
+mod verbose;
 
 pub use behaviour::{AdapterMode, Behaviour, Knobs};
 pub use bounded::{Bound, bound};
 pub use settings::{Setting, TunableError};
 pub use sizes::Sizes;
+pub use verbose::Verbose;
 
 use settings::ENTRIES;
 

@@ -5,51 +5,18 @@ mod common;
 
 use std::pin::pin;
 use std::string::ToString;
-use std::sync::{Mutex, Once};
 use std::task::{Context, Poll, Waker};
 
-use common::{assert_all_home, frame, netmap};
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use common::{assert_all_home, frame, lines, netmap};
+use log::Level;
 use nm_core::host::{HostRings, Outgoing, TransmitError};
 use nm_core::nic::NicInfo;
 use nm_core::testing::{CardSpec, FakeStack, Order, Wire, card};
 use nm_core::{Attachment, Netmap, SyncError, errno};
 
-/// Keeps what is logged, so that each test finds the lines about its own interface.
-struct Lines(Mutex<Vec<(Level, String)>>);
-
-static LINES: Lines = Lines(Mutex::new(Vec::new()));
-
-impl Log for Lines {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        self.0.lock().unwrap().push((record.level(), record.args().to_string()));
-    }
-
-    fn flush(&self) {}
-}
-
-impl Lines {
-    /// The lines about an interface since the last call.
-    fn about(&self, name: &str) -> Vec<(Level, String)> {
-        let prefix = format!("{name}: ");
-        let mut lines = self.0.lock().unwrap();
-        let (about, others) = lines.drain(..).partition(|(_, line)| line.starts_with(&prefix));
-        *lines = others;
-        about
-    }
-}
-
 /// A netmap with a card of `queues` queues of 8 slots, four of them at most.
 fn interface(name: &str, queues: (u16, u16)) -> (Netmap, Wire) {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        log::set_logger(&LINES).unwrap();
-        log::set_max_level(LevelFilter::Info);
-    });
+    lines::install();
     let (_, netmap) = netmap(4096);
     let spec = CardSpec::new(1, 8, Order::Posted).with_queues(queues.0, queues.1).with_queues_max(4, 4);
     let (nic, wire) = card(spec);
@@ -71,7 +38,7 @@ fn a_card_that_nobody_has_open_is_adopted_as_it_is() {
 
     let mut port = netmap.open("mac-020202020202").unwrap();
     let line = "idle: mac=52:54:00:00:00:01 tx=1x8 rx=1x8 becomes mac=02:02:02:02:02:02 tx=2x16 rx=3x32";
-    assert_eq!(LINES.about("idle"), [(Level::Info, line.to_string())]);
+    assert_eq!(lines::about("idle"), [(Level::Info, line.to_string())]);
     assert_eq!(netmap.interfaces()[0].to_string(), "idle mac=02:02:02:02:02:02 link=up tx=2x16 rx=3x32");
     let (tx, rx) = port.rings();
     assert_eq!((tx.len(), rx.len()), (2, 3));
@@ -101,7 +68,7 @@ fn a_card_that_nobody_has_open_is_adopted_as_it_is() {
     netmap.open("idle").unwrap();
     assert_eq!(packets(&netmap), ["tx0=0", "tx1=1", "rx0=1", "rx2=31"]);
     netmap.open("idle").unwrap();
-    assert_eq!(LINES.about("idle").len(), 1, "a change is told once");
+    assert_eq!(lines::about("idle").len(), 1, "a change is told once");
 }
 
 #[test]
@@ -122,18 +89,18 @@ fn while_a_port_is_open_everything_stays_and_each_change_is_told_once() {
         let stays = "stays mac=52:54:00:00:00:01 tx=2x8 rx=2x8 until its last port is closed";
         (Level::Warn, format!("used: found mac=52:54:00:00:00:01 {found}, {stays}"))
     };
-    assert_eq!(LINES.about("used"), [stays("tx=4x8 rx=4x8")]);
+    assert_eq!(lines::about("used"), [stays("tx=4x8 rx=4x8")]);
     // Another change, even an impossible one, is told too; and the same again after it was undone.
     for (queues, told) in [((0, 9), Some("tx=0x8 rx=9x8")), ((2, 2), None), ((0, 9), Some("tx=0x8 rx=9x8"))] {
         set_queues(&wire, queues.0, queues.1);
         netmap.open("used-1").unwrap();
-        assert_eq!(LINES.about("used"), told.map(stays).as_slice());
+        assert_eq!(lines::about("used"), told.map(stays).as_slice());
     }
     assert!(netmap.interfaces()[0].to_string().ends_with("tx=2x8 rx=2x8"));
     set_queues(&wire, 4, 4);
     drop(first);
     assert_eq!(netmap.open("used").unwrap().tx_rings().len(), 4);
-    assert_eq!(LINES.about("used").len(), 1);
+    assert_eq!(lines::about("used").len(), 1);
     assert_all_home(&netmap, &[&wire]);
 }
 

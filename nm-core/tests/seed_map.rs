@@ -184,7 +184,7 @@ const NAMES: &[&str] = &[
     "dev.netmap.generic_ringsize",
 ];
 
-const STATUSES: [&str; 4] = ["done", "planned: the full core", "planned: the switch", "planned: requests"];
+const STATUSES: [&str; 3] = ["done", "planned: the switch", "planned: requests"];
 
 /// One row of a table.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 //! 1. Boot the bridge without naming the application: two cards are bridged.
 //! 2. `?` and `h` print what can be typed; a letter that means nothing is ignored, and frames pass on.
 //! 3. `s` prints the counters, and again later, with what passed in between.
-//! 4. `q` stops it with QEMU's status 33, after an `EXIT code=0x10` line.
+//! 4. `m` prints the memory region with its users, `t` every tunable, those of the command line as they were set.
+//! 5. `q` stops it with QEMU's status 33, after an `EXIT code=0x10` line.
 
 use anyhow::Result;
 use millrace_tests::console::Mark;
@@ -14,7 +15,9 @@ use millrace_tests::{Appliance, Machine, on_pc_and_q35, transfer};
 on_pc_and_q35!(letters_are_answered);
 
 fn letters_are_answered(machine: Machine) -> Result<()> {
-    let mut appliance = Appliance::boot_with(machine, |qemu| qemu.command_line(""))?;
+    let mut appliance = Appliance::boot_with(machine, |qemu| {
+        qemu.command_line("netmap.generic_mit=5000 netmap.buf_size=4096")
+    })?;
     assert_eq!(appliance.ready.app, "bridge");
     assert_eq!(appliance.ready.ports, ["vtnet0", "vtnet1"]);
 
@@ -30,6 +33,19 @@ fn letters_are_answered(machine: Machine) -> Result<()> {
     transfer::carry(&appliance.left, &appliance.right, (0..100).map(|_| generator.frame(100)))?;
     let after = appliance.counters()?.get("vtnet0 rx0", "packets")?;
     assert_eq!((before, after), (0, 100));
+
+    let mark = appliance.guest.console().mark();
+    appliance.guest.type_in("m")?;
+    let (region, _) = appliance.guest.wait_for(mark, "region 1 shared bytes=")?;
+    assert!(region.contains("x4096@") && region.contains(" ports=2 "), "{region}");
+    appliance.guest.type_in("t")?;
+    for tunable in [
+        "netmap.buf_size=4096 default=2048 range=256..32768 step=64",
+        "netmap.generic_mit=5000 default=100000",
+        "netmap.admode=0 default=0",
+    ] {
+        appliance.guest.wait_for(mark, tunable)?;
+    }
 
     appliance.guest.type_in("q")?;
     appliance.guest.wait_status(STATUS_DONE)?;

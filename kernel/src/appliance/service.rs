@@ -55,9 +55,11 @@ fn answer(letter: u8, netmap: &Netmap) {
         b's' => {
             report::print(netmap);
         }
-        b'h' | b'?' => {
-            console::line(format_args!("s: counters, q: stop and account for every buffer, h: this"))
-        }
+        b'm' => report::print_regions(netmap),
+        b't' => report::print_tunables(netmap),
+        b'h' | b'?' => console::line(format_args!(
+            "s: counters, m: memory regions, t: tunables, q: stop and account for every buffer, h: this"
+        )),
         _ => {}
     }
 }

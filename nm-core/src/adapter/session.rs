@@ -20,7 +20,8 @@ use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
 use crate::nic::{Nic, Queues, RxQueue, TxQueue};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
-use crate::stats::{Direction, RingKind};
+use crate::stats::{Direction, RingKind, RingName};
+use crate::tunables::Verbose;
 
 /// A card's receive ring with the queue `Q`.
 type RxCell<Q> = Arc<RingCell<Transparent<RxEngine<Q>>>>;
@@ -58,26 +59,33 @@ impl<N: Nic> Session<N> {
         let adapter = session.adapter.clone();
         let common = adapter.common();
         let frame_max = session.memory.rings().first().map_or(0, |ring| ring.region().frame_max());
+        let interface: Arc<str> = common.name.as_str().into();
+        let name =
+            |kind, direction, number| RingName { interface: interface.clone(), kind, direction, number };
         let up = || common.host.as_ref().map(|host| Up::new(host.clone(), frame_max));
         let mut rings = session.memory.rings().iter();
         for (((queue, counters), ring), number) in
             queues.tx.into_iter().zip(common.counters.of(Direction::Tx)).zip(&mut rings).zip(0..)
         {
-            let kring = Kring::new(ring.clone(), Direction::Tx, counters.clone());
+            let kring =
+                Kring::new(ring.clone(), name(RingKind::Hardware, Direction::Tx, number), counters.clone());
             let Some(signal) = adapter.signals().ring(RingKind::Hardware, Direction::Tx, number) else {
                 break;
             };
             let engine = TxEngine::new(queue, signal.clone(), kring.size());
             session.tx.push(RingCell::new(kring, engine));
         }
-        for (counters, ring) in common.host.iter().flat_map(|host| host.tx_counters()).zip(&mut rings) {
-            let kring = Kring::new(ring.clone(), Direction::Tx, counters.clone());
+        let host_tx = common.host.iter().flat_map(|host| host.tx_counters());
+        for ((number, counters), ring) in (0..).zip(host_tx).zip(&mut rings) {
+            let kring =
+                Kring::new(ring.clone(), name(RingKind::Host, Direction::Tx, number), counters.clone());
             session.host_tx.extend(up().map(|up| RingCell::new(kring, HostTx::new(up))));
         }
         for (((queue, counters), ring), number) in
             queues.rx.into_iter().zip(common.counters.of(Direction::Rx)).zip(&mut rings).zip(0..)
         {
-            let mut kring = Kring::new(ring.clone(), Direction::Rx, counters.clone());
+            let mut kring =
+                Kring::new(ring.clone(), name(RingKind::Hardware, Direction::Rx, number), counters.clone());
             let Some(signal) = adapter.signals().ring(RingKind::Hardware, Direction::Rx, number) else {
                 break;
             };
@@ -87,8 +95,9 @@ impl<N: Nic> Session<N> {
         }
         if let Some(host) = &common.host {
             for ((number, counters), ring) in (0..).zip(host.rx_counters()).zip(&mut rings) {
-                let kring = Kring::new(ring.clone(), Direction::Rx, counters.clone());
-                session.host_rx.push(RingCell::new(kring, HostRx::new(host.clone(), number)));
+                let kring =
+                    Kring::new(ring.clone(), name(RingKind::Host, Direction::Rx, number), counters.clone());
+                session.host_rx.push(RingCell::new(kring, HostRx::new(host.clone(), number.into())));
             }
             let slots = session.host_rx.first().map_or(0, |cell| cell.memory().size().slots());
             host.begin(session.rings.tx, slots);
@@ -150,6 +159,11 @@ impl<N: Nic> Session<N> {
         };
         let (tx, rx) = (bind(Direction::Tx), bind(Direction::Rx));
         self.note_bound(&users);
+        if self.adapter.signals().hub().knobs().verbose().contains(Verbose::BINDING) {
+            let numbers = |rings: &[BoundRing]| rings.iter().map(BoundRing::ringid).collect::<Vec<_>>();
+            let (tx, rx) = (numbers(&tx), numbers(&rx));
+            log::info!(target: "netmap", "{name}: a port binds transmit rings {tx:?} and receive rings {rx:?}, {sharing:?}");
+        }
         Ok(Bound { name, tx, rx, lease: self.clone() })
     }
 

@@ -14,6 +14,7 @@ use crate::index::Index;
 use crate::kring::{Kring, SyncError};
 use crate::nic::{Armed, Content, RxQueue};
 use crate::stats::Direction;
+use crate::tunables::Verbose;
 
 /// Drives one receive queue.
 pub(crate) struct RxEngine<Q> {
@@ -222,6 +223,10 @@ impl<Q: RxQueue> Engine for RxEngine<Q> {
 
     #[doc(alias = "nm_rxsync")]
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        let is_shown = self.signal.shows(Verbose::RXSYNC);
+        if is_shown {
+            kring.trace("before rxsync");
+        }
         kring.prologue()?;
         kring.counters.syncs.add(1);
         let posted = self.posted;
@@ -232,6 +237,9 @@ impl<Q: RxQueue> Engine for RxEngine<Q> {
             self.kick(kring);
         }
         kring.finalize();
+        if is_shown {
+            kring.trace("after rxsync");
+        }
         imported.and(refilled)?;
         check(self.queue.health(), kring)
     }

@@ -11,6 +11,7 @@ use crate::kring::{Kring, SyncError};
 use crate::nic::{Armed, QueueFull, TxQueue};
 use crate::ring::memory::SlotValue;
 use crate::stats::Direction;
+use crate::tunables::Verbose;
 
 /// Drives one transmit queue. A slot is posted under its own number.
 pub(crate) struct TxEngine<Q> {
@@ -174,11 +175,18 @@ impl<Q: TxQueue> Engine for TxEngine<Q> {
 
     #[doc(alias = "nm_txsync")]
     fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        let is_shown = self.signal.shows(Verbose::TXSYNC);
+        if is_shown {
+            kring.trace("before txsync");
+        }
         kring.prologue()?;
         kring.counters.syncs.add(1);
         self.send(kring);
         self.reclaim(kring);
         kring.finalize();
+        if is_shown {
+            kring.trace("after txsync");
+        }
         check(self.queue.health(), kring)
     }
 }

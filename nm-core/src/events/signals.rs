@@ -11,6 +11,7 @@ use crate::host::HostSide;
 use crate::nic::NicInfo;
 use crate::stats::{Direction, RingKind};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::tunables::Verbose;
 
 /// The ring's waiters are to be woken.
 const WAKE: u32 = 1;
@@ -54,6 +55,12 @@ impl Signal {
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// Whether this is to be logged in detail.
+    #[inline]
+    pub(crate) fn shows(&self, what: Verbose) -> bool {
+        self.hub.knobs().verbose().contains(what)
     }
 
     /// Whether a receive sync looks at the card without being told to.

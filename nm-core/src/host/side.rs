@@ -21,6 +21,7 @@ use crate::events::hub::Hub;
 use crate::events::signals::Signal;
 use crate::ring::memory::RingMemory;
 use crate::stats::{Direction, RingCounters};
+use crate::tunables::Verbose;
 
 /// Which released slots go to the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +124,18 @@ impl HostSide {
 
     /// Hands a frame to the stack.
     pub(crate) fn deliver(&self, frame: &[u8]) -> Result<(), StackRefused> {
-        self.stack.deliver(&self.name, frame)
+        let outcome = self.stack.deliver(&self.name, frame);
+        if self.is_shown() {
+            let (name, bytes) = (&self.name, frame.len());
+            let what = if outcome.is_ok() { "taken" } else { "refused" };
+            log::info!(target: "netmap", "{name}: {bytes} bytes for the stack, {what}");
+        }
+        outcome
+    }
+
+    #[doc(alias = "NM_VERB_HOST")]
+    fn is_shown(&self) -> bool {
+        self.hub.knobs().verbose().contains(Verbose::HOST)
     }
 
     /// Asks the stack for what is not netmap's.
@@ -214,6 +226,13 @@ impl HostSide {
             count(&queue.counters, cause);
         }
         drop(frames);
+        if self.is_shown() {
+            let (name, bytes) = (&self.name, outgoing.frame.len());
+            match outcome {
+                Ok(()) => log::info!(target: "netmap", "{name}: {bytes} bytes from the stack, queued"),
+                Err(cause) => log::info!(target: "netmap", "{name}: {bytes} bytes from the stack: {cause}"),
+            }
+        }
         match outcome {
             // The frame is in the queue before its reader is woken; the lock orders the two.
             Ok(()) => queue.signal.notify(),

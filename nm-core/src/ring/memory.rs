@@ -219,14 +219,17 @@ impl RingMemory {
         unsafe { [AtomicU32::from_ptr(words), AtomicU32::from_ptr(words.add(1))] }
     }
 
-    /// Takes a buffer number that names no buffer, and a length that fits into none, out of slot `at`.
-    pub(crate) fn sanitize(&self, at: Index) {
+    /// Takes a buffer number that names no buffer, and a length that fits into none, out of slot `at`. Returns whether there
+    /// was one.
+    pub(crate) fn sanitize(&self, at: Index) -> bool {
         let slot = self.slot(at);
         let buf_idx = if self.region.payload(slot.buf_idx).is_some() { slot.buf_idx } else { 0 };
         let len = if slot.len <= self.region.frame_max() { slot.len } else { 0 };
-        if (buf_idx, len) != (slot.buf_idx, slot.len) {
+        let is_bad = (buf_idx, len) != (slot.buf_idx, slot.len);
+        if is_bad {
             self.set_slot(at, SlotValue { buf_idx, len, flags: slot.flags });
         }
+        is_bad
     }
 
     /// Writes length and flags of slot `at`, which keeps its buffer.

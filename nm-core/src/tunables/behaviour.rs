@@ -4,7 +4,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::settings::{self, Value, When};
-use super::{TunableError, Tunables};
+use super::{TunableError, Tunables, Verbose};
 
 /// Which adapter an interface gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +33,15 @@ impl Value for AdapterMode {
     }
     fn number(self) -> u32 {
         self as u32
+    }
+}
+
+impl Value for Verbose {
+    fn from_number(number: u32) -> Self {
+        Self::from_bits_retain(number)
+    }
+    fn number(self) -> u32 {
+        self.bits()
     }
 }
 
@@ -98,8 +107,8 @@ macro_rules! behaviour {
 }
 
 behaviour! {
-    /// Bit mask of what is logged in detail; 0 for nothing.
-    verbose: u32 = 0;
+    /// What is logged in detail.
+    verbose: Verbose = Verbose::empty();
     /// Whether poll leaves the time stamp of receive rings alone (unless a ring asks for it).
     no_timestamp: bool = false;
     /// Whether interrupts are mitigated.
