@@ -131,6 +131,20 @@ fn a_poll_ends_when_its_time_is_over() {
 }
 
 #[test]
+fn a_card_without_interrupts_is_looked_at_again_and_again() {
+    let (_netmap, mut port, wire) = one_card(16, Order::Posted);
+    let patience = Duration::from_secs(20);
+    thread::scope(|scope| {
+        let start = Instant::now();
+        let waiting = scope.spawn(|| port.poll(Interest::READABLE, Timeout::After(patience)));
+        thread::sleep(Duration::from_millis(5));
+        wire.send(&frame(1, 60));
+        assert_eq!(waiting.join().unwrap(), Ok(readable(1)));
+        assert!(start.elapsed() < patience, "it slept, though nobody would have woken it");
+    });
+}
+
+#[test]
 fn an_interface_that_disappears_ends_every_wait() {
     let (netmap, port, wire) = interrupting(Order::Posted);
     let (direction, cause, ready) = (Direction::Rx, SyncError::Gone, Ready::default());

@@ -7,7 +7,7 @@ use core::task::Waker;
 use loom::cell::UnsafeCell;
 use loom::sync::Notify;
 use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use loom::thread::{self, Thread};
+use loom::thread;
 
 use super::Timeout;
 use crate::Netmap;
@@ -31,9 +31,9 @@ impl Wake for Bell {
     }
 }
 
-/// The protocol alone. The publication itself orders nothing (it is relaxed), so whoever is woken and does not see it
-/// waits for ever, which loom reports.
-fn a_wait_ends(interrupts: u32) {
+/// The protocol alone, while `runners` more threads turn words into wake-ups whenever it suits them. The publication
+/// itself orders nothing (it is relaxed), so whoever is woken and does not see it waits for ever, which loom reports.
+fn a_wait_ends(interrupts: u32, runners: u32) {
     let platform: Arc<dyn Platform> = HeapPlatform::new(0);
     let hub = Hub::new(platform, Arc::default());
     let nic = NicInfo { mac: [0; 6], tx_queues: 1, rx_queues: 1, tx_slots: 8, rx_slots: 8 };
@@ -48,7 +48,11 @@ fn a_wait_ends(interrupts: u32) {
             hub.run_pending();
         })
     });
-    let handlers: alloc::vec::Vec<_> = handlers.collect();
+    let runners = (0..runners).map(|_| {
+        let hub = hub.clone();
+        thread::spawn(move || _ = hub.run_pending())
+    });
+    let threads: alloc::vec::Vec<_> = handlers.chain(runners).collect();
     let bell = Arc::new(Bell(Notify::new()));
     let (ticket, waker) = (hub.ticket(), Waker::from(bell.clone()));
     let waiters = signals.ring(RingKind::Hardware, Direction::Rx, 0).unwrap().waiters();
@@ -60,35 +64,46 @@ fn a_wait_ends(interrupts: u32) {
         bell.0.wait();
     }
     waiters.cancel(ticket);
-    handlers.into_iter().for_each(|handler| handler.join().unwrap());
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
 fn no_wake_up_is_lost() {
-    loom::model(|| a_wait_ends(1));
+    loom::model(|| a_wait_ends(1, 0));
+}
+
+/// The word is there before the flag: or else a run could take the flag, find no word, and leave the word to nobody.
+#[test]
+fn no_wake_up_is_lost_to_a_run_that_comes_early() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| a_wait_ends(1, 1));
 }
 
 #[test]
 fn no_wake_up_is_lost_between_two_interrupts() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
-    model.check(|| a_wait_ends(2));
+    model.check(|| a_wait_ends(2, 0));
 }
 
 /// How a machine sleeps: until a waker is called, or until there is something to do, whoever calls a waker.
 enum Sleep {
-    Waker,
+    /// Not by parking: loom forgets that a thread was unparked when the thread waits for a lock before it parks.
+    Waker(Arc<Bell>),
     Condition,
 }
 
 /// The memory of the heap, and loom's threads.
 struct Machine(Arc<HeapPlatform>, Sleep);
 
-struct Unpark(Thread);
+impl Sleep {
+    fn until_woken() -> Self {
+        Self::Waker(Arc::new(Bell(Notify::new())))
+    }
 
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
+    fn until_due() -> Self {
+        Self::Condition
     }
 }
 
@@ -115,15 +130,15 @@ unsafe impl Platform for Machine {
 
 impl Sleeper for Machine {
     fn waker(&self) -> Waker {
-        match self.1 {
-            Sleep::Waker => Arc::new(Unpark(thread::current())).into(),
+        match &self.1 {
+            Sleep::Waker(bell) => bell.clone().into(),
             Sleep::Condition => Waker::noop().clone(),
         }
     }
 
     fn sleep(&self, is_due: &dyn Fn() -> bool, _deadline_ns: Option<u64>) -> Slept {
-        match self.1 {
-            Sleep::Waker => thread::park(),
+        match &self.1 {
+            Sleep::Waker(bell) => bell.0.wait(),
             Sleep::Condition => {
                 while !is_due() {
                     thread::yield_now();
@@ -134,8 +149,8 @@ impl Sleeper for Machine {
     }
 }
 
-/// All of it: ring, card, interrupt and a blocking poll.
-fn a_frame_ends_a_poll(sleep: fn() -> Sleep) {
+/// All of it: ring, card, interrupt and a blocking poll, which is ended by the last of these frames.
+fn a_frame_ends_a_poll(sleep: fn() -> Sleep, frames: &'static [&'static [u8]]) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(2);
     model.check(move || {
@@ -148,8 +163,10 @@ fn a_frame_ends_a_poll(sleep: fn() -> Sleep) {
         let (tx, mut rx) = netmap.open("em0").unwrap().split();
         let other = netmap.clone();
         let sender = thread::spawn(move || {
-            wire.send(&[7; 60]);
-            other.run_pending();
+            for frame in frames {
+                wire.send(frame);
+                other.run_pending();
+            }
         });
         assert_eq!(rx[0].poll(Timeout::Never), Ok(1));
         sender.join().unwrap();
@@ -159,12 +176,19 @@ fn a_frame_ends_a_poll(sleep: fn() -> Sleep) {
 
 #[test]
 fn a_frame_ends_a_poll_through_its_waker() {
-    a_frame_ends_a_poll(|| Sleep::Waker);
+    a_frame_ends_a_poll(Sleep::until_woken, &[&[7; 60]]);
 }
 
 #[test]
 fn a_frame_ends_a_poll_that_only_looks_whether_it_is_due() {
-    a_frame_ends_a_poll(|| Sleep::Condition);
+    a_frame_ends_a_poll(Sleep::until_due, &[&[7; 60]]);
+}
+
+/// A frame that is dropped when it is looked at can keep a queue from being armed. Who is told so does not sleep before
+/// it has tried again.
+#[test]
+fn a_frame_behind_one_that_is_dropped_ends_a_poll() {
+    a_frame_ends_a_poll(Sleep::until_woken, &[&[7; 13], &[7; 60]]);
 }
 
 /// A ring's tail as several raw ports see it: who sees the new tail sees the slot before it.
