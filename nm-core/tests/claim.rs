@@ -4,10 +4,9 @@
 
 mod common;
 
-use std::sync::Barrier;
 use std::thread;
 
-use common::{Hosted, assert_all_home, frame, netmap, with_stack};
+use common::{Hosted, Meeting, assert_all_home, frame, netmap, with_stack};
 use nm_core::host::HostRings;
 use nm_core::name::RingSelection;
 use nm_core::raw::RawOptions;
@@ -143,34 +142,34 @@ fn host_rings_reset_and_admode_work_under_a_claim() {
 /// Two want the same interface at the same moment: one gets it, the other is told why not.
 #[test]
 fn of_two_that_meet_one_wins() {
-    const ROUNDS: usize = if cfg!(miri) { 20 } else { 3000 };
+    const ROUNDS: usize = if cfg!(miri) { 20 } else { 20_000 };
     let (netmap, wire) = one("em0");
-    let (start, end) = (Barrier::new(2), Barrier::new(2));
-    let meet = |open: &(dyn Fn() -> Option<i32> + Sync)| -> Vec<Option<i32>> {
-        let rounds = (0..ROUNDS).map(|_| {
-            start.wait();
-            open()
+    let meeting = Meeting::default();
+    // What was won is kept until both have tried.
+    fn meet<T>(
+        meeting: &Meeting,
+        late: usize,
+        attempt: impl Fn() -> Result<T, OpenError>,
+    ) -> Vec<Option<i32>> {
+        let rounds = (0..ROUNDS).map(|round| {
+            meeting.wait();
+            // One of the two is late, by a little more each time.
+            (0..round % late.max(1)).for_each(|_| std::hint::spin_loop());
+            let outcome = attempt();
+            meeting.wait();
+            outcome.err().map(|error| error.errno())
         });
         rounds.collect()
-    };
-    // What was won is kept until both have tried.
-    let claim = |owner: &str| {
-        let claimed = netmap.claim("em0", owner);
-        end.wait();
-        claimed.err().map(|error| error.errno())
-    };
-    let open = || {
-        let opened = netmap.open("em0-1");
-        end.wait();
-        opened.err().map(|error| error.errno())
-    };
-    for other in [&open as &(dyn Fn() -> Option<i32> + Sync), &|| claim("vale1")] {
-        let outcomes = thread::scope(|scope| {
-            let first = scope.spawn(|| meet(&|| claim("vale0")));
-            let second = scope.spawn(|| meet(other));
-            first.join().unwrap().into_iter().zip(second.join().unwrap()).collect::<Vec<_>>()
+    }
+    let claim = || meet(&meeting, 60, || netmap.claim("em0", "vale0"));
+    let open = || meet(&meeting, 0, || netmap.open("em0-1"));
+    let second = || meet(&meeting, 0, || netmap.claim("em0", "vale1"));
+    for other in [&open as &(dyn Fn() -> Vec<Option<i32>> + Sync), &second] {
+        let (first, second) = thread::scope(|scope| {
+            let (first, second) = (scope.spawn(claim), scope.spawn(other));
+            (first.join().unwrap(), second.join().unwrap())
         });
-        for outcome in outcomes {
+        for outcome in first.into_iter().zip(second) {
             assert!(
                 matches!(outcome, (None, Some(errno::EBUSY)) | (Some(errno::EBUSY), None)),
                 "{outcome:?}"

@@ -6,7 +6,7 @@ mod common;
 
 use std::thread;
 
-use common::{assert_all_home, frame, netmap, one_card, while_looked_at};
+use common::{assert_all_home, frame, netmap, one_card};
 use nm_core::testing::{CardSpec, Order, card};
 use nm_core::{OpenError, SyncError, errno};
 
@@ -115,28 +115,6 @@ fn a_card_that_does_not_come_back_from_a_reset_is_gone_until_it_is_closed() {
     drop(port);
     assert_all_home(&netmap, &[&wire]);
     netmap.open("em0").unwrap().rx_rings()[0].rxsync().unwrap();
-}
-
-/// Whoever looks at an interface may be the one who ends its session, a failed one too. The next one is not stopped by that.
-#[test]
-fn the_end_of_a_failed_session_is_not_the_end_of_the_next() {
-    const ROUNDS: usize = if cfg!(miri) { 20 } else { 3000 };
-    let (netmap, port, wire) = one_card(16, Order::Posted);
-    let mut port = Some(port);
-    while_looked_at(&netmap, || {
-        for _ in 0..ROUNDS {
-            wire.set_starts(false);
-            assert!(netmap.reset("em0").is_err());
-            wire.set_starts(true);
-            drop(port.take());
-            let port = port.insert(netmap.open("em0").unwrap());
-            wire.send(&frame(1, 60));
-            port.rx_rings()[0].rxsync().unwrap();
-            assert_eq!((port.rx_rings()[0].window(), wire.is_running()), (1, true));
-        }
-    });
-    drop(port);
-    assert_all_home(&netmap, &[&wire]);
 }
 
 #[test]

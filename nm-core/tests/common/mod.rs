@@ -5,7 +5,7 @@
 pub mod lines;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use nm_core::host::{HostInterface, HostRings};
@@ -50,25 +50,23 @@ pub fn assert_all_home(netmap: &Netmap, wires: &[&Wire]) {
     }
 }
 
-/// Does `work` while another thread looks at the interfaces without a pause.
-pub fn while_looked_at(netmap: &Netmap, work: impl FnOnce()) {
-    /// Ends the looking, also when the work fails.
-    struct Over<'a>(&'a AtomicBool);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Relaxed);
+/// Where two threads meet, over and over. They do not sleep, so that they go on at the same moment.
+#[derive(Default)]
+pub struct Meeting(AtomicUsize);
+
+impl Meeting {
+    /// Waits for the other thread.
+    pub fn wait(&self) {
+        let all = self.0.fetch_add(1, SeqCst) / 2 * 2 + 2;
+        for looks in 0u32.. {
+            if self.0.load(SeqCst) >= all {
+                break;
+            }
+            if looks.is_multiple_of(1000) {
+                thread::yield_now();
+            }
         }
     }
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let _over = Over(&is_over);
-        scope.spawn(|| {
-            while !is_over.load(Relaxed) {
-                assert!(!netmap.interfaces().is_empty());
-            }
-        });
-        work();
-    });
 }
 
 /// A netmap with one card of `slots` slots, and a stack that has `rings`.
