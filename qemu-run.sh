@@ -380,6 +380,11 @@ verb_test() {
     RUSTFLAGS="--cfg loom" cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target/loom" --package nm-core \
         --release --lib loom </dev/null 2>&1 | tee -a "$log" || status=1
 
+    say "--- ten million hostile operations on raw ports"
+    cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --package nm-core --test hostile \
+        --profile harness --config 'profile.harness.debug-assertions=true' </dev/null \
+        -- --ignored --nocapture 2>&1 | tee -a "$log" || status=1
+
     say "--- the image, and the one that provokes faults"
     build
     build_image "$FAULT_ELF" --features fault-injection

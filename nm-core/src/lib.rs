@@ -83,7 +83,9 @@
 //! ring, anything may be written to it, and the core believes none of it.
 //!
 //! **Interfaces come and go.** [`Netmap::detach`] turns every later call of an interface's ports into
-//! [`SyncError::Gone`], while views stay valid memory; [`Netmap::reset`] resets a card under its ports.
+//! [`SyncError::Gone`], while views stay valid memory; [`Netmap::reset`] resets a card under its ports. An interface has
+//! rings of its own, passes frames one by one, or can do both ([`Attachment`]); whoever opens one that nobody has open
+//! gets what `admode` says and the card as it is at that time. What a [`Claim`] gives to an owner opens for nobody else.
 //!
 //! **Rings move.** [`Port::split`] takes a port apart into rings that are `Send` and sync on their own: one core, one
 //! ring. The last ring to be dropped closes the port.
@@ -114,7 +116,8 @@
 //! | ring memory, atomically and field by field | `ring::memory` |
 //! | netmap's device file, for programs that expect one | [`ctl`] |
 //! | frames of the machine's own network stack | [`host`], `engine::host`, `engine::transparent` |
-//! | who has which ring of an interface, from the first that is bound to the last that is released | `adapter` |
+//! | what an interface is made of, and whose it is | [`Attachment`], [`Claim`] |
+//! | which adapter its ports get, who has which ring, from the first that is bound to the last that is released | `adapter` |
 //! | regions, pools, the lookup table | [`mem`] |
 //! | positions that wrap around | [`index`] |
 //! | every drop and its cause | [`stats`] |

@@ -15,6 +15,9 @@ use crate::nic::{Armed, Content, Link, QueueFull, QueueHealth, Received};
 use crate::stats::Direction;
 use crate::testing::HeapPlatform;
 
+/// How many breaches are kept.
+const BREACHES_MAX: usize = 100;
+
 /// A buffer that the card holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Posted {
@@ -302,19 +305,26 @@ impl State {
     ) -> Result<(), QueueFull> {
         let Posted { id, phys, .. } = posted;
         if self.tx.iter().chain(&self.rx).any(|queue| queue.holds(phys)) {
-            self.breaches.push(alloc::format!("buffer at {phys:#x} was given twice"));
+            self.note_breach(|| alloc::format!("buffer at {phys:#x} was given twice"));
         }
         let Some(queue) = self.queues(direction).get_mut(usize::from(number)) else {
-            self.breaches.push(alloc::format!("buffer given to a stopped card under id {id}"));
+            self.note_breach(|| alloc::format!("buffer given to a stopped card under id {id}"));
             return Err(QueueFull);
         };
         if queue.outstanding.contains(&id) {
-            self.breaches.push(alloc::format!("id {id} was used while outstanding"));
+            self.note_breach(|| alloc::format!("id {id} was used while outstanding"));
             return Ok(());
         }
         queue.outstanding.push(id);
         queue.unseen.push(posted);
         Ok(())
+    }
+
+    /// Notes what the core did that it must not: the first few times, as a hostile program makes it do so for ever.
+    fn note_breach(&mut self, what: impl FnOnce() -> String) {
+        if self.breaches.len() < BREACHES_MAX {
+            self.breaches.push(what());
+        }
     }
 
     /// Whether a transmit queue says that it is full.
@@ -332,7 +342,7 @@ impl State {
         let is_empty = new.is_empty();
         queue.owned.extend(new);
         if is_empty {
-            self.breaches.push("doorbell with nothing new".into());
+            self.note_breach(|| "doorbell with nothing new".into());
         }
     }
 
