@@ -96,7 +96,7 @@ impl<Q: RxQueue> RxEngine<Q> {
     /// Takes filled buffers into the slots from `hwtail` on. Returns whether a buffer went back to the device.
     fn import(&mut self, kring: &mut Kring) -> Result<bool, SyncError> {
         let size = kring.size();
-        let frame_max = kring.ring.region().frame_max();
+        let (frame_max, slot_flags) = (kring.ring.region().frame_max(), kring.slot_flags);
         let (mut packets, mut bytes, mut returned) = (0, 0, false);
         for _ in 0..size.slots() {
             if kring.hwtail == self.posted {
@@ -108,7 +108,7 @@ impl<Q: RxQueue> RxEngine<Q> {
             }
             match received.content {
                 Content::Frame(len @ FRAME_MIN..) if len <= frame_max => {
-                    kring.ring.set_received(kring.hwtail, len, kring.slot_flags);
+                    kring.ring.set_received(kring.hwtail, len, slot_flags);
                     kring.hwtail = size.next(kring.hwtail);
                     packets += 1;
                     bytes += u64::from(len);

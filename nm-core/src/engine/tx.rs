@@ -113,7 +113,7 @@ impl<Q: TxQueue> TxEngine<Q> {
     fn completions_to_wait_for(&self, kring: &Kring) -> u16 {
         let (size, oldest) = (kring.size(), kring.size().next(kring.hwtail));
         let is_reported = self.reported.is_some_and(|at| size.contains(oldest, kring.hwcur, at));
-        if is_reported || !self.signal.hub().knobs().mitigate() {
+        if is_reported || !self.signal.knobs().mitigate() {
             return 1;
         }
         let outstanding = size.distance(oldest, kring.hwcur) - self.early;

@@ -146,7 +146,7 @@ impl Hub {
 
     /// How the core behaves.
     #[inline]
-    pub(crate) fn knobs(&self) -> &Knobs {
+    pub(crate) fn knobs(&self) -> &Arc<Knobs> {
         &self.knobs
     }
 }

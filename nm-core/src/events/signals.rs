@@ -11,7 +11,7 @@ use crate::host::HostSide;
 use crate::nic::NicInfo;
 use crate::stats::{Direction, RingKind};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::tunables::Verbose;
+use crate::tunables::{Knobs, Verbose};
 
 /// The ring's waiters are to be woken.
 const WAKE: u32 = 1;
@@ -25,6 +25,8 @@ pub(crate) struct Signal {
     interval: Interval,
     waiters: Waiters,
     hub: Arc<Hub>,
+    /// The hub's, at hand for every sync.
+    knobs: Arc<Knobs>,
 }
 
 /// The rings of one direction.
@@ -50,17 +52,18 @@ pub(crate) struct Signals {
 impl Signal {
     pub(crate) fn new(hub: &Arc<Hub>) -> Arc<Self> {
         let (word, interval) = (AtomicU32::new(LOOK), Interval::default());
-        Arc::new(Self { word, interval, waiters: Waiters::new(), hub: hub.clone() })
+        let (waiters, hub, knobs) = (Waiters::new(), hub.clone(), hub.knobs().clone());
+        Arc::new(Self { word, interval, waiters, hub, knobs })
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.hub
+    pub(crate) fn knobs(&self) -> &Knobs {
+        &self.knobs
     }
 
     /// Whether this is to be logged in detail.
     #[inline]
     pub(crate) fn shows(&self, what: Verbose) -> bool {
-        self.hub.knobs().verbose().contains(what)
+        self.knobs.verbose().intersects(what)
     }
 
     /// Whether a receive sync looks at the card without being told to.
