@@ -108,8 +108,8 @@ impl Slot<'_> {
     /// Sets the length of the frame and gives its bytes, whatever is in them, to be filled.
     pub fn set_len(&mut self, len: usize) -> Result<&mut [u8], FrameTooLong> {
         let len = FrameTooLong::check(len, self.capacity())?;
-        // SAFETY: the slot is lent to this view alone.
-        unsafe { (&raw mut (*self.at.as_ptr()).len).write_volatile(len) };
+        let flags = self.read().flags;
+        self.write(len, flags);
         Ok(self.frame_mut())
     }
 
@@ -124,10 +124,10 @@ impl Slot<'_> {
     /// [`swap`](Slot::swap).
     #[doc(alias = "NS_FORWARD")]
     pub fn set_forward(&mut self, goes: bool) {
-        let mut flags = SlotFlags::from_bits_retain(self.read().flags);
+        let abi::Slot { len, flags, .. } = self.read();
+        let mut flags = SlotFlags::from_bits_retain(flags);
         flags.set(SlotFlags::FORWARD, goes);
-        // SAFETY: the slot is lent to this view alone.
-        unsafe { (&raw mut (*self.at.as_ptr()).flags).write_volatile(flags.bits()) };
+        self.write(len, flags.bits());
     }
 
     /// Whether the frame is marked.
@@ -162,6 +162,14 @@ impl Slot<'_> {
             at.write_volatile(mine.word());
         }
         Ok(())
+    }
+
+    /// Writes length and flags: whole, as the core writes them.
+    #[inline]
+    fn write(&mut self, len: u16, flags: u16) {
+        // SAFETY: the slot is lent to this view alone and aligned to 8, and its second 4 bytes are length and flags
+        // (asserted in `abi`).
+        unsafe { self.at.cast::<u32>().add(1).write_volatile(u32::from(len) | u32::from(flags) << 16) };
     }
 
     #[inline]
