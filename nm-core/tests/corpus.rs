@@ -1,4 +1,5 @@
 //! The inputs that the fuzz targets begin with (`fuzz/corpus`), replayed, so that they stay programs that say something.
+#![cfg(not(miri))]
 #![allow(clippy::unwrap_used, reason = "a test ends here when it fails")]
 
 mod programs;
@@ -13,7 +14,7 @@ use programs::{safe as safe_ports, words};
 /// Longer ones say no more.
 const LENGTH_MAX: usize = 1024;
 
-/// The inputs of a target with their names: some at least, and under Miri only a few.
+/// The inputs of a target with their names.
 fn inputs(target: &str) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
@@ -24,7 +25,6 @@ fn inputs(target: &str) -> Vec<(String, Vec<u8>)> {
         assert!(bytes.len() <= LENGTH_MAX, "{name} is too long");
     }
     inputs.sort();
-    inputs.truncate(if cfg!(miri) { 3 } else { usize::MAX });
     inputs
 }
 
@@ -35,7 +35,7 @@ fn raw() {
         println!("{name}");
         done.add(hostile::run(&HeapPlatform::fenced(4 << 20), &bytes));
     }
-    assert!(cfg!(miri) || done.frames > 0 && done.beside > 0 && done.refused > 0, "{done:?}");
+    assert!(done.frames > 0 && done.beside > 0 && done.refused > 0, "{done:?}");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn safe() {
         println!("{name}");
         moved += safe_ports::run(&HeapPlatform::fenced(4 << 20), &bytes).1;
     }
-    assert!(cfg!(miri) || moved > 0);
+    assert!(moved > 0);
 }
 
 #[test]
@@ -55,5 +55,5 @@ fn name() {
         println!("{name}");
         accepted += words::run(&text);
     }
-    assert!(cfg!(miri) || accepted > 0);
+    assert!(accepted > 0);
 }
