@@ -20,7 +20,7 @@ use crate::platform::{DmaBlock, Platform, Sleeper, Slept};
 use crate::ring::memory::{TAIL_PUBLISHED, TAIL_SEEN};
 use crate::stats::{Direction, RingKind};
 use crate::testing::{CardSpec, HeapPlatform, Order, card};
-use crate::tunables::Tunables;
+use crate::tunables::{Knobs, Tunables};
 
 /// Wakes who waits for it.
 struct Bell(Notify);
@@ -85,6 +85,77 @@ fn no_wake_up_is_lost_between_two_interrupts() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(|| a_wait_ends(2, 0));
+}
+
+/// The memory of the heap, and a time that a test sets.
+struct Clocked(Arc<HeapPlatform>, Arc<Time>);
+
+/// Not loom's: who reads it does not count on what it was written after.
+type Time = core::sync::atomic::AtomicU64;
+
+// SAFETY: the heap's platform is one.
+#[expect(unsafe_code, reason = "hands the contract on")]
+unsafe impl Platform for Clocked {
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
+        self.0.allocate_dma(bytes, align)
+    }
+
+    unsafe fn release_dma(&self, block: DmaBlock) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.release_dma(block) }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.1.load(core::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// Two rings whose words wait for the end of their intervals. One run comes when the first has ended, while another
+/// leaves the second's word alone: whoever of them is first, a run at the end of the second wakes.
+#[test]
+fn no_word_is_lost_that_waits_for_its_interval() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let time = Arc::new(Time::new(0));
+        let platform: Arc<dyn Platform> = Arc::new(Clocked(HeapPlatform::new(0), time.clone()));
+        let knobs = Arc::new(Knobs::default());
+        knobs.set("generic_mit", 60).unwrap();
+        let hub = Hub::new(platform, knobs);
+        let nic = NicInfo { mac: [0; 6], tx_queues: 1, rx_queues: 2, tx_slots: 8, rx_slots: 8 };
+        let signals = Signals::new(&hub, &nic, None, Mitigation::Generic);
+        signals.set_on(true);
+        let (events, wakes) = (Events::new(signals.clone()), hub.wakes());
+        let run_at = |hub: &Hub, now_ns| {
+            time.store(now_ns, core::sync::atomic::Ordering::Relaxed);
+            hub.run_pending();
+        };
+        let wait_for_both = || {
+            for queue in [0, 1] {
+                let ring = signals.ring(RingKind::Hardware, Direction::Rx, queue).unwrap();
+                ring.waiters().register(hub.ticket(), Waker::noop());
+            }
+        };
+        wait_for_both();
+        // The intervals of the rings end at 60 and at 100; the first ring has interrupted again.
+        let _ = events.rx_interrupt(0);
+        run_at(&hub, 0);
+        let _ = events.rx_interrupt(1);
+        run_at(&hub, 40);
+        assert_eq!(hub.wakes(), wakes + 2);
+        wait_for_both();
+        let _ = events.rx_interrupt(0);
+        run_at(&hub, 50);
+        let other = hub.clone();
+        let interrupting = thread::spawn(move || {
+            let _ = events.rx_interrupt(1);
+            other.run_pending();
+        });
+        run_at(&hub, 70);
+        interrupting.join().unwrap();
+        run_at(&hub, 100);
+        assert_eq!(hub.wakes(), wakes + 4);
+    });
 }
 
 /// How a machine sleeps: until a waker is called, or until there is something to do, whoever calls a waker.
