@@ -119,7 +119,8 @@ impl Hub {
         Some(self.next_due_ns.load(Ordering::Acquire)).filter(|due_ns| *due_ns != NEVER)
     }
 
-    /// Whether that time has come. It is told once.
+    /// Whether that time has come. It is told once. The lock of `sources`, which the run takes next, orders the words behind
+    /// it: who set the time has left it before.
     fn take_due(&self) -> bool {
         self.next_due_ns().is_some_and(|due_ns| {
             let has_come = self.now_ns() >= due_ns;
