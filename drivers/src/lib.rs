@@ -27,6 +27,8 @@ pub mod hal;
 pub mod mmio;
 pub mod pci;
 pub mod probe;
+mod run;
+mod shared_memory;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod virtio;

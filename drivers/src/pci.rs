@@ -4,6 +4,7 @@
 //! ConfigSpace ──► functions() ──► Function ──┬─ bars()          where the registers are, and how long
 //!  (kernel:        ascending       facts     ├─ capabilities()  what else the function describes about itself
 //!   ports, ECAM)   addresses                 └─ change_command() decoding, bus mastering, interrupts
+//!                                          Claim: the function in a driver's hands, until it is cut off
 //! ```
 //!
 //! What a function says in its configuration space is not trusted: a walk is bounded, a decode that makes no sense
@@ -14,13 +15,15 @@
 mod address;
 mod bar;
 mod capability;
+mod claim;
 mod config;
 mod enumerate;
 mod function;
 
 pub use address::Address;
-pub use bar::{Bar, BarError, Bars};
+pub use bar::{Bar, BarError, Bars, MemoryRange};
 pub use capability::{Capabilities, Capability, CapabilityId};
+pub use claim::Claim;
 pub use config::{Command, ConfigSpace};
 pub use enumerate::{Functions, functions};
 pub use function::{Function, Header, SubsystemId};

@@ -41,6 +41,19 @@ pub enum BarError {
     /// What the register keeps of the ones written to it is not the mask of a power of two, or its address is not a
     /// multiple of its length.
     NotAligned,
+    /// It is io ports where memory was wanted.
+    IoPorts,
+    /// Nobody has given it an address.
+    Unassigned,
+}
+
+/// Where the memory of a BAR is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryRange {
+    /// Physical address, a multiple of `bytes` and not 0.
+    pub address: u64,
+    /// Length, a power of two.
+    pub bytes: u64,
 }
 
 /// The BARs of a function, by number.
@@ -53,6 +66,15 @@ impl Bars {
     /// The BAR with this number, 0 to 5.
     pub fn get(&self, number: u8) -> Result<Bar, BarError> {
         self.slots.get(usize::from(number)).copied().unwrap_or(Err(BarError::Absent))
+    }
+
+    /// The memory of the BAR with this number.
+    pub fn memory(&self, number: u8) -> Result<MemoryRange, BarError> {
+        match self.get(number)? {
+            Bar::Io { .. } => Err(BarError::IoPorts),
+            Bar::Memory { address: 0, .. } => Err(BarError::Unassigned),
+            Bar::Memory { address, bytes, .. } => Ok(MemoryRange { address, bytes }),
+        }
     }
 
     /// The BARs that can be used, with their numbers.
@@ -165,6 +187,8 @@ impl fmt::Display for BarError {
             Self::ReservedType => "its type is a reserved one",
             Self::NoUpperHalf => "it is a 64-bit BAR without an upper half",
             Self::NotAligned => "its length is not a power of two, or its address not a multiple of it",
+            Self::IoPorts => "it is io ports, not memory",
+            Self::Unassigned => "it has no address: the firmware assigned none",
         })
     }
 }

@@ -18,17 +18,16 @@ mod queues;
 
 use alloc::sync::Arc;
 use alloc::vec;
-use alloc::vec::Vec;
 use core::fmt;
 
-use log::error;
 use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
-use nm_core::platform::{DmaMemory, Platform};
+use nm_core::platform::Platform;
 
 use self::handshake::{begin, finish, give_up, negotiate, reset, wanted_features};
 use super::features::Features;
 use super::queue::{Direction, Events, QueueSize, RingMemory, SplitQueue};
 use super::transport::{Transport, activate_queue};
+use crate::run::Run;
 
 pub use self::error::{NetError, QueueRole};
 pub use self::queues::{Receive, Transmit};
@@ -43,9 +42,7 @@ pub struct VirtioNet<T: Transport> {
     transport: T,
     platform: Arc<dyn Platform>,
     facts: Facts,
-    /// The memory of the queues that the device knows of: not freed before the device has been stopped.
-    in_use: Vec<Arc<DmaMemory>>,
-    state: State,
+    run: Run,
 }
 
 /// What the device said when it was looked at first.
@@ -58,14 +55,6 @@ struct Facts {
     transmit_size: QueueSize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Stopped,
-    Running,
-    /// The device did not confirm a reset and was cut off from memory. It is not used again.
-    Lost,
-}
-
 impl<T: Transport> VirtioNet<T> {
     /// Looks at the card and leaves it reset. `fallback_mac` is its address if the device has none of its own.
     pub fn new(
@@ -76,7 +65,7 @@ impl<T: Transport> VirtioNet<T> {
         begin(&mut transport)?;
         let facts = Facts::read(&transport, fallback_mac).inspect_err(|_| give_up(&mut transport))?;
         reset(&mut transport)?;
-        Ok(Self { transport, platform, facts, in_use: Vec::new(), state: State::Stopped })
+        Ok(Self { transport, platform, facts, run: Run::default() })
     }
 
     /// Sets up the device from reset to running.
@@ -100,25 +89,10 @@ impl<T: Transport> VirtioNet<T> {
             return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
         }
         let ring = RingMemory::allocate(&self.platform, size)?;
-        self.in_use.push(ring.memory().clone());
+        self.run.keep(ring.memory());
         let place = ring.place();
         let notifier = activate_queue(&mut self.transport, role.number(), place)?;
         Ok(SplitQueue::new(ring, Events::from(self.facts.features), notifier))
-    }
-
-    /// Resets the device and lets go of the memory of its queues.
-    ///
-    /// A device that does not confirm the reset may still write to its queues. It is cut off from memory by other
-    /// means, and the queues' memory is given up for good: nobody gets memory that a device may write to.
-    fn shut_down(&mut self) {
-        let memory = core::mem::take(&mut self.in_use);
-        self.state = State::Stopped;
-        if let Err(problem) = reset(&mut self.transport) {
-            self.state = State::Lost;
-            let cut_off = if self.transport.quiesce() { "is" } else { "cannot be" };
-            error!("{problem}: it {cut_off} cut off from memory, that of {} queues is lost", memory.len());
-            core::mem::forget(memory);
-        }
     }
 }
 
@@ -134,9 +108,9 @@ impl Facts {
     }
 }
 
-// SAFETY: the device reaches buffers only through its queues. `shut_down`, on `stop` and on drop, waits until the device
-// confirms its reset, after which it uses no queue (section 2.4.2), or takes its access to memory away. `in_use` holds
-// the memory of the queues until then.
+// SAFETY: the device reaches buffers only through its queues. `stop`, also on drop, waits until the device confirms its
+// reset, after which it uses no queue (section 2.4.2), or takes its access to memory away. `run` holds the memory of the
+// queues until then.
 unsafe impl<T: Transport> Nic for VirtioNet<T> {
     type Tx = Transmit<T::Notifier>;
     type Rx = Receive<T::Notifier>;
@@ -158,10 +132,9 @@ unsafe impl<T: Transport> Nic for VirtioNet<T> {
 
     fn start(&mut self) -> StartResult<Self> {
         self.stop();
-        if self.state == State::Lost {
+        if !self.run.begin() {
             return Err(NetError::NoReset);
         }
-        self.state = State::Running;
         let started = self.bring_up();
         if started.is_err() {
             self.stop();
@@ -170,8 +143,8 @@ unsafe impl<T: Transport> Nic for VirtioNet<T> {
     }
 
     fn stop(&mut self) {
-        if self.state == State::Running {
-            self.shut_down();
+        if self.run.is_on() {
+            self.run.end(reset(&mut self.transport), || self.transport.quiesce());
         }
     }
 }
@@ -180,7 +153,7 @@ impl<T: Transport> fmt::Debug for VirtioNet<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VirtioNet")
             .field("facts", &self.facts)
-            .field("state", &self.state)
+            .field("run", &self.run)
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use super::status::Status;
 use super::transport::{Notifier, QueuePlace, Transport, TransportError};
 use crate::hal::Hal;
 use crate::mmio::{MmioWindow, ReadOnly, Register, WriteOnly};
-use crate::pci::{Command, ConfigSpace, Function};
+use crate::pci::{Claim, ConfigSpace, Function};
 
 use self::layout::CommonRegisters;
 use self::windows::Windows;
@@ -23,8 +23,7 @@ const NO_VECTOR: u16 = 0xffff;
 
 /// The registers of a virtio device on PCI.
 pub struct PciTransport {
-    config: Arc<dyn ConfigSpace>,
-    function: Function,
+    claim: Claim,
     common: CommonRegisters,
     notify: MmioWindow,
     notify_multiplier: u32,
@@ -42,12 +41,10 @@ impl PciTransport {
     /// Finds and maps the registers, and lets the function decode its memory and access ours. Its INTx line is off.
     pub fn new(hal: &dyn Hal, config: &Arc<dyn ConfigSpace>, function: &Function) -> Result<Self, PciError> {
         let windows = Windows::find(config.as_ref(), function)?;
-        let on = Command::MEMORY | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
-        function.change_command(config.as_ref(), on, Command::empty());
+        let claim = Claim::new(config, function);
         let common = windows.common.map(hal)?;
         Ok(Self {
-            config: config.clone(),
-            function: *function,
+            claim,
             common: CommonRegisters::in_window(&common).map_err(PciError::Register)?,
             notify: windows.notify.map(hal)?,
             notify_multiplier: windows.notify_multiplier,
@@ -137,12 +134,8 @@ impl Transport for PciTransport {
         Ok(self.device_window()?.register::<u16, ReadOnly>(offset)?.read())
     }
 
-    /// A function that is not a bus master makes no accesses; the register is read back to see that it is so.
     fn quiesce(&mut self) -> bool {
-        let config = self.config.as_ref();
-        self.function.change_command(config, Command::empty(), Command::BUS_MASTER);
-        let now = self.function.change_command(config, Command::empty(), Command::BUS_MASTER);
-        !now.contains(Command::BUS_MASTER)
+        self.claim.cut_off()
     }
 }
 
@@ -156,6 +149,6 @@ impl Notifier for PciNotifier {
 
 impl fmt::Debug for PciTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PciTransport").field("function", &self.function).finish_non_exhaustive()
+        f.debug_struct("PciTransport").field("claim", &self.claim).finish_non_exhaustive()
     }
 }

@@ -193,13 +193,16 @@ fn what_is_wrong_with_a_card_is_said() {
     assert_eq!(refusal(|function| function.set(0x34, 0)), PciError::LegacyOnly);
     assert_eq!(
         refusal(|function| function.set_memory_bar(4, 0, 0x4000, true)),
-        PciError::Unassigned { bar: 4 }
+        PciError::Bar { part: Part::Common, bar: 4, error: BarError::Unassigned }
     );
     assert_eq!(
         refusal(|function| function.set(0x20, 2)),
         PciError::Bar { part: Part::Common, bar: 4, error: BarError::ReservedType }
     );
-    assert_eq!(refusal(|function| function.set(0x20, 1)), PciError::IoPorts { part: Part::Common, bar: 4 });
+    assert_eq!(
+        refusal(|function| function.set(0x20, 1)),
+        PciError::Bar { part: Part::Common, bar: 4, error: BarError::IoPorts }
+    );
     assert_eq!(
         refusal(|function| function.set(0x48, 0x3001)),
         PciError::BeyondBar { part: Part::Common, bar: 4 }

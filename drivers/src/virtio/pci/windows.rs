@@ -5,7 +5,7 @@ use core::fmt;
 use super::layout::CommonRegisters;
 use crate::hal::Hal;
 use crate::mmio::{MmioError, MmioWindow};
-use crate::pci::{Bar, BarError, Bars, Capability, CapabilityId, ConfigSpace, Function};
+use crate::pci::{BarError, Bars, Capability, CapabilityId, ConfigSpace, Function};
 
 /// The most of the doorbells that is mapped: enough for 262144 queues with doorbells four bytes apart, or 256 with a
 /// page for each.
@@ -46,18 +46,6 @@ pub enum PciError {
         bar: u8,
         /// What is wrong with it.
         error: BarError,
-    },
-    /// The part lies in io ports, not in memory.
-    IoPorts {
-        /// The part.
-        part: Part,
-        /// Number of the BAR.
-        bar: u8,
-    },
-    /// Nobody has given the BAR an address.
-    Unassigned {
-        /// Number of the BAR.
-        bar: u8,
     },
     /// The part reaches beyond the end of its BAR.
     BeyondBar {
@@ -171,13 +159,9 @@ impl PartCapability {
     /// Where the part lies, if all of it lies in its BAR. Of a longer part only as much is used as the driver needs.
     fn place(&self, bars: &Bars) -> Result<Place, PciError> {
         let Self { part, bar, bytes, .. } = *self;
-        let (address, bar_bytes) = match bars.get(bar).map_err(|error| PciError::Bar { part, bar, error })? {
-            Bar::Io { .. } => return Err(PciError::IoPorts { part, bar }),
-            Bar::Memory { address: 0, .. } => return Err(PciError::Unassigned { bar }),
-            Bar::Memory { address, bytes, .. } => (address, bytes),
-        };
+        let range = bars.memory(bar).map_err(|error| PciError::Bar { part, bar, error })?;
         let (offset, bytes) = (u64::from(self.offset), u64::from(bytes));
-        if offset + bytes > bar_bytes {
+        if offset + bytes > range.bytes {
             return Err(PciError::BeyondBar { part, bar });
         }
         let (least, most) = part.used_bytes();
@@ -185,7 +169,7 @@ impl PartCapability {
             return Err(PciError::TooShort { part, bytes: self.bytes });
         }
         // The address is a multiple of the BAR's length, so that the sum stays within 64 bits.
-        Ok(Place { phys: address + offset, bytes: bytes.min(most) })
+        Ok(Place { phys: range.address + offset, bytes: bytes.min(most) })
     }
 }
 
@@ -228,8 +212,6 @@ impl fmt::Display for PciError {
             Self::Missing(part) => write!(f, "the device does not say where its {part} is"),
             Self::TooShort { part, bytes } => write!(f, "the {part} is only {bytes} bytes long"),
             Self::Bar { part, bar, error } => write!(f, "the {part} lies in BAR {bar}: {error}"),
-            Self::IoPorts { part, bar } => write!(f, "the {part} lies in BAR {bar}, which is io ports"),
-            Self::Unassigned { bar } => write!(f, "BAR {bar} has no address: the firmware assigned none"),
             Self::BeyondBar { part, bar } => write!(f, "the {part} reaches beyond the end of BAR {bar}"),
             Self::Register(error) => write!(f, "{error}"),
         }

@@ -3,10 +3,11 @@
 
 use alloc::sync::Arc;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
+use crate::shared_memory::{atomic16, atomic32, atomic64};
 use crate::virtio::transport::QueuePlace;
 
 /// The longest queue that is used, whatever the device offers: a ring of 4096 is beyond what helps forwarding.
@@ -213,36 +214,6 @@ impl RingMemory {
     fn wrap(&self, index: u16) -> usize {
         usize::from(index) & self.mask
     }
-}
-
-/// The two bytes at `offset`.
-///
-/// # Safety
-/// They lie in a queue's memory, aligned, and are used atomically only while the reference lives.
-#[inline]
-unsafe fn atomic16<'a>(base: NonNull<u8>, offset: usize) -> &'a AtomicU16 {
-    // SAFETY: as the caller promises.
-    unsafe { AtomicU16::from_ptr(base.as_ptr().add(offset).cast()) }
-}
-
-/// The four bytes at `offset`.
-///
-/// # Safety
-/// As for [`atomic16`].
-#[inline]
-unsafe fn atomic32<'a>(base: NonNull<u8>, offset: usize) -> &'a AtomicU32 {
-    // SAFETY: as the caller promises.
-    unsafe { AtomicU32::from_ptr(base.as_ptr().add(offset).cast()) }
-}
-
-/// The eight bytes at `offset`.
-///
-/// # Safety
-/// As for [`atomic16`].
-#[inline]
-unsafe fn atomic64<'a>(base: NonNull<u8>, offset: usize) -> &'a AtomicU64 {
-    // SAFETY: as the caller promises.
-    unsafe { AtomicU64::from_ptr(base.as_ptr().add(offset).cast()) }
 }
 
 #[cfg(test)]
