@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! probe      which driver a PCI function gets
-//!   └─ virtio::net, virtio::pci, …     a card: implements `nm_core::nic::Nic`
+//!   └─ virtio::net, e1000              a card: implements `nm_core::nic::Nic`
 //!        ├─ pci     configuration space: functions, BARs, capabilities
 //!        ├─ mmio    register windows, checked once, then one load or store an access
 //!        └─ hal     what the machine has to supply: device memory, register mappings
@@ -13,7 +13,7 @@
 //! rings.
 //!
 //! A device is not trusted: what it writes (indices, ids, lengths, status, capabilities) is read once, checked, and then used.
-//! `unsafe` is confined to register access ([`mmio`]), the memory of a queue ([`virtio::queue`]), and the
+//! `unsafe` is confined to register access ([`mmio`]), the memory of queues ([`virtio::queue`], [`e1000`]), and the
 //! implementations of the core's unsafe traits.
 //!
 //! With the feature `testing` there is a fake machine and a model of the virtio network card that checks what a driver does.
@@ -23,6 +23,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "testing"))]
 extern crate std;
 
+pub mod e1000;
 pub mod hal;
 pub mod mmio;
 pub mod pci;

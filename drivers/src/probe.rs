@@ -3,22 +3,28 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use crate::e1000::{E1000, MapError, Model, PciRegisters, StartError};
 use crate::hal::Hal;
 use crate::pci::{ConfigSpace, Function};
 use crate::virtio::net::{NetError, VirtioNet};
 use crate::virtio::pci::{PciError, PciTransport};
 
 /// The cards that there is a driver for: vendor, device, driver.
-const CARDS: [(u16, u16, Driver); 2] = [
+const CARDS: [(u16, u16, Driver); 6] = [
     // virtio 1.2, section 4.1.2: 0x1040 and the device type, 1 for a network card.
     (0x1af4, 0x1041, Driver::VirtioNet),
     // The transitional network card (section 4.1.2.3): driven as long as it has the modern interface too.
     (0x1af4, 0x1000, Driver::VirtioNet),
+    (0x8086, 0x100e, Driver::E1000(Model::I82540em)),
+    (0x8086, 0x1008, Driver::E1000(Model::I82544gc)),
+    (0x8086, 0x100f, Driver::E1000(Model::I82545em)),
+    (0x8086, 0x10d3, Driver::E1000(Model::I82574l)),
 ];
 
 #[derive(Debug, Clone, Copy)]
 enum Driver {
     VirtioNet,
+    E1000(Model),
 }
 
 /// A card with its driver, stopped, ready to be attached.
@@ -26,6 +32,8 @@ enum Driver {
 pub enum Card {
     /// A virtio network card.
     VirtioNet(VirtioNet<PciTransport>),
+    /// An Intel gigabit card.
+    E1000(E1000<PciRegisters>),
 }
 
 impl Card {
@@ -33,6 +41,7 @@ impl Card {
     pub fn name_prefix(&self) -> &'static str {
         match self {
             Self::VirtioNet(_) => "vtnet",
+            Self::E1000(_) => "em",
         }
     }
 }
@@ -40,10 +49,14 @@ impl Card {
 /// Why one of our cards cannot be driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeError {
-    /// Its registers cannot be found.
+    /// The registers of a virtio device cannot be found.
     Pci(PciError),
-    /// It is not a network card that this driver can use.
+    /// It is not a virtio network card that this driver can use.
     Net(NetError),
+    /// The registers of an Intel card cannot be reached.
+    Map(MapError),
+    /// The Intel card does not start.
+    Start(StartError),
 }
 
 /// Sets up the driver for `function`, with the card stopped; `None` when no driver here is made for it.
@@ -57,6 +70,7 @@ pub fn probe(
     let &(_, _, driver) = CARDS.iter().find(is_it)?;
     Some(match driver {
         Driver::VirtioNet => probe_virtio_net(hal, config, function).map(Card::VirtioNet),
+        Driver::E1000(model) => probe_e1000(hal, config, function, model).map(Card::E1000),
     })
 }
 
@@ -67,6 +81,17 @@ fn probe_virtio_net(
 ) -> Result<VirtioNet<PciTransport>, ProbeError> {
     let transport = PciTransport::new(hal.as_ref(), config, function)?;
     let card = VirtioNet::new(transport, hal.clone(), fallback_mac(function))?;
+    Ok(card)
+}
+
+fn probe_e1000(
+    hal: &Arc<dyn Hal>,
+    config: &Arc<dyn ConfigSpace>,
+    function: &Function,
+    model: Model,
+) -> Result<E1000<PciRegisters>, ProbeError> {
+    let registers = PciRegisters::new(hal.as_ref(), config, function)?;
+    let card = E1000::new(registers, model, hal.clone(), fallback_mac(function))?;
     Ok(card)
 }
 
@@ -89,11 +114,25 @@ impl From<NetError> for ProbeError {
     }
 }
 
+impl From<MapError> for ProbeError {
+    fn from(error: MapError) -> Self {
+        Self::Map(error)
+    }
+}
+
+impl From<StartError> for ProbeError {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
 impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pci(error) => write!(f, "{error}"),
             Self::Net(error) => write!(f, "{error}"),
+            Self::Map(error) => write!(f, "{error}"),
+            Self::Start(error) => write!(f, "{error}"),
         }
     }
 }

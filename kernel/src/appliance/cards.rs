@@ -8,8 +8,8 @@ use millrace_drivers::pci::{self, Function};
 use millrace_drivers::{Card, probe};
 use nm_core::{AttachError, Netmap};
 
-/// Attaches every card on the PCI buses that there is a driver for: `vtnet0`, `vtnet1`… in the order of their
-/// addresses. A card that fails is named and left out, and keeps no number.
+/// Attaches every card on the PCI buses that there is a driver for: `vtnet0`, `vtnet1`…, `em0`… in the order of
+/// their addresses. A card that fails is named and left out, and keeps no number.
 pub(super) fn attach(machine: &Machine, netmap: &Netmap) {
     let Some(config) = &machine.config_space else { return };
     let mut attached: BTreeMap<&str, u32> = BTreeMap::new();
@@ -34,6 +34,7 @@ pub(super) fn attach(machine: &Machine, netmap: &Netmap) {
 fn attach_one(netmap: &Netmap, name: &str, card: Card) -> Result<(), AttachError> {
     match card {
         Card::VirtioNet(card) => netmap.attach(name, card),
+        Card::E1000(card) => netmap.attach(name, card),
     }
 }
 

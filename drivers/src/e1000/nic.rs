@@ -1,0 +1,144 @@
+//! The card as a whole.
+#![expect(unsafe_code, reason = "`Nic` carries a contract about what the device touches after `stop`")]
+
+use alloc::sync::Arc;
+use alloc::vec;
+use core::fmt;
+
+use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
+use nm_core::platform::Platform;
+
+use super::registers::{TXDCTL_82574, ctrl, status, tctl};
+use super::reset::reset;
+use super::ring::{RING_BYTES, RingMemory};
+use super::tx::ZEROS;
+use super::{Model, Offset, Receive, Registers, StartError, Transmit, address};
+use crate::run::Run;
+
+pub use super::ring::SLOTS;
+
+/// A card whose registers are reached through `R`.
+pub struct E1000<R: Registers> {
+    registers: R,
+    platform: Arc<dyn Platform>,
+    model: Model,
+    mac: [u8; 6],
+    run: Run,
+}
+
+impl<R: Registers> E1000<R> {
+    /// Looks at the card and leaves it reset. `fallback_mac` is its address if it has none of its own.
+    pub fn new(
+        registers: R,
+        model: Model,
+        platform: Arc<dyn Platform>,
+        fallback_mac: [u8; 6],
+    ) -> Result<Self, StartError> {
+        reset(&registers, model, platform.as_ref())?;
+        let mac = address::read(&registers, model, platform.as_ref()).unwrap_or(fallback_mac);
+        Ok(Self { registers, platform, model, mac, run: Run::default() })
+    }
+
+    /// Sets the card up from reset to running (sections 14.3 to 14.5). Reception begins with the first buffers.
+    fn bring_up(&mut self) -> StartResult<Self> {
+        let receive = RingMemory::allocate(&self.platform, 0)?;
+        let transmit = RingMemory::allocate(&self.platform, ZEROS)?;
+        for ring in [&receive, &transmit] {
+            self.run.keep(ring.memory());
+        }
+        self.set_up_link();
+        let registers = &self.registers;
+        registers.write(Offset::Rxcsum, 0);
+        if self.model.is_express() {
+            registers.write(Offset::Rfctl, 0);
+            registers.write(Offset::Txdctl, TXDCTL_82574);
+        }
+        if let Some(gaps) = self.model.frame_gaps() {
+            registers.write(Offset::Tipg, gaps);
+        }
+        let receive_ring = [Offset::Rdbal, Offset::Rdbah, Offset::Rdlen, Offset::Rdh, Offset::Rdt];
+        let transmit_ring = [Offset::Tdbal, Offset::Tdbah, Offset::Tdlen, Offset::Tdh, Offset::Tdt];
+        describe(registers, receive_ring, &receive);
+        describe(registers, transmit_ring, &transmit);
+        let control = tctl::ENABLE | tctl::PAD | tctl::COLLISIONS | tctl::DISTANCE;
+        registers.write(Offset::Tctl, control);
+        let (tx, rx) = (Transmit::new(transmit, registers)?, Receive::new(receive, registers)?);
+        Ok(Queues { tx: vec![tx], rx: vec![rx] })
+    }
+
+    /// Lets the PHY decide about the link, leaves tags alone, and tells the card its address.
+    fn set_up_link(&self) {
+        let forced = ctrl::FORCE_SPEED | ctrl::FORCE_DUPLEX | ctrl::INVERT_LOSS;
+        let stopped = ctrl::RESET | ctrl::PHY_RESET | ctrl::MASTER_DISABLE;
+        let before = self.registers.read(Offset::Ctrl);
+        let control = before & !(forced | stopped | ctrl::VLAN) | ctrl::LINK_UP;
+        self.registers.write(Offset::Ctrl, control);
+        address::write(&self.registers, self.mac);
+    }
+}
+
+/// Tells the card where a ring is: `[address, its upper half, length, head, tail]`.
+fn describe<R: Registers>(registers: &R, offsets: [Offset; 5], ring: &RingMemory) {
+    let [low, high, length, head, tail] = offsets;
+    let [a, b, c, d, e, f, g, h] = ring.phys().to_le_bytes();
+    registers.write(low, u32::from_le_bytes([a, b, c, d]));
+    registers.write(high, u32::from_le_bytes([e, f, g, h]));
+    registers.write(length, RING_BYTES);
+    // QEMU's cards keep them through a reset.
+    registers.write(head, 0);
+    registers.write(tail, 0);
+}
+
+// SAFETY: the card reaches buffers only through its rings. `stop`, also on drop, switches both off and waits until the
+// card confirms its reset, after which it uses no ring, or takes its access to memory away. `run` holds the memory of the
+// rings until then.
+unsafe impl<R: Registers> Nic for E1000<R> {
+    type Tx = Transmit<R::Writer>;
+    type Rx = Receive<R::Writer>;
+    type Error = StartError;
+
+    fn info(&self) -> NicInfo {
+        NicInfo { mac: self.mac, tx_queues: 1, rx_queues: 1, tx_slots: SLOTS, rx_slots: SLOTS }
+    }
+
+    /// A card that does not answer has no link.
+    fn link(&self) -> Link {
+        let status = self.registers.read(Offset::Status);
+        if status & status::LINK_UP != 0 && status != !0 { Link::Up } else { Link::Down }
+    }
+
+    fn start(&mut self) -> StartResult<Self> {
+        self.stop();
+        if !self.run.begin() {
+            return Err(StartError::NoReset(self.model));
+        }
+        let started = self.bring_up();
+        if started.is_err() {
+            self.stop();
+        }
+        started
+    }
+
+    fn stop(&mut self) {
+        if self.run.is_on() {
+            let stopped = reset(&self.registers, self.model, self.platform.as_ref());
+            self.run.end(stopped, || self.registers.cut_off());
+        }
+    }
+}
+
+impl<R: Registers> fmt::Debug for E1000<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("E1000")
+            .field("model", &self.model)
+            .field("mac", &self.mac)
+            .field("run", &self.run)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Registers> Drop for E1000<R> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
