@@ -16,7 +16,7 @@
 //! `unsafe` is confined to register access ([`mmio`]), the memory of queues ([`virtio::queue`], [`e1000`]), and the
 //! implementations of the core's unsafe traits.
 //!
-//! With the feature `testing` there is a fake machine and a model of the virtio network card that checks what a driver does.
+//! With the feature `testing` there is a fake machine, and models of the cards that check what a driver does.
 #![no_std]
 
 extern crate alloc;

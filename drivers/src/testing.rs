@@ -5,6 +5,7 @@
 //! FakePci       configuration space with functions that can be given any contents
 //! NetDevice     model of the virtio network card: walks the rings by physical address and writes down every rule
 //!               that the driver breaks; can be told to misbehave itself
+//! IntelDevice   model of the Intel gigabit cards, likewise
 //! PacketBuffers what the core would own: packet buffers with headroom
 //! ```
 //!
@@ -12,11 +13,15 @@
 
 mod buffers;
 mod device;
+mod intel;
 mod machine;
 mod pci;
 
 pub use self::buffers::PacketBuffers;
 pub use self::device::{ModelNotifier, ModelTransport, NetDevice, Quirks, Setup, Slow, Violation};
+pub use self::intel::{
+    IntelDevice, IntelQuirks, IntelRegisters, IntelSetup, IntelViolation, IntelWriter, Ring,
+};
 pub use self::machine::{FakeMachine, Misuse};
 pub use self::pci::{FakeFunction, FakePci};
 

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod e1000;
 mod handshake;
 mod hostile;
 mod loopback;

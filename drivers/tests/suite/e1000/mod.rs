@@ -1,0 +1,10 @@
+//! The driver of the Intel gigabit cards, and the model of them.
+
+mod bench;
+mod hostile;
+mod interrupts;
+mod loopback;
+mod netmap;
+mod pci;
+mod rules;
+mod start;

@@ -1,0 +1,191 @@
+//! The card on PCI: which functions are ours, where their registers are, and what is written to which.
+
+use std::sync::Arc;
+
+use millrace_drivers::e1000::{MapError, Offset, PciRegisters, Registers, StartError};
+use millrace_drivers::hal::Hal;
+use millrace_drivers::mmio::MmioError;
+use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
+use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
+use millrace_drivers::{Card, ProbeError, probe};
+use nm_core::nic::Nic;
+
+const BAR: u64 = 0xfeb0_0000;
+const BAR_BYTES: usize = 0x2_0000;
+
+fn card(device: u16) -> FakeFunction {
+    let mut function = FakeFunction::endpoint(0x8086, device);
+    function.set_memory_bar(0, BAR, BAR_BYTES as u64, false);
+    function
+}
+
+/// A machine with that function, and registers that keep what is written to them but for the reset bit.
+struct Slot {
+    machine: Arc<FakeMachine>,
+    hal: Arc<dyn Hal>,
+    pci: Arc<FakePci>,
+    config: Arc<dyn ConfigSpace>,
+}
+
+impl Slot {
+    fn with(function: FakeFunction) -> Self {
+        let machine = FakeMachine::new();
+        let mut registers = vec![0; BAR_BYTES];
+        registers[0x5400..0x5408].copy_from_slice(&[0x52, 0x54, 0, 1, 2, 3, 0, 0x80]);
+        machine.add_registers(BAR, &registers);
+        let pci = Arc::new(FakePci::default());
+        pci.insert(address(), function);
+        Self { hal: machine.clone(), machine, config: pci.clone(), pci }
+    }
+
+    fn function(&self) -> Function {
+        Function::read(self.config.as_ref(), address()).unwrap()
+    }
+
+    fn registers(&self) -> Result<PciRegisters, MapError> {
+        PciRegisters::new(self.hal.as_ref(), &self.config, &self.function())
+    }
+
+    fn probe(&self) -> Option<Result<Card, ProbeError>> {
+        probe(&self.hal, &self.config, &self.function())
+    }
+
+    fn command(&self) -> Command {
+        Command::from_bits_retain(self.pci.function(address()).unwrap().get(4) as u16)
+    }
+}
+
+fn address() -> Address {
+    Address::new(0, 4, 0).unwrap()
+}
+
+#[test]
+fn registers_lie_in_the_first_bar_each_at_its_offset() {
+    let slot = Slot::with(card(0x100e));
+    let registers = slot.registers().unwrap();
+    assert_eq!(slot.command(), Command::MEMORY | Command::BUS_MASTER | Command::INTERRUPT_DISABLE);
+    // Offsets as the manual has them, table 13-2.
+    for (offset, at) in [
+        (Offset::Ctrl, 0x0000),
+        (Offset::Status, 0x0008),
+        (Offset::Eerd, 0x0014),
+        (Offset::Ims, 0x00d0),
+        (Offset::Imc, 0x00d8),
+        (Offset::Rctl, 0x0100),
+        (Offset::Tctl, 0x0400),
+        (Offset::Tipg, 0x0410),
+        (Offset::Rdbal, 0x2800),
+        (Offset::Rdbah, 0x2804),
+        (Offset::Rdlen, 0x2808),
+        (Offset::Rdh, 0x2810),
+        (Offset::Rdt, 0x2818),
+        (Offset::Tdbal, 0x3800),
+        (Offset::Tdbah, 0x3804),
+        (Offset::Tdlen, 0x3808),
+        (Offset::Tdh, 0x3810),
+        (Offset::Tdt, 0x3818),
+        (Offset::Txdctl, 0x3828),
+        (Offset::Rxcsum, 0x5000),
+        (Offset::Rfctl, 0x5008),
+        (Offset::Ral0, 0x5400),
+        (Offset::Rah0, 0x5404),
+    ] {
+        let value = 0x1234_0000 + at as u32;
+        registers.write(offset, value);
+        assert_eq!(slot.machine.registers(BAR)[at..at + 4], value.to_le_bytes(), "{offset:?}");
+        registers.writer(offset).unwrap().write(value + 1);
+        assert_eq!(registers.read(offset), value + 1);
+    }
+}
+
+#[test]
+fn our_cards_are_recognised() {
+    for device in [0x100e, 0x1008, 0x100f, 0x10d3] {
+        let slot = Slot::with(card(device));
+        // Registers that keep what is written never end a reset.
+        let Some(Err(error)) = slot.probe() else { panic!("{device:#x} is ours") };
+        assert!(matches!(error, ProbeError::Start(StartError::NoReset(_))), "{error}");
+        assert!(error.to_string().contains("does not confirm a reset"));
+    }
+    for device in [0x100d, 0x10d4, 0x1209] {
+        let slot = Slot::with(card(device));
+        assert!(slot.probe().is_none());
+        assert_eq!(slot.pci.writes(), [], "a foreign card is not touched");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_registers_is_said() {
+    let refusal = |change: fn(&mut FakeFunction)| {
+        let mut function = card(0x10d3);
+        change(&mut function);
+        Slot::with(function).registers().map(|_| ()).unwrap_err()
+    };
+    assert_eq!(
+        refusal(|function| function.set_memory_bar(0, 0, 0x20000, false)),
+        MapError::Bar(BarError::Unassigned)
+    );
+    let none = refusal(|function| {
+        function.set(0x10, 0);
+        function.set_writable(0x10, 0);
+    });
+    assert_eq!(none, MapError::Bar(BarError::Absent));
+    let ports = refusal(|function| {
+        function.set(0x10, 0xc001);
+        function.set_writable(0x10, 0xffc0);
+    });
+    assert_eq!(ports, MapError::Bar(BarError::IoPorts));
+    assert_eq!(ports.to_string(), "the registers lie in BAR 0: it is io ports, not memory");
+    assert_eq!(
+        refusal(|function| function.set_memory_bar(0, BAR, 0x4000, false)),
+        MapError::TooShort { bytes: 0x4000 }
+    );
+    assert_eq!(
+        refusal(|function| function.set_memory_bar(0, 0xfd00_0000, 0x20000, false)),
+        MapError::Register(MmioError::Unmappable { phys: 0xfd00_0000, bytes: 0x5408 })
+    );
+}
+
+#[test]
+fn cutting_off_takes_bus_mastering_away() {
+    let slot = Slot::with(card(0x100e));
+    assert!(slot.registers().unwrap().cut_off());
+    assert_eq!(slot.command(), Command::MEMORY | Command::INTERRUPT_DISABLE);
+
+    let mut registers = slot.registers().unwrap();
+    let mut stubborn = slot.pci.function(address()).unwrap();
+    stubborn.set_writable(0x04, 0);
+    slot.pci.insert(address(), stubborn);
+    assert!(!registers.cut_off());
+}
+
+#[test]
+fn interfaces_are_named_em() {
+    // Only the name is looked at: the registers of this slot end no reset, so the card is made around the model's.
+    use millrace_drivers::e1000::{E1000, Model};
+    let slot = Slot::with(card(0x100e));
+    struct Ending(PciRegisters);
+    impl Registers for Ending {
+        type Writer = <PciRegisters as Registers>::Writer;
+        fn read(&self, offset: Offset) -> u32 {
+            self.0.read(offset) & !(u32::from(offset == Offset::Ctrl) << 26)
+        }
+        fn write(&self, offset: Offset, value: u32) {
+            self.0.write(offset, value);
+        }
+        fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError> {
+            self.0.writer(offset)
+        }
+        fn cut_off(&mut self) -> bool {
+            self.0.cut_off()
+        }
+    }
+    let registers = Ending(slot.registers().unwrap());
+    let mut card = E1000::new(registers, Model::I82540em, slot.machine.clone(), [2; 6]).unwrap();
+    assert_eq!(card.info().mac, [0x52, 0x54, 0, 1, 2, 3]);
+    card.start().unwrap();
+    let word = |at: usize| u32::from_le_bytes(slot.machine.registers(BAR)[at..at + 4].try_into().unwrap());
+    assert_eq!((word(0x2808), word(0x3808)), (520 * 16, 520 * 16));
+    assert!(slot.machine.has(u64::from(word(0x2804)) << 32 | u64::from(word(0x2800)), 520 * 16));
+    assert_ne!(word(0x3804), 0, "all 64 bits of an address are used");
+}
