@@ -10,13 +10,14 @@ use crate::virtio::net::{NetError, VirtioNet};
 use crate::virtio::pci::{PciError, PciTransport};
 
 /// The cards that there is a driver for: vendor, device, driver.
-const CARDS: [(u16, u16, Driver); 6] = [
+const CARDS: [(u16, u16, Driver); 7] = [
     // virtio 1.2, section 4.1.2: 0x1040 and the device type, 1 for a network card.
     (0x1af4, 0x1041, Driver::VirtioNet),
     // The transitional network card (section 4.1.2.3): driven as long as it has the modern interface too.
     (0x1af4, 0x1000, Driver::VirtioNet),
     (0x8086, 0x100e, Driver::E1000(Model::I82540em)),
-    (0x8086, 0x1008, Driver::E1000(Model::I82544gc)),
+    (0x8086, 0x1008, Driver::E1000(Model::I82544)),
+    (0x8086, 0x100c, Driver::E1000(Model::I82544)),
     (0x8086, 0x100f, Driver::E1000(Model::I82545em)),
     (0x8086, 0x10d3, Driver::E1000(Model::I82574l)),
 ];

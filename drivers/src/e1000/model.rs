@@ -7,8 +7,8 @@ use core::fmt;
 pub enum Model {
     /// Desktop card on PCI; QEMU's `e1000`.
     I82540em,
-    /// Server card on PCI-X; QEMU's `e1000-82544gc`.
-    I82544gc,
+    /// Server card on PCI-X, as EI (device id 0x1008) or GC (0x100c); the latter is QEMU's `e1000-82544gc`.
+    I82544,
     /// Server card on PCI-X; QEMU's `e1000-82545em`.
     I82545em,
     /// Card on PCI Express; QEMU's `e1000e`.
@@ -32,7 +32,7 @@ impl Model {
     pub(super) fn frame_gaps(self) -> Option<u32> {
         let back_to_back = match self {
             Self::I82574l => return None,
-            Self::I82544gc => 8,
+            Self::I82544 => 8,
             Self::I82540em | Self::I82545em => 10,
         };
         Some(back_to_back | 8 << 10 | 6 << 20)
@@ -43,7 +43,7 @@ impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::I82540em => "82540EM",
-            Self::I82544gc => "82544GC",
+            Self::I82544 => "82544EI/GC",
             Self::I82545em => "82545EM",
             Self::I82574l => "82574L",
         })

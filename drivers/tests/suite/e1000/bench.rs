@@ -10,7 +10,7 @@ use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
 use nm_core::platform::Platform;
 
 pub const FALLBACK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-pub const MODELS: [Model; 4] = [Model::I82540em, Model::I82544gc, Model::I82545em, Model::I82574l];
+pub const MODELS: [Model; 4] = [Model::I82540em, Model::I82544, Model::I82545em, Model::I82574l];
 
 /// Payload capacity of the buffers, as the core has it by default.
 pub const CAPACITY: u16 = 1984;

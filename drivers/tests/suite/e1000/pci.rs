@@ -100,7 +100,7 @@ fn registers_lie_in_the_first_bar_each_at_its_offset() {
 
 #[test]
 fn our_cards_are_recognised() {
-    for device in [0x100e, 0x1008, 0x100f, 0x10d3] {
+    for device in [0x100e, 0x1008, 0x100c, 0x100f, 0x10d3] {
         let slot = Slot::with(card(device));
         // Registers that keep what is written never end a reset.
         let Some(Err(error)) = slot.probe() else { panic!("{device:#x} is ours") };
