@@ -12,6 +12,7 @@ readonly DEBUG=$ROOT/target/millrace.debug
 readonly FAULT_ELF=$ROOT/target/millrace-fault.elf
 # QEMU's status after the guest wrote 0x10, "done", to isa-debug-exit: (code << 1) | 1.
 readonly GUEST_DONE=33
+readonly MODELS='virtio, e1000, e1000e, e1000-82544gc and e1000-82545em'
 
 usage() {
     cat <<'TEXT'
@@ -29,9 +30,10 @@ usage: ./qemu-run.sh [VERB]
 
 options of run and gdb
   --nic MODEL[:PROP=VALUE…],BACKEND
-                    a card, once for each (default: two of virtio,user). MODEL: virtio, with the properties of QEMU's
-                    virtio-net-pci, a comma between them. BACKEND: user, user:HOSTPORT (forwards it to the
-                    appliance's web port), tap:NAME, dgram:LOCAL:PEER (unix sockets), vhost-user:PATH
+                    a card, once for each (default: two of virtio,user). MODEL: virtio, e1000, e1000e, e1000-82544gc
+                    or e1000-82545em, with the properties of QEMU's device of that name (virtio-net-pci for virtio), a
+                    comma between them. BACKEND: user, user:HOSTPORT (forwards it to the appliance's web port),
+                    tap:NAME, dgram:LOCAL:PEER (unix sockets), vhost-user:PATH (virtio only)
   --machine TYPE    pc, q35 (default) or microvm
   --memory SIZE     such as 64M (default) or 1G
   --cpus N          virtual CPUs (default 1)
@@ -167,14 +169,17 @@ pick_accel() {
 
 # add_card NUMBER SPEC: one card, as words of QEMU's command line in COMMAND.
 add_card() {
-    local number=$1 spec=$2 model=${2%%[:,]*} properties='' backend=''
+    local number=$1 spec=$2 model=${2%%[:,]*} device='' properties='' backend=''
     case $model in
-        virtio) ;;
-        virtio-mmio | e1000 | e1000e) refuse "--nic $spec: the driver for $model is not there yet; there is virtio" ;;
-        *) refuse "--nic $spec: unknown model '$model' (there is virtio)" ;;
+        virtio) device=virtio-net-pci ;;
+        e1000 | e1000e | e1000-82544gc | e1000-82545em) device=$model ;;
+        virtio-mmio) refuse "--nic $spec: the driver for $model is not there yet; there are $MODELS" ;;
+        *) refuse "--nic $spec: unknown model '$model' (there are $MODELS)" ;;
     esac
     [ "$MACHINE" != microvm ] ||
         refuse "--nic $spec: microvm has no PCI, and the driver for its virtio-mmio cards is not there yet"
+    [[ $device == virtio-net-pci || $spec != *,vhost-user* ]] ||
+        refuse "--nic $spec: vhost-user is a backend for virtio only"
     # The backend is the last part: the first comma that is followed by one's name ends the properties.
     [[ $spec =~ ^[^,:]+(:(.*))?,((user|tap|dgram|vhost-user)(:.*)?)$ ]] ||
         refuse "--nic $spec: no backend (user, user:HOSTPORT, tap:NAME, dgram:LOCAL:PEER or vhost-user:PATH)"
@@ -183,7 +188,7 @@ add_card() {
     properties=$(sed -E 's/:([a-z][a-z0-9_.-]*=)/,\1/g' <<<"${BASH_REMATCH[2]}")
     add_backend "$number" "$spec" "$backend"
     # No option ROM: those come from a package that QEMU does not need otherwise.
-    local device="virtio-net-pci,netdev=net$number,romfile="
+    device+=",netdev=net$number,romfile="
     [[ ,$properties == *,mac=* ]] || device+=",mac=52:54:00:00:00:$(printf '%02x' $((number + 1)))"
     # QEMU 7.2 crashes when a vhost-user card enables MSI-X under TCG.
     [[ $backend != vhost-user* || $ACCEL != tcg ]] || device+=,vectors=0

@@ -9,7 +9,7 @@ use crate::console::Mark;
 use crate::counters::{Counters, stats_message};
 use crate::guest::{Guest, STATUS_DONE};
 use crate::qemu::Qemu;
-use crate::{Machine, Wire, image};
+use crate::{Setting, Wire, image};
 
 /// An image that forwards between `left` (its first card) and `right` (its second).
 #[derive(Debug)]
@@ -26,18 +26,19 @@ pub struct Appliance {
 
 impl Appliance {
     /// Boots the bridge with 64 MiB.
-    pub fn boot(machine: Machine) -> Result<Self> {
-        Self::boot_with(machine, |qemu| qemu)
+    pub fn boot(setting: impl Into<Setting>) -> Result<Self> {
+        Self::boot_with(setting, |qemu| qemu)
     }
 
     /// Boots the bridge in a QEMU that `change` has the last word on.
-    pub fn boot_with(machine: Machine, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
-        Self::boot_image(image::appliance()?, machine, change)
+    pub fn boot_with(setting: impl Into<Setting>, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
+        Self::boot_image(image::appliance()?, setting.into(), change)
     }
 
-    fn boot_image(image: PathBuf, machine: Machine, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
+    fn boot_image(image: PathBuf, setting: Setting, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
         let (left, right) = (Wire::new()?, Wire::new()?);
-        let qemu = Qemu::new(machine, image).command_line("app=bridge wait=spin").wire(&left).wire(&right);
+        let qemu = Qemu::new(setting.machine, image).command_line("app=bridge wait=spin");
+        let qemu = qemu.wire_to(setting.left, &left).wire_to(setting.right, &right);
         let guest = change(qemu).start()?;
         let ready = Ready::wait(&guest)?;
         left.connect()?;

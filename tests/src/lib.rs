@@ -4,6 +4,7 @@
 //!   scenario (tests/*.rs)                  the demonstration, the bench (src/bin)
 //!        │                                                 │
 //!   Appliance: an image that bridges two wires, booted and shut down with all its checks
+//!        │     Setting: the machine, and the models of its two cards
 //!        │
 //!   Qemu ─► Guest ── Console: every line the image says, waited for without polling
 //!    └─ Wire: the far end of one card, a unix datagram socket: one frame a datagram, no root
@@ -28,6 +29,7 @@ pub mod machine;
 pub mod pattern;
 mod permit;
 pub mod qemu;
+pub mod setting;
 #[cfg(test)]
 mod testing;
 pub mod transfer;
@@ -36,6 +38,7 @@ pub mod wire;
 pub use appliance::Appliance;
 pub use machine::Machine;
 pub use qemu::Qemu;
+pub use setting::{Card, Setting};
 pub use wire::Wire;
 
 /// Turns `fn scenario(machine: Machine) -> anyhow::Result<()>` into two tests, `scenario::pc` and
@@ -53,6 +56,34 @@ macro_rules! on_pc_and_q35 {
             fn q35() -> anyhow::Result<()> {
                 super::$scenario($crate::Machine::Q35)
             }
+        }
+    )+ };
+}
+
+/// Turns `fn scenario(setting: Setting) -> anyhow::Result<()>` into a test for each row of this table on pc and on q35:
+/// `scenario::virtio_pc`, `scenario::virtio_q35`, and so on.
+#[macro_export]
+macro_rules! with_every_card {
+    ($($scenario:ident),+ $(,)?) => { $(
+        mod $scenario {
+            $crate::with_every_card! { @tests $scenario
+                virtio_pc Pc Virtio Virtio,
+                virtio_q35 Q35 Virtio Virtio,
+                e1000_pc Pc E1000 E1000,
+                e1000_q35 Q35 E1000 E1000,
+                e1000_82544gc_and_82545em_pc Pc E1000Gc E1000Em,
+                e1000e_pc Pc E1000e E1000e,
+                e1000e_q35 Q35 E1000e E1000e,
+                virtio_and_e1000_pc Pc Virtio E1000,
+                e1000e_and_virtio_q35 Q35 E1000e Virtio,
+            }
+        }
+    )+ };
+    (@tests $scenario:ident $($test:ident $machine:ident $left:ident $right:ident,)+) => { $(
+        #[test]
+        fn $test() -> anyhow::Result<()> {
+            use $crate::{Card, Machine, Setting};
+            super::$scenario(Setting::new(Machine::$machine, Card::$left, Card::$right))
         }
     )+ };
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::Machine;
 use crate::guest::Guest;
 use crate::wire::Wire;
+use crate::{Card, Machine};
 
 /// The longest that any QEMU may run, unless [`Qemu::limit`] says otherwise.
 const HARD_LIMIT: Duration = Duration::from_secs(300);
@@ -66,12 +66,21 @@ impl Qemu {
 
     /// A virtio card at the end of `wire`. Cards are named in the order in which they are added.
     pub fn wire(self, wire: &Wire) -> Self {
+        self.wire_to(Card::Virtio, wire)
+    }
+
+    /// A card of this model at the end of `wire`.
+    pub fn wire_to(self, card: Card, wire: &Wire) -> Self {
         let backend = wire.backend();
-        self.card("dgram", &backend)
+        self.card_on(card, "dgram", &backend)
     }
 
     /// A virtio card on a netdev of QEMU's, of type `kind` with the properties `properties`.
-    pub fn card(mut self, kind: &str, properties: &str) -> Self {
+    pub fn card(self, kind: &str, properties: &str) -> Self {
+        self.card_on(Card::Virtio, kind, properties)
+    }
+
+    fn card_on(mut self, card: Card, kind: &str, properties: &str) -> Self {
         let number = self.cards;
         self.cards += 1;
         let separator = if properties.is_empty() { "" } else { "," };
@@ -79,7 +88,7 @@ impl Qemu {
         self.argument("-netdev")
             .argument(format!("{kind},id=net{number}{separator}{properties}"))
             .argument("-device")
-            .argument(format!("virtio-net-pci,netdev=net{number},mac={},romfile=", mac(number)))
+            .argument(format!("{},netdev=net{number},mac={},romfile=", card.device(), mac(number)))
     }
 
     /// Starts it, once fewer than two others run.

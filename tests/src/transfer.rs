@@ -5,6 +5,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
+use crate::frames::SHORTEST;
 use crate::wire::{Interest, PATIENCE, Wire, wait_any};
 
 /// Frames on the way at a time: few enough for any ring.
@@ -15,8 +16,24 @@ pub const IN_FLIGHT: usize = 64;
 pub enum Fate {
     /// It arrives as it was sent.
     Arrives(Vec<u8>),
+    /// It arrives with zeros behind it, as long as Ethernet's shortest frame.
+    Padded(Vec<u8>),
     /// It never arrives.
     Vanishes(Vec<u8>),
+}
+
+impl Fate {
+    /// The frame that arrives.
+    fn outcome(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Arrives(frame) => Some(frame),
+            Self::Padded(mut frame) => {
+                frame.resize(frame.len().max(SHORTEST), 0);
+                Some(frame)
+            }
+            Self::Vanishes(_) => None,
+        }
+    }
 }
 
 /// Sends `frames` from one wire to the other: all arrive, unchanged and in order.
@@ -34,12 +51,10 @@ pub fn carry_fated(from: &Wire, to: &Wire, frames: impl IntoIterator<Item = Fate
     while next.is_some() || !expected.is_empty() {
         let mut is_idle = true;
         while expected.len() < IN_FLIGHT
-            && let Some(Fate::Arrives(frame) | Fate::Vanishes(frame)) = &next
+            && let Some(Fate::Arrives(frame) | Fate::Padded(frame) | Fate::Vanishes(frame)) = &next
             && from.try_send(frame)?
         {
-            if let Some(Fate::Arrives(frame)) = next {
-                expected.push_back(frame);
-            }
+            expected.extend(next.and_then(Fate::outcome));
             next = frames.next();
             is_idle = false;
         }
@@ -146,6 +161,17 @@ mod tests {
             let error = carry(&left, &right, frames()).unwrap_err();
             assert!(format!("{error:#}").contains("where the shorter ends"), "{error:#}");
         }
+    }
+
+    #[test]
+    fn a_frame_that_should_be_padded_and_is_not_is_noticed() {
+        let padded = |frame: Vec<u8>| vec![[frame, vec![0; 30]].concat()];
+        let (left, right) = bridge(move |_, frame| padded(frame));
+        carry_fated(&left, &right, [Fate::Padded(vec![1; 30])]).unwrap();
+        let (left, right) = bridge(|_, frame| vec![frame]);
+        carry_fated(&left, &right, [Fate::Padded(vec![1; 30])]).unwrap_err();
+        let (left, right) = bridge(|_, frame| vec![[frame, vec![7; 30]].concat()]);
+        carry_fated(&left, &right, [Fate::Padded(vec![1; 30])]).unwrap_err();
     }
 
     #[test]

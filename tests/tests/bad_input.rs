@@ -8,7 +8,7 @@
 use anyhow::Result;
 use millrace_tests::console::Mark;
 use millrace_tests::guest::STATUS_REFUSED;
-use millrace_tests::{Machine, Qemu, Wire, image, on_pc_and_q35};
+use millrace_tests::{Card, Machine, Qemu, Wire, image, on_pc_and_q35};
 
 on_pc_and_q35!(
     no_card,
@@ -19,6 +19,7 @@ on_pc_and_q35!(
     same_port_twice,
     bad_value,
     bad_tunable,
+    buffers_too_small_for_the_card,
     waiting_that_comes_later,
     unclosed_quote,
     long_word,
@@ -58,6 +59,11 @@ fn bad_tunable(machine: Machine) -> Result<()> {
     refused(machine, 2, "app=bridge netmap.ring_size=many", &["netmap.ring_size", "many"])
 }
 
+fn buffers_too_small_for_the_card(machine: Machine) -> Result<()> {
+    let words = "app=bridge netmap.buf_size=256";
+    refused_on(machine, &[Card::E1000, Card::E1000e], words, &["192", "netmap.buf_size", "320", "em0"])
+}
+
 fn waiting_that_comes_later(machine: Machine) -> Result<()> {
     refused(machine, 2, "app=bridge wait=poll", &["poll", "spin"])
 }
@@ -79,11 +85,17 @@ fn duplicate_key(machine: Machine) -> Result<()> {
     refused(machine, 2, "app=bridge wait=spin app=bridge", &["app"])
 }
 
-/// The image is given `cards` and `words`, and refuses with a complaint that has all `parts`.
+/// The image is given so many virtio cards and `words`, and refuses with a complaint that has all `parts`.
 fn refused(machine: Machine, cards: usize, words: &str, parts: &[&str]) -> Result<()> {
-    let wires = (0..cards).map(|_| Wire::new()).collect::<Result<Vec<_>>>()?;
+    refused_on(machine, &vec![Card::Virtio; cards], words, parts)
+}
+
+/// The same with these cards.
+fn refused_on(machine: Machine, cards: &[Card], words: &str, parts: &[&str]) -> Result<()> {
+    let wires = cards.iter().map(|_| Wire::new()).collect::<Result<Vec<_>>>()?;
     let qemu = Qemu::new(machine, image::appliance()?).command_line(words);
-    let mut guest = wires.iter().fold(qemu, Qemu::wire).start()?;
+    let qemu = cards.iter().zip(&wires).fold(qemu, |qemu, (card, wire)| qemu.wire_to(*card, wire));
+    let mut guest = qemu.start()?;
 
     let is_decided = |line: &str| line.starts_with("EXIT ") || line.starts_with("READY ");
     let (decision, _) = guest.wait_line(Mark::default(), "decision", is_decided)?;

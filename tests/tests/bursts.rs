@@ -1,6 +1,7 @@
 //! Objective: more frames than all rings can hold, while the far side does not read: each is accounted for.
 //!
-//! 1. Boot the bridge between two wires.
+//! 1. Boot the bridge between two wires, on cards of each model. One frame crosses it: QEMU's e1000 takes nothing in the
+//!    first second.
 //! 2. Offer frames to one card until it has taken none for a while, with nobody reading at the other: rings,
 //!    queues and sockets are all full. Count what was taken and what was refused.
 //! 3. Read at the other side until nothing comes any more: what arrives is in order and unchanged.
@@ -12,20 +13,25 @@ use std::time::Duration;
 use anyhow::Result;
 use millrace_tests::frames::Generator;
 use millrace_tests::wire::{Interest, wait_any};
-use millrace_tests::{Appliance, Machine, Wire, on_pc_and_q35, transfer};
+use millrace_tests::{Appliance, Card, Setting, Wire, transfer, with_every_card};
 
-on_pc_and_q35!(a_burst_larger_than_all_rings);
+with_every_card!(a_burst_larger_than_all_rings);
 
 /// More than both cards' rings and all sockets hold together.
 const BURST: usize = 20_000;
+/// The same for a card that is not virtio's: QEMU has no way to make it wait. It queues what the far side does not read,
+/// and beyond 10 000 frames drops them without a word.
+const QUEUED_BURST: usize = 9_000;
 /// A card that takes nothing for so long is full; a side where nothing comes for so long is empty.
 const STILL: Duration = Duration::from_millis(700);
 
-fn a_burst_larger_than_all_rings(machine: Machine) -> Result<()> {
-    let mut appliance = Appliance::boot(machine)?;
+fn a_burst_larger_than_all_rings(setting: Setting) -> Result<()> {
+    let mut appliance = Appliance::boot(setting)?;
     let mut generator = Generator::new();
+    transfer::carry(&appliance.left, &appliance.right, [generator.frame(60)])?;
+    let burst = if setting.right == Card::Virtio { BURST } else { QUEUED_BURST };
 
-    let (taken, refused) = offer(&appliance.left, &mut generator)?;
+    let (taken, refused) = offer(&appliance.left, &mut generator, burst)?;
     println!("{} frames were taken, {refused} refused", taken.len());
     assert!(taken.len() > 512, "a burst of {} fills no rings", taken.len());
 
@@ -45,7 +51,7 @@ fn a_burst_larger_than_all_rings(machine: Machine) -> Result<()> {
         taken.len(),
         "frames that arrived and frames counted as dropped: {counters:?}"
     );
-    assert_eq!(arrived + dropped + refused, BURST);
+    assert_eq!(arrived + dropped + refused, burst);
 
     let mut frames = || (0..1000).map(|_| generator.frame(200)).collect();
     transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
@@ -53,10 +59,10 @@ fn a_burst_larger_than_all_rings(machine: Machine) -> Result<()> {
     Ok(())
 }
 
-/// Offers [`BURST`] frames: those that were taken, and the number of those that were refused.
-fn offer(wire: &Wire, generator: &mut Generator) -> Result<(Vec<Vec<u8>>, usize)> {
+/// Offers `burst` frames: those that were taken, and the number of those that were refused.
+fn offer(wire: &Wire, generator: &mut Generator, burst: usize) -> Result<(Vec<Vec<u8>>, usize)> {
     let mut taken = Vec::new();
-    while taken.len() < BURST {
+    while taken.len() < burst {
         let frame = generator.frame(60 + taken.len() % 1000);
         if wire.try_send(&frame)? {
             taken.push(frame);
@@ -64,6 +70,6 @@ fn offer(wire: &Wire, generator: &mut Generator) -> Result<(Vec<Vec<u8>>, usize)
             break;
         }
     }
-    let refused = BURST - taken.len();
+    let refused = burst - taken.len();
     Ok((taken, refused))
 }

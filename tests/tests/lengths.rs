@@ -7,12 +7,12 @@
 
 use anyhow::Result;
 use millrace_tests::frames::{Generator, LONGEST, SHORTEST};
-use millrace_tests::{Appliance, Machine, on_pc_and_q35, transfer};
+use millrace_tests::{Appliance, Setting, transfer, with_every_card};
 
-on_pc_and_q35!(every_length_passes_both_ways);
+with_every_card!(every_length_passes_both_ways);
 
-fn every_length_passes_both_ways(machine: Machine) -> Result<()> {
-    let appliance = Appliance::boot(machine)?;
+fn every_length_passes_both_ways(setting: Setting) -> Result<()> {
+    let appliance = Appliance::boot(setting)?;
     let mut generator = Generator::new();
     let rightwards: Vec<Vec<u8>> = (SHORTEST..=LONGEST).map(|length| generator.noise(length)).collect();
     let leftwards: Vec<Vec<u8>> = (SHORTEST..=LONGEST).rev().map(|length| generator.noise(length)).collect();
@@ -21,7 +21,7 @@ fn every_length_passes_both_ways(machine: Machine) -> Result<()> {
     transfer::exchange(&appliance.left, &appliance.right, rightwards, leftwards)?;
 
     let counters = appliance.stop()?;
-    for ring in ["vtnet0 rx0", "vtnet1 tx0", "vtnet1 rx0", "vtnet0 tx0"] {
+    for ring in &setting.rings() {
         assert_eq!(counters.get(ring, "packets")?, frames, "packets of {ring}");
         assert_eq!(counters.get(ring, "bytes")?, bytes, "bytes of {ring}");
     }

@@ -114,10 +114,28 @@ fn wrong_values_are_refused() -> Result<()> {
 }
 
 #[test]
-fn models_that_come_later_say_so() -> Result<()> {
-    for model in ["e1000", "e1000e", "virtio-mmio"] {
-        refuses(&["run", "--nic", &format!("{model},user")], &[model, "not there yet"])?;
+fn every_model_becomes_its_device() -> Result<()> {
+    for model in ["e1000", "e1000e", "e1000-82544gc", "e1000-82545em"] {
+        would_run(
+            &["--nic", &format!("{model},user")],
+            &[&format!("-device {model},netdev=net0,romfile=,mac=")],
+        )?;
     }
+    would_run(&["--nic", "virtio,user"], &["-device virtio-net-pci,netdev=net0,romfile=,mac="])?;
+    would_run(
+        &["--nic", "e1000e:mac=52:54:00:aa:bb:cc,disable_vnet_hdr=on,user"],
+        &["-device e1000e,netdev=net0,romfile=,mac=52:54:00:aa:bb:cc,disable_vnet_hdr=on "],
+    )
+}
+
+#[test]
+fn vhost_user_is_for_virtio() -> Result<()> {
+    refuses(&["run", "--nic", "e1000,vhost-user:/tmp/v"], &["e1000", "vhost-user", "virtio only"])
+}
+
+#[test]
+fn models_that_come_later_say_so() -> Result<()> {
+    refuses(&["run", "--nic", "virtio-mmio,user"], &["virtio-mmio", "not there yet", "e1000e"])?;
     refuses(&["run", "--machine", "microvm", "--nic", "virtio,user"], &["microvm", "not there yet"])
 }
 

@@ -1,0 +1,94 @@
+//! What an image runs on: a machine, and the two cards that it bridges.
+
+use crate::Machine;
+
+/// A model of QEMU's network cards that the image drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Card {
+    /// virtio-net on PCI, modern interface.
+    Virtio,
+    /// 82540EM.
+    E1000,
+    /// 82544GC.
+    E1000Gc,
+    /// 82545EM.
+    E1000Em,
+    /// 82574L.
+    E1000e,
+}
+
+impl Card {
+    /// Its name for QEMU's `-device`.
+    pub fn device(self) -> &'static str {
+        match self {
+            Card::Virtio => "virtio-net-pci",
+            Card::E1000 => "e1000",
+            Card::E1000Gc => "e1000-82544gc",
+            Card::E1000Em => "e1000-82545em",
+            Card::E1000e => "e1000e",
+        }
+    }
+
+    /// What the image's names for such cards begin with.
+    fn prefix(self) -> &'static str {
+        match self {
+            Card::Virtio => "vtnet",
+            Card::E1000 | Card::E1000Gc | Card::E1000Em | Card::E1000e => "em",
+        }
+    }
+}
+
+/// A machine with two cards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The machine.
+    pub machine: Machine,
+    /// The first card.
+    pub left: Card,
+    /// The second card.
+    pub right: Card,
+}
+
+impl Setting {
+    /// A machine with these cards.
+    pub fn new(machine: Machine, left: Card, right: Card) -> Self {
+        Self { machine, left, right }
+    }
+
+    /// The image's names for the two cards.
+    pub fn ports(self) -> [String; 2] {
+        let (left, right) = (self.left.prefix(), self.right.prefix());
+        [format!("{left}0"), format!("{right}{}", u8::from(left == right))]
+    }
+
+    /// Whether both cards are virtio's.
+    pub fn is_virtio(self) -> bool {
+        (self.left, self.right) == (Card::Virtio, Card::Virtio)
+    }
+
+    /// The four rings that a frame passes on its way to the right and back, as the counters name them.
+    pub fn rings(self) -> [String; 4] {
+        let [left, right] = self.ports();
+        [format!("{left} rx0"), format!("{right} tx0"), format!("{right} rx0"), format!("{left} tx0")]
+    }
+}
+
+impl From<Machine> for Setting {
+    /// The machine with two virtio cards.
+    fn from(machine: Machine) -> Self {
+        Self::new(machine, Card::Virtio, Card::Virtio)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_numbered_by_the_letters_of_their_driver() {
+        let ports = |left, right| Setting::new(Machine::Pc, left, right).ports();
+        assert_eq!(ports(Card::Virtio, Card::Virtio), ["vtnet0", "vtnet1"]);
+        assert_eq!(ports(Card::Virtio, Card::E1000), ["vtnet0", "em0"]);
+        assert_eq!(ports(Card::E1000, Card::E1000e), ["em0", "em1"]);
+    }
+}
