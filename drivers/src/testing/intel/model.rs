@@ -163,9 +163,10 @@ impl Model {
         if self.is_on(Ring::Receive) || self.is_on(Ring::Transmit) || may_request {
             self.complain(IntelViolation::ResetWhileBusy);
         }
+        self.switch_off(Ring::Receive);
+        self.switch_off(Ring::Transmit);
         self.registers.reset(&self.setup);
         self.resetting = self.setup.quirks.slow_reset;
-        (self.receive, self.transmit) = (DeviceRing::new(Ring::Receive), DeviceRing::new(Ring::Transmit));
         (self.causes, self.is_asserted) = (0, false);
     }
 
@@ -180,7 +181,15 @@ impl Model {
             self.switch_on(ring);
         }
         if !is_on {
-            *self.ring_mut(ring) = DeviceRing::new(ring);
+            self.switch_off(ring);
+        }
+    }
+
+    /// Lets go of the ring; its head register tells how far the card came.
+    fn switch_off(&mut self, ring: Ring) {
+        let head = core::mem::replace(self.ring_mut(ring), DeviceRing::new(ring)).head;
+        if head != 0 {
+            self.registers.set(ring.offsets().head, head.into());
         }
     }
 

@@ -84,7 +84,8 @@ impl Registers {
         let is_kept = |offset: &Offset| setup.quirks.keeps_rings && *offset >= Offset::Rdbal;
         self.values.retain(|offset, _| is_kept(offset));
         self.writes.clear();
-        let [a, b, c, d, e, f] = setup.filter_mac.unwrap_or_default();
+        // What stands in a filter that is not valid is no address, whatever it looks like.
+        let [a, b, c, d, e, f] = setup.filter_mac.unwrap_or([2, 9, 9, 9, 9, 9]);
         self.set(Offset::Ral0, u32::from_le_bytes([a, b, c, d]));
         let valid = u32::from(setup.filter_mac.is_some()) << 31;
         self.set(Offset::Rah0, u32::from_le_bytes([e, f, 0, 0]) | valid);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::e1000::{MapError, Offset, PciRegisters, Registers, StartError};
+use millrace_drivers::e1000::{E1000, MapError, Model, Offset, PciRegisters, Registers, StartError};
 use millrace_drivers::hal::Hal;
 use millrace_drivers::mmio::MmioError;
 use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
@@ -159,33 +159,41 @@ fn cutting_off_takes_bus_mastering_away() {
     assert!(!registers.cut_off());
 }
 
-#[test]
-fn interfaces_are_named_em() {
-    // Only the name is looked at: the registers of this slot end no reset, so the card is made around the model's.
-    use millrace_drivers::e1000::{E1000, Model};
-    let slot = Slot::with(card(0x100e));
-    struct Ending(PciRegisters);
-    impl Registers for Ending {
-        type Writer = <PciRegisters as Registers>::Writer;
-        fn read(&self, offset: Offset) -> u32 {
-            self.0.read(offset) & !(u32::from(offset == Offset::Ctrl) << 26)
-        }
-        fn write(&self, offset: Offset, value: u32) {
-            self.0.write(offset, value);
-        }
-        fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError> {
-            self.0.writer(offset)
-        }
-        fn cut_off(&mut self) -> bool {
-            self.0.cut_off()
-        }
+/// Registers that keep what is written, but for the bit that says that a reset is going on.
+struct Ending(PciRegisters);
+
+impl Registers for Ending {
+    type Writer = <PciRegisters as Registers>::Writer;
+
+    fn read(&self, offset: Offset) -> u32 {
+        self.0.read(offset) & !(u32::from(offset == Offset::Ctrl) << 26)
     }
+
+    fn write(&self, offset: Offset, value: u32) {
+        self.0.write(offset, value);
+    }
+
+    fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError> {
+        self.0.writer(offset)
+    }
+
+    fn cut_off(&mut self) -> bool {
+        self.0.cut_off()
+    }
+}
+
+#[test]
+fn a_card_on_pci_is_told_where_its_rings_are() {
+    let slot = Slot::with(card(0x100e));
     let registers = Ending(slot.registers().unwrap());
     let mut card = E1000::new(registers, Model::I82540em, slot.machine.clone(), [2; 6]).unwrap();
     assert_eq!(card.info().mac, [0x52, 0x54, 0, 1, 2, 3]);
     card.start().unwrap();
     let word = |at: usize| u32::from_le_bytes(slot.machine.registers(BAR)[at..at + 4].try_into().unwrap());
-    assert_eq!((word(0x2808), word(0x3808)), (520 * 16, 520 * 16));
-    assert!(slot.machine.has(u64::from(word(0x2804)) << 32 | u64::from(word(0x2800)), 520 * 16));
-    assert_ne!(word(0x3804), 0, "all 64 bits of an address are used");
+    for ring in [0x2800, 0x3800] {
+        let base = u64::from(word(ring + 4)) << 32 | u64::from(word(ring));
+        assert_ne!(word(ring + 4), 0, "all 64 bits of an address are used");
+        assert_eq!(word(ring + 8), 520 * 16);
+        assert!(slot.machine.has(base, 520 * 16));
+    }
 }
