@@ -80,7 +80,8 @@ impl Qemu {
         self.card_on(Card::Virtio, kind, properties)
     }
 
-    fn card_on(mut self, card: Card, kind: &str, properties: &str) -> Self {
+    /// A card of this model on a netdev of QEMU's, of type `kind` with the properties `properties`.
+    pub fn card_on(mut self, card: Card, kind: &str, properties: &str) -> Self {
         let number = self.cards;
         self.cards += 1;
         let separator = if properties.is_empty() { "" } else { "," };
