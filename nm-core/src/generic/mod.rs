@@ -36,17 +36,24 @@
 //! | `admode` | [`AdapterMode`](crate::tunables::AdapterMode), asked when a port is opened |
 //! | the mbuf destructor's event | the return of [`FrameDevice::transmit`] |
 
+mod counters;
 mod device;
 mod mode;
 mod nic;
 #[cfg(feature = "smoltcp")]
 mod phy;
+mod rx;
+mod tidings;
+mod tx;
 
+pub use counters::GenericCounters;
 pub use device::{FrameDevice, ReceiveError, TransmitError, Watchers};
 pub use mode::{Choice, NoAdapter, Present};
-pub use nic::{GenericCounters, GenericNic, GenericRx, GenericTx};
+pub use nic::GenericNic;
 #[cfg(feature = "smoltcp")]
 pub use phy::PhyFrames;
+pub use rx::GenericRx;
+pub use tx::GenericTx;
 
 use alloc::sync::Arc;
 
