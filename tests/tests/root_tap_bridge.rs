@@ -5,17 +5,23 @@
 //!    namespace, where it gets an address of one network. Nothing leaves the namespaces.
 //! 2. `ping` from one to the other, small and full frames: no packet is lost.
 //! 3. With nothing to do the bridge sleeps: in half a second it uses next to no processor time.
-//! 4. Stop it, by a signal or by the end of its input: it ends with status 0, its counters say what was moved, and
-//!    all its buffers are back in their place. The namespaces are removed, however this ends.
+//! 4. Stop it, by a signal (with traffic, and without) or by the end of its input: it ends with status 0, its counters
+//!    say what was moved, and all its buffers are back in their place.
+//! 5. Delete one of the devices instead: it ends with status 1, says which is gone, and its buffers are back too.
+//! 6. Start it with a device twice, with one that it has no right to, with one that is no TAP, and with too few: it
+//!    ends at once, with a status and a word that say why.
+//!
+//! The namespaces are removed, however this ends.
 
 mod namespace;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use millrace_tests::console::{Console, Mark};
 use millrace_tests::guest::PATIENCE;
 use millrace_tests::image::repository;
@@ -33,10 +39,7 @@ fn root_ping_across_two_taps_until_a_signal() -> Result<()> {
         let output = left.run("ping", &["-c", "100", "-i", "0.01", "-W", "5", "-s", size, RIGHT])?;
         ensure!(output.contains(" 0% packet loss"), "packets were lost:\n{output}");
     }
-    let used = bridge.ticks()?;
-    thread::sleep(Duration::from_millis(500));
-    let used = bridge.ticks()? - used;
-    ensure!(used <= 5, "an idle bridge used {used} of the 50 ticks in half a second");
+    bridge.is_asleep()?;
     kill(bridge.pid()?, Signal::SIGTERM)?;
     bridge.finish(&left, &right)
 }
@@ -48,6 +51,68 @@ fn root_ping_across_two_taps_until_the_input_ends() -> Result<()> {
     ensure!(output.contains(" 0% packet loss"), "packets were lost:\n{output}");
     drop(bridge.input.take());
     bridge.finish(&left, &right)
+}
+
+#[test]
+fn root_a_signal_ends_a_busy_bridge() -> Result<()> {
+    let (bridge, left, right) = two_hosts()?;
+    let pid = bridge.pid()?;
+    left.run("ping", &["-c", "200", "-i", "0.002", "-W", "5", RIGHT])?;
+    // More than the bridge can take, for nobody.
+    left.run("ip", &["neigh", "add", "10.77.1.3", "lladdr", "02:00:00:00:00:03", "dev", left.name()])?;
+    let flood =
+        "for i in 1 2 3 4; do timeout 2 dd if=/dev/zero bs=64 status=none >/dev/udp/10.77.1.3/9 & done; wait";
+    thread::scope(|scope| {
+        let flood = scope.spawn(|| left.run("bash", &["-c", flood]));
+        thread::sleep(Duration::from_millis(500));
+        kill(pid, Signal::SIGINT)?;
+        bridge.finish(&left, &right)?;
+        ensure!(!flood.is_finished(), "the bridge went on as long as there was traffic");
+        flood.join().map_err(|_| anyhow!("the flood failed"))??;
+        Ok(())
+    })
+}
+
+#[test]
+fn root_a_device_that_is_deleted_ends_the_bridge_with_an_error() -> Result<()> {
+    let (bridge, left, right) = two_hosts()?;
+    left.run("ping", &["-c", "1", "-W", "5", RIGHT])?;
+    // Devices that are up would chat, and that would wake the bridge.
+    for host in [&left, &right] {
+        host.run("ip", &["link", "set", "dev", host.name(), "down"])?;
+    }
+    bridge.is_asleep()?;
+    right.run("ip", &["link", "delete", "dev", right.name()])?;
+    let (code, text, errors) = bridge.end()?;
+    ensure!(code == Some(1), "{code:?}\n{text}{errors}");
+    let expected = format!("tap_bridge: {}: rx0: ", right.name());
+    ensure!(errors.starts_with(&expected), "no {expected:?}:\n{errors}");
+    ensure!(text.contains("held=0 lost=0"), "buffers are missing:\n{text}");
+    Ok(())
+}
+
+#[test]
+fn root_a_bridge_that_cannot_start_says_why() -> Result<()> {
+    need_root()?;
+    let program = program()?;
+    let host = Namespace::new()?;
+    let (tap, missing) = (host.name(), format!("{}x", host.name()));
+    let no_rights = &["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"][..];
+    for (wrapper, taps, code, words) in [
+        (&[][..], &[tap][..], 2, "usage: tap_bridge TAP TAP"),
+        (&[], &[tap, tap], 1, "a program has it already"),
+        (&[], &[tap, "lo"], 1, "tap_bridge: lo: there is an interface of this name, and it is no TAP"),
+        (&[], &[tap, "a^"], 1, "\"a^\" cannot be the name of an interface"),
+        (no_rights, &[&missing, tap], 1, "it takes root"),
+    ] {
+        let mut words_of = wrapper.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(words_of.next().context("no program")?);
+        let output = command.args(words_of).args(taps).stdin(Stdio::null()).output()?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(code), "{taps:?}: {}: {errors}", output.status);
+        ensure!(errors.contains(words), "{taps:?}: no {words:?} in {errors:?}");
+    }
+    Ok(())
 }
 
 /// The bridge between two namespaces.
@@ -65,6 +130,7 @@ fn two_hosts() -> Result<(Bridge, Namespace, Namespace)> {
 struct Bridge {
     child: Child,
     console: Console,
+    errors: Console,
     input: Option<ChildStdin>,
 }
 
@@ -73,11 +139,13 @@ impl Bridge {
     fn start(left: &Namespace, right: &Namespace) -> Result<Self> {
         let program = program()?;
         let mut command = Command::new(&program);
-        command.args([left.name(), right.name()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args([left.name(), right.name()]).stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let console = Console::read_from(child.stdout.take().context("the bridge has no output")?);
+        let errors = Console::read_from(child.stderr.take().context("the bridge has no errors")?);
         let input = child.stdin.take();
-        let bridge = Self { child, console, input };
+        let bridge = Self { child, console, errors, input };
         bridge.console.wait_for(Mark::default(), PATIENCE, "start", |line| line.starts_with("bridging "))?;
         Ok(bridge)
     }
@@ -94,12 +162,27 @@ impl Bridge {
         Ok(times.collect::<Result<Vec<_>, _>>()?.iter().sum())
     }
 
-    /// Waits until it has ended, and looks at what it says.
-    fn finish(mut self, left: &Namespace, right: &Namespace) -> Result<()> {
+    /// Whether it uses next to no processor time with nothing to do.
+    fn is_asleep(&self) -> Result<()> {
+        let used = self.ticks()?;
+        thread::sleep(Duration::from_millis(500));
+        let used = self.ticks()? - used;
+        ensure!(used <= 5, "an idle bridge used {used} of the 50 ticks in half a second");
+        Ok(())
+    }
+
+    /// Waits until it has ended: its status, and what it has said and complained of.
+    fn end(mut self) -> Result<(Option<i32>, String, String)> {
         self.console.wait_closed(PATIENCE)?;
+        self.errors.wait_closed(PATIENCE)?;
         let status = self.child.wait()?;
-        let text = self.console.text();
-        ensure!(status.success(), "{status}\n{text}");
+        Ok((status.code(), self.console.text(), self.errors.text()))
+    }
+
+    /// Waits until it has ended, and looks at what it says.
+    fn finish(self, left: &Namespace, right: &Namespace) -> Result<()> {
+        let (code, text, errors) = self.end()?;
+        ensure!(code == Some(0) && errors.is_empty(), "{code:?}\n{text}{errors}");
         ensure!(text.contains("held=0 lost=0"), "buffers are missing:\n{text}");
         for name in [left.name(), right.name()] {
             for ring in ["rx0", "tx0"] {

@@ -1,20 +1,16 @@
-//! Setting up, forwarding, waiting.
+//! Setting up, and forwarding.
 
 use std::error::Error;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nm_core::generic::GenericCounters;
 use nm_core::platform::Platform;
-use nm_core::testing::HeapPlatform;
+use nm_core::poll::{Interest, Polled, Timeout, poll_any};
 use nm_core::tunables::Tunables;
-use nm_core::{Netmap, Port, RxRing, SyncError, TxRing};
+use nm_core::{Netmap, Port, SyncError};
 
+use super::machine::Machine;
 use super::tap::Tap;
 
 /// For memory region and heap, in bytes: two ports of 1024 slots each way use half of it.
@@ -22,14 +18,14 @@ const MEMORY: usize = 32 << 20;
 
 /// Bridges the two interfaces until it is told to stop.
 pub fn run(a: &str, b: &str) -> Result<(), Box<dyn Error>> {
-    let platform: Arc<dyn Platform> = HeapPlatform::new(MEMORY);
+    let machine = Machine::new(MEMORY)?;
+    let platform: Arc<dyn Platform> = machine.clone();
     let tunables = Tunables::for_memory(MEMORY as u64);
     let netmap = Netmap::new(&platform, tunables)?;
-    let stop = Stop::new()?;
-    let (mut a, mut b) = (End::open(&netmap, a)?, End::open(&netmap, b)?);
+    let (mut a, mut b) = (End::open(&machine, &netmap, a)?, End::open(&machine, &netmap, b)?);
     println!("bridging {} and {}", a.port.name(), b.port.name());
     io::stdout().flush()?;
-    let outcome = forward_until(&stop, &mut a, &mut b);
+    let outcome = forward_until_over(&machine, &mut a.port, &mut b.port);
     report(&netmap, &[&a, &b]);
     drop((a, b));
     println!("{}", netmap.memory());
@@ -38,106 +34,64 @@ pub fn run(a: &str, b: &str) -> Result<(), Box<dyn Error>> {
 
 /// One side of the bridge.
 struct End {
-    tap: Arc<Tap>,
     port: Port,
     counters: Arc<GenericCounters>,
 }
 
 impl End {
-    fn open(netmap: &Netmap, name: &str) -> Result<Self, Box<dyn Error>> {
+    fn open(machine: &Machine, netmap: &Netmap, name: &str) -> Result<Self, Box<dyn Error>> {
         let tap = Arc::new(Tap::open(name).map_err(|error| format!("{name}: {error}"))?);
-        netmap.attach_frames(name, tap.clone())?;
+        machine.add(&tap);
+        netmap.attach_frames(name, tap)?;
         let counters = netmap.generic_counters(name).unwrap_or_default();
-        Ok(Self { tap, port: netmap.open(name)?, counters })
-    }
-
-    /// The rings of the port: the generic adapter has one each way.
-    fn rings(&mut self) -> Option<(&mut TxRing, &mut RxRing)> {
-        let (tx, rx) = self.port.rings();
-        tx.first_mut().zip(rx.first_mut())
+        Ok(Self { port: netmap.open(name)?, counters })
     }
 }
 
-/// Forwards whatever arrives; sleeps while nothing does.
-fn forward_until(stop: &Stop, a: &mut End, b: &mut End) -> Result<(), Box<dyn Error>> {
-    loop {
-        let (Some((a_tx, a_rx)), Some((b_tx, b_rx))) = (a.rings(), b.rings()) else {
-            return Err("a port has no rings".into());
-        };
-        let moved = forward(a_rx, b_tx)? + forward(b_rx, a_tx)?;
-        let wanted = [wanted(a_tx, b_tx), wanted(b_tx, a_tx)];
-        // While there is work it only looks whether it is to stop.
-        let timeout = if moved > 0 { PollTimeout::ZERO } else { PollTimeout::NONE };
-        if wait(stop, [&a.tap, &b.tap], wanted, timeout)? == Wake::Stop {
-            return Ok(());
+/// Forwards whatever arrives, and sleeps while nothing does, until the process is over.
+fn forward_until_over(machine: &Machine, a: &mut Port, b: &mut Port) -> Result<(), Box<dyn Error>> {
+    let names = [a.name().to_string(), b.name().to_string()];
+    let in_port = |at, error: &dyn Error| format!("{}: {error}", names.get(at).map_or("", String::as_str));
+    while !machine.is_over()? {
+        forward(a, b).map_err(|error| in_port(1, &error))?;
+        forward(b, a).map_err(|error| in_port(0, &error))?;
+        let (a_wants, b_wants) = (interest(a, b), interest(b, a));
+        // This also takes in what has arrived.
+        poll_any(&mut [Polled::new(a, a_wants), Polled::new(b, b_wants)], Timeout::Never)
+            .map_err(|error| in_port(error.port, &error))?;
+    }
+    Ok(())
+}
+
+/// Moves what has arrived and has room to the other side.
+fn forward(from: &mut Port, to: &mut Port) -> Result<(), SyncError> {
+    for (rx, tx) in from.rx_rings().iter_mut().zip(to.tx_rings()) {
+        let count = rx.window().min(tx.window());
+        for (mut from, mut to) in rx.slots().zip(tx.slots()).take(count as usize) {
+            // Both ports are in one region, so buffers change places; a refusal would leave the slot empty.
+            if from.swap(&mut to).is_err() {
+                let _ = to.set_len(0);
+            }
+        }
+        rx.advance(count);
+        tx.advance(count);
+        if tx.pending() > 0 {
+            tx.txsync()?;
         }
     }
+    Ok(())
 }
 
-/// Moves what has arrived and has room to the other side. Returns how many frames.
-fn forward(rx: &mut RxRing, tx: &mut TxRing) -> Result<u32, SyncError> {
-    rx.rxsync()?;
-    let count = rx.window().min(tx.window());
-    for (mut from, mut to) in rx.slots().zip(tx.slots()).take(count as usize) {
-        // Both ports are in one region, so buffers change places; a refusal would leave the slot empty.
-        if from.swap(&mut to).is_err() {
-            let _ = to.set_len(0);
-        }
+/// What a side waits for: arrivals if the other side can take them, and room if frames are stuck in its own ring.
+fn interest(own: &mut Port, other: &mut Port) -> Interest {
+    let mut interest = Interest::empty();
+    interest.set(Interest::READABLE, other.tx_rings().iter().any(|tx| tx.window() > 0));
+    for tx in own.tx_rings().iter_mut().filter(|tx| tx.pending() > 0) {
+        // The room that there is was looked at: more of it is waited for.
+        tx.look(tx.avail());
+        interest.insert(Interest::WRITABLE);
     }
-    rx.advance(count);
-    tx.advance(count);
-    if tx.pending() > 0 {
-        tx.txsync()?;
-    }
-    Ok(count)
-}
-
-/// What a side waits for: room if frames are stuck in its own ring, arrivals if the other side could take them.
-fn wanted(own: &TxRing, other: &TxRing) -> PollFlags {
-    let mut flags = PollFlags::empty();
-    flags.set(PollFlags::POLLOUT, own.pending() > 0);
-    flags.set(PollFlags::POLLIN, other.window() > 0);
-    flags
-}
-
-#[derive(PartialEq, Eq)]
-enum Wake {
-    Work,
-    Stop,
-}
-
-/// Sleeps until one of the interfaces has what is wanted of it, or it is time to stop.
-fn wait(stop: &Stop, taps: [&Tap; 2], wanted: [PollFlags; 2], timeout: PollTimeout) -> io::Result<Wake> {
-    let stdin = io::stdin();
-    let [a, b] = taps;
-    let [a_wanted, b_wanted] = wanted;
-    let mut all = [
-        PollFd::new(stop.0.as_fd(), PollFlags::POLLIN),
-        PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
-        PollFd::new(a.as_fd(), a_wanted),
-        PollFd::new(b.as_fd(), b_wanted),
-    ];
-    match poll(&mut all, timeout) {
-        Ok(_) => {}
-        Err(Errno::EINTR) => return Ok(Wake::Work),
-        Err(error) => return Err(error.into()),
-    }
-    let [signal, input, ..] = &all;
-    let is_signalled = signal.any().unwrap_or(true);
-    // What is typed means nothing; that no more will be typed does.
-    let has_ended = input.any().unwrap_or(true) && stdin.lock().read(&mut [0; 64])? == 0;
-    Ok(if is_signalled || has_ended { Wake::Stop } else { Wake::Work })
-}
-
-/// SIGINT and SIGTERM as something to wait for.
-struct Stop(SignalFd);
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-        signals.thread_block()?;
-        Ok(Self(SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
-    }
+    interest
 }
 
 fn report(netmap: &Netmap, ends: &[&End]) {

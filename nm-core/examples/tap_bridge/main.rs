@@ -7,12 +7,15 @@
 //! host ─ tap0 ─ FrameDevice ─ GenericNic ─ rings ══swap══ rings ─ GenericNic ─ FrameDevice ─ tap1 ─ host
 //! ```
 //!
-//! It sleeps while there is nothing to do, and ends with SIGINT, SIGTERM or the end of its standard input; then it says
-//! what it has moved. Interfaces that do not exist are made, which takes root; for one made with
-//! `ip tuntap add dev tap0 mode tap user NAME` it does not.
+//! It waits as every program does, by the core's `poll_any`, over a [machine] of its own that says how a process of
+//! Linux sleeps. It ends with SIGINT, SIGTERM or the end of its standard input; then it says what it has moved.
+//! Interfaces that do not exist are made, which takes root; for one made with `ip tuntap add dev tap0 mode tap user NAME`
+//! it does not.
 
 #[cfg(target_os = "linux")]
 mod bridge;
+#[cfg(target_os = "linux")]
+mod machine;
 #[cfg(target_os = "linux")]
 mod tap;
 
