@@ -124,10 +124,11 @@
 //!
 //! # Where unsafe code is
 //!
-//! In [`platform`], [`nic`], [`raw`] and [`ctl`] (contracts with the outside), `mem::region`, `mem::port`, `mem::header`,
-//! `mem::chain`, `mem::spare` and `ring::memory` (addresses inside the region), [`generic`]'s queues (posted buffers),
-//! `ring::cell` (who is inside a ring) and `ring::slot` (the right to a lent slot and its buffer). The engine, the
-//! krings, the adapters and the registry are safe code.
+//! In [`platform`], [`nic`], [`raw`] and `ctl::descriptor` (contracts with the outside), `mem::region`, `mem::port`,
+//! `mem::header`, `mem::chain`, `mem::spare` and `ring::memory` (addresses inside the region), `generic::nic` (posted
+//! buffers), `ring::cell` (who is inside a ring) and `ring::slot` (the right to a lent slot and its buffer). The engine,
+//! the krings, the adapters, waiting and the registry are safe code. So are tests, but for the memory and the card of
+//! `testing`, and for what loom or a test does to shared state on purpose.
 #![no_std]
 
 extern crate alloc;

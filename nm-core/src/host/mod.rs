@@ -32,8 +32,8 @@
 //!
 //! | ring | a released frame goes | when | if it is not taken there |
 //! |---|---|---|---|
-//! | card's receive ring | to the stack, as a copy | in rxsync | it is dropped and counted (`drop_refused`) |
-//! | host receive ring | to the card's transmit rings, by exchange of buffers | in [`Port::forward`](crate::Port::forward) | it waits in its slot |
+//! | card's receive ring | to the stack, as a copy | in every sync of the ring: rxsync, or a poll that finds nothing ready before it looks | it is dropped and counted (`drop_refused`) |
+//! | host receive ring | to the card's transmit rings, by exchange of buffers | in [`Port::forward`](crate::Port::forward), in [`RawPort::rxsync`](crate::raw::RawPort::rxsync), or in such a poll of the whole [port](crate::Port::poll) | it waits in its slot |
 //!
 //! The way down takes slots of the transmit rings in the application's name. So it takes a port that has these rings
 //! (`netmap:em0*`), and is no part of the sync of a single ring: an rxsync of a host ring drops what is marked, and counts

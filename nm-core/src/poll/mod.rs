@@ -23,8 +23,8 @@
 //! one: the stack wakes who waits. On a machine that takes no interrupts, or with a card that gives none, waiting is one
 //! pass after another.
 //!
-//! Ports are bound from the moment they are opened, and in netmap mode: what netmap answers for those that are not has
-//! no counterpart here.
+//! Ports are bound from the moment they are opened, and in netmap mode. What netmap answers for a file that is bound to
+//! nothing is [`ctl::Descriptor`](crate::ctl::Descriptor)'s to answer.
 
 mod blocking;
 mod future;
