@@ -35,38 +35,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Waiting
-//!
-//! ```
-//! # use nm_core::{Netmap, RxRing, poll::PollError, testing::{card, CardSpec, HeapPlatform, Order}, tunables::Tunables};
-//! # use std::{pin::pin, sync::Arc, task::{Context, Poll, Waker}};
-//! # let platform: Arc<dyn nm_core::platform::Platform> = HeapPlatform::new(64 << 20);
-//! # let netmap = Netmap::new(&platform, Tunables::default())?;
-//! # let (nic, wire) = card(CardSpec::new(1, 256, Order::Posted));
-//! # netmap.attach("em0", nic)?;
-//! # wire.connect(netmap.events("em0")?);
-//! /// Receives until something is wrong with the ring.
-//! async fn receive(rx: &mut RxRing) -> PollError {
-//!     loop {
-//!         match rx.ready().await {
-//!             Ok(ready) => println!("{} frames", ready.readable),
-//!             Err(error) => return error,
-//!         }
-//!         rx.advance(rx.window());
-//!     }
-//! }
-//! # let mut port = netmap.open("netmap:em0")?;
-//! # let mut task = pin!(receive(&mut port.rx_rings()[0]));
-//! # let mut context = Context::from_waker(Waker::noop());
-//! # assert!(task.as_mut().poll(&mut context).is_pending());
-//! # wire.send(&[0x42; 60]);
-//! # assert_eq!(netmap.run_pending(), 1);
-//! # assert!(task.as_mut().poll(&mut context).is_pending());
-//! # netmap.detach("em0")?;
-//! # let Poll::Ready(error) = task.as_mut().poll(&mut context) else { panic!("it ends") };
-//! # assert_eq!(error.cause, nm_core::SyncError::Gone);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The [`manual`] explains a ring by pictures, and has a program each that receives, sends, bridges, gives a ring to each
+//! thread, and awaits. [`manual::paths`] tells for everything that happens which functions it passes through.
 //!
 //! # The shape of the API
 //!
@@ -149,6 +119,7 @@ pub mod generic;
 pub mod host;
 pub mod index;
 mod kring;
+pub mod manual;
 pub mod mem;
 pub mod name;
 mod netmap;

@@ -1,4 +1,13 @@
 //! One stay in netmap mode: from the first ring that is bound to the last that is released.
+//!
+//! | what | way |
+//! |---|---|
+//! | the first port opens | [`HardwareAdapter::enter`] → [`HardwareAdapter::begin`] → [`Session::new`] → [`Session::bind`] |
+//! | another port opens | [`HardwareAdapter::enter`] → [`HardwareAdapter::join`] → [`Session::bind`] → [`Users::bind`] → [`freshen`] |
+//! | a ring is released | [`Session::release`] → [`Users::release`] → [`Session::note_bound`] |
+//! | the last is released | [`Session::drop`] → [`HardwareAdapter::leave`] |
+//! | the card is reset | [`Session::stop`] → [`Session::restart`] → [`Session::check`] |
+//! | the interface disappears | [`Session::stop`] |
 
 use alloc::string::ToString;
 use alloc::sync::Arc;

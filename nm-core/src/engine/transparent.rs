@@ -1,4 +1,6 @@
 //! Transparent mode on a card's receive ring: released frames go up to the stack before the card gets their slots.
+//!
+//! [`Transparent::sync`] → [`Up::forwarding`] → [`Kring::prologue`] → [`send_up`] → [`Up::deliver`], then the engine inside.
 
 use super::Engine;
 use super::host::{Delivered, Up};

@@ -1,4 +1,6 @@
 //! The receive queue in front of a [`FrameDevice`].
+//!
+//! [`GenericRx::give`] → [`GenericRx::take`] → [`RxState::look`] → [`FrameDevice::receive`] → [`HeldBuffer::copy_from`].
 #![expect(unsafe_code, reason = "implements the contract of queues")]
 
 use alloc::boxed::Box;

@@ -1,4 +1,7 @@
 //! What a device tells, as the interrupts of its interface.
+//!
+//! [`GenericNic::connect`](super::GenericNic) → [`Tidings::watchers`] → [`FrameDevice::watch`](super::FrameDevice::watch) → … →
+//! [`Arrival::wake_by_ref`] → [`Tidings::take_arrival`].
 
 use alloc::sync::Arc;
 use alloc::task::Wake;

@@ -1,4 +1,6 @@
 //! The transmit queue in front of a [`FrameDevice`].
+//!
+//! [`GenericTx::put`] → [`TxState::offer`] → [`FrameDevice::transmit`] → [`GenericTx::reclaim`].
 #![expect(unsafe_code, reason = "implements the contract of queues")]
 
 use alloc::boxed::Box;

@@ -1,4 +1,8 @@
 //! Transparent mode: the way from the host receive rings of a port down to its card.
+//!
+//! [`rxsync`] → [`RingCell::forward`](crate::ring::cell::RingCell::forward) → for each frame [`push`] → [`submit`] →
+//! [`Kring::submit`](crate::kring::Kring::submit) → in the end [`RingCell::flush`](crate::ring::cell::RingCell::flush) of
+//! the card's rings.
 
 use crate::adapter::{BoundRing, Cell};
 use crate::kring::SyncError;

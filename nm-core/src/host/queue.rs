@@ -1,4 +1,7 @@
 //! The bounded queue between the stack's output and a host receive ring.
+//!
+//! [`HostQueue::begin`] → [`Frames::push`], by the stack; [`Frames::pop`] and [`Frames::settle`], by the ring's sync → … →
+//! [`HostQueue::end`].
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;

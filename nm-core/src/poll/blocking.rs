@@ -1,4 +1,7 @@
 //! Polling that keeps the caller until there is something.
+//!
+//! [`poll`] → [`pass`] → [`Wait::sleep`] → [`register`] → [`pass`] → [`Wait::rest`] → [`Sleeper::sleep`] →
+//! [`Hub::run_pending`] → … → [`cancel`]; on a machine that cannot sleep, [`Wait::spin`] instead.
 
 use core::hint::spin_loop;
 use core::task::Waker;

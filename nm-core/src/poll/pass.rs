@@ -1,4 +1,7 @@
 //! One pass over the rings, and the wait that comes after it.
+//!
+//! [`pass`] → [`pass_one`] → [`transmit`] → [`receive`] → [`count`]; nothing is ready → [`register`] → [`pass`] → sleep →
+//! … → [`cancel`].
 
 use alloc::sync::Arc;
 use core::task::Waker;

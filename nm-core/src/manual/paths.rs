@@ -1,0 +1,116 @@
+//! Which way everything goes: for each thing that happens, the functions that it passes through, in order.
+//!
+//! An arrow is a call, or what comes next. A trait's function stands for those that implement it. Where a way goes
+//! through functions that only their own module can name, the module is named in their place, and tells the rest.
+//!
+//! # Frames
+//!
+//! **From a card to the application:** [`RxRing::rxsync`] → [`RingCell::sync`] → [`Gate::enter`] → [`Engine::sync`]
+//! of [`Transparent`] and [`RxEngine`] → [`Kring::prologue`] → [`RxEngine::import`] → [`RxQueue::take`] →
+//! [`RingMemory::set_received`] → [`RxEngine::refill`] → [`RxQueue::give`] → [`RxQueue::kick`] → [`Kring::finalize`]
+//! → [`Ring::slots`] → [`Slot::frame`] → [`Ring::advance`].
+//!
+//! **From the application to a card:** [`Ring::slots`] → [`Slot::copy_from`] or [`Slot::swap`] → [`Ring::advance`] →
+//! [`TxRing::txsync`] → [`RingCell::sync`] → [`Gate::enter`] → [`Engine::sync`] of [`TxEngine`] → [`Kring::prologue`]
+//! → [`TxEngine::send`] → [`TxQueue::put`] → [`TxQueue::kick`] → [`TxEngine::reclaim`] → [`TxQueue::reclaim`] →
+//! [`Kring::finalize`].
+//!
+//! **From the stack to a host ring:** [`HostInterface::transmit`] → [`HostSide::transmit`] → [`HostSide::admit`] →
+//! `host::queue` → [`Signal::notify`]; then [`RxRing::rxsync`] → [`RingCell::sync`] → [`HostRx::run`] →
+//! [`HostRx::import`] → [`HostSide::pop`] → [`RingMemory::write_frame`] → [`HostSide::settle`].
+//!
+//! **From a host ring to the stack:** [`TxRing::txsync`] → [`RingCell::sync`] → [`HostTx::send_up`] → [`Up::deliver`]
+//! → [`RingMemory::read_frame`] → [`HostSide::deliver`] → [`HostStack::deliver`].
+//!
+//! **Transparent, up:** [`Slot::set_forward`] → [`Ring::advance`] → [`RxRing::rxsync`] → [`Engine::sync`] of
+//! [`Transparent`] → [`Up::forwarding`] → [`Up::deliver`] → [`HostStack::deliver`].
+//!
+//! **Transparent, down:** [`Slot::set_forward`] → [`Ring::advance`] → [`Port::forward`], or a poll →
+//! [`forward::rxsync`] → [`RingCell::forward`] → [`HostRx::release_down`] → `host::forward` → [`Kring::submit`] →
+//! [`RingCell::flush`] → [`TxEngine::send`].
+//!
+//! **Generic adapter, out:** [`TxEngine::send`] → [`TxQueue::put`] of [`GenericTx`] → [`DmaBuffer::copy_to`] →
+//! [`FrameDevice::transmit`].
+//!
+//! **Generic adapter, in:** [`RxEngine::import`] → [`RxQueue::take`] of [`GenericRx`] → [`FrameDevice::receive`] →
+//! [`HeldBuffer::copy_from`].
+//!
+//! **A raw port:** [`Descriptor::txsync`], or [`RawPort::txsync`] → [`RingCell::sync`], and on as for a safe port;
+//! [`Descriptor::rxsync`], or [`RawPort::rxsync`] → [`forward::rxsync`] → [`RingCell::sync`] →
+//! [`BoundRing::stamp_now`].
+//!
+//! # Waiting
+//!
+//! **Poll:** [`Port::poll`], [`poll_any`] → `poll::pass` → [`RingCell::sync_if_due`], or [`RingCell::flush`] for
+//! transmit rings that are not asked for → [`forward::rxsync`] → [`BoundRing::stamp`].
+//!
+//! **Nothing is ready:** `poll::pass` → [`Waiters::register`] → [`RingCell::arm`] → [`RxQueue::arm`],
+//! [`TxQueue::arm`] → the pass again → `poll::blocking` → [`Sleeper::sleep`] → [`Hub::run_pending`] → … →
+//! [`Waiters::cancel`] → [`RingCell::disarm`].
+//!
+//! **From an interrupt to who waits:** [`Events::rx_interrupt`] → [`Signals::interrupt`] → [`Signal::raise`] →
+//! [`Hub::note_pending`]; then, outside of the handler, [`Netmap::run_pending`] → [`Hub::run_pending`] →
+//! [`Signals::serve`] → [`Signal::take`] → `events::mitigation` → [`Waiters::wake`] → [`Hub::note_wake`] →
+//! [`Waker::wake`].
+//!
+//! **From a device without rings to who waits:** [`FrameDevice::watch`] → [`Watchers`] → [`Events::rx_waker`],
+//! [`Events::tx_waker`] → [`Signals::interrupt`] → [`Hub::run_pending`], and on as for an interrupt.
+//!
+//! # Interfaces and ports
+//!
+//! **Attach:** [`Netmap::attach_as`] → [`Attachment::check`] → [`Netmap::make`] → [`HostSide::new`] →
+//! [`HardwareAdapter::new`] → [`Signals::new`] → [`Nic::connect`] → [`Interface::new`] → [`Interfaces::add`].
+//!
+//! **Open:** [`Netmap::open`] → [`Netmap::bind`] → [`PortName::parse`] → [`Interfaces::find`] → [`Interface::bind`] →
+//! [`AdapterMode::choose`] → [`Adapter::bind`] → [`HardwareAdapter::enter`]. For the first port →
+//! [`HardwareAdapter::begin`] → [`PortMemory::new`] → [`Nic::start`] → `adapter::session` → [`RxEngine::new`]. For
+//! all → `adapter::session` → [`HostSide::note_bound`] → [`Port::new`].
+//!
+//! **Open a raw port:** [`Descriptor::register`], or [`Netmap::open_raw`] → [`Netmap::bind`], and on as above →
+//! [`BoundRing::distrust`] → [`Lease::header`] → [`PortHeader::map`].
+//!
+//! **Close:** [`BoundRing`] is dropped → [`Lease::release`] → [`HostSide::note_bound`]. With the last,
+//! `adapter::session` is dropped → [`HostSide::end`] → [`HardwareAdapter::leave`] → [`Nic::stop`] → [`PortMemory`] is
+//! dropped.
+//!
+//! **Reset:** [`Netmap::reset`] → [`Interface::reset`] → [`Adapter::reset`] → `adapter::session` → [`RingCell::stop`]
+//! → [`Gate::stop`] → [`Nic::stop`] → [`Nic::start`] → `adapter::session` → [`RingCell::pause`] →
+//! [`TxEngine::restart`], [`RxEngine::restart`] → [`RingCell::resume`] → [`Signals::wake_all`].
+//!
+//! **Detach:** [`Netmap::detach`] → [`Interfaces::remove`] → [`Interface::disappear`] → [`Adapter::disappear`] →
+//! [`HostSide::disappear`] → `adapter::session` → [`RingCell::stop`] → [`Gate::stop`] → [`Nic::stop`] →
+//! [`Signals::wake_all`].
+//!
+//! **Claim:** [`Netmap::claim`] → [`Interfaces::named`] → [`Interface::claim`]; [`Claim::open`] →
+//! [`Interface::bind`], and on as for an open; [`Claim`] is dropped → [`Interface::give_back`].
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "half of the way is inside; the links are there with --document-private-items, and checked always"
+)]
+
+#[cfg(doc)]
+use {
+    crate::adapter::{Adapter, BoundRing, Interface, Interfaces, Lease, hardware::HardwareAdapter},
+    crate::ctl::Descriptor,
+    crate::engine::{Engine, HostRx, HostTx, RxEngine, Transparent, TxEngine, Up},
+    crate::events::{
+        Events,
+        hub::Hub,
+        signals::{Signal, Signals},
+        waiters::Waiters,
+    },
+    crate::gate::Gate,
+    crate::generic::{FrameDevice, GenericRx, GenericTx, Watchers},
+    crate::host::{HostInterface, HostSide, HostStack, forward},
+    crate::kring::Kring,
+    crate::mem::{PortHeader, PortMemory},
+    crate::name::PortName,
+    crate::nic::{DmaBuffer, HeldBuffer, Nic, RxQueue, TxQueue},
+    crate::platform::Sleeper,
+    crate::poll::poll_any,
+    crate::raw::RawPort,
+    crate::ring::{Ring, Slot, cell::RingCell, memory::RingMemory},
+    crate::tunables::AdapterMode,
+    crate::{Attachment, Claim, Netmap, Port, RxRing, TxRing},
+    core::task::Waker,
+};
