@@ -87,6 +87,7 @@ fn marked_frames_of_the_stack_go_down_without_a_copy() {
     tx.txsync().unwrap();
     let now: Vec<_> = tx.slots().map(|slot| slot.buf_idx()).collect();
     assert_eq!(now[5..], buffers[..2]);
+    assert!(tx.slots().all(|slot| !slot.is_forward()), "the mark was for one way");
     drop(port);
     assert_all_home(&netmap, &[&wire]);
 }
