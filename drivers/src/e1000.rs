@@ -34,6 +34,6 @@ pub use self::error::{MapError, StartError};
 pub use self::model::Model;
 pub use self::nic::{E1000, SLOTS};
 pub use self::pci::PciRegisters;
-pub use self::registers::{Offset, Registers, Writer};
+pub use self::registers::{Interrupts, Offset, Registers, Writer};
 pub use self::rx::Receive;
 pub use self::tx::Transmit;

@@ -1,6 +1,7 @@
-//! The machine as a driver sees it: memory for devices, and the registers of devices.
+//! The machine as a driver sees it: memory for devices, the registers of devices, and their interrupts.
 #![expect(unsafe_code, reason = "the trait carries a contract about addresses")]
 
+use alloc::boxed::Box;
 use core::ptr::NonNull;
 
 use nm_core::platform::Platform;
@@ -15,4 +16,29 @@ pub unsafe trait Hal: Platform {
     /// range is not a possible one (empty, wraps around, beyond what the processor can address) or the machine has no
     /// memory left to map it.
     fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>>;
+
+    /// An interrupt line that no other card has. `None` when all are in use, or when the machine takes no interrupts.
+    fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {
+        None
+    }
+}
+
+/// What runs when a card interrupts. It may interrupt anything, so it takes no lock, calls no waker and allocates nothing:
+/// it sets pending words ([`Events`](nm_core::events::Events)).
+pub type Handler = Box<dyn Fn() + Send + Sync>;
+
+/// An interrupt line that nobody handles yet. Dropped, it goes back to the machine.
+pub trait InterruptLine: Send {
+    /// From now on `handler` runs whenever a card sends the message that is returned. Cards are found once and stay, and
+    /// so do the handlers of their lines.
+    fn connect(self: Box<Self>, handler: Handler) -> Message;
+}
+
+/// A message-signalled interrupt: what a card writes, and where (PCI Local Bus Specification 3.0, 6.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message {
+    /// Physical address.
+    pub address: u64,
+    /// The value.
+    pub data: u32,
 }

@@ -5,7 +5,7 @@
 //!   └─ virtio::net, e1000              a card: implements `nm_core::nic::Nic`
 //!        ├─ pci     configuration space: functions, BARs, capabilities
 //!        ├─ mmio    register windows, checked once, then one load or store an access
-//!        └─ hal     what the machine has to supply: device memory, register mappings
+//!        └─ hal     what the machine has to supply: device memory, register mappings, interrupt lines
 //! ```
 //!
 //! The core calls a card through [`nm_core::nic`]; the kernel supplies a [`hal::Hal`] and a [`pci::ConfigSpace`] and
@@ -25,6 +25,7 @@ extern crate std;
 
 pub mod e1000;
 pub mod hal;
+mod handlers;
 pub mod mmio;
 pub mod pci;
 pub mod probe;

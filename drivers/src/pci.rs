@@ -5,6 +5,7 @@
 //!  (kernel:        ascending       facts     ├─ capabilities()  what else the function describes about itself
 //!   ports, ECAM)   addresses                 └─ change_command() decoding, bus mastering, interrupts
 //!                                          Claim: the function in a driver's hands, until it is cut off
+//!                                          Msix: its interrupts, each a message to a line of the machine
 //! ```
 //!
 //! What a function says in its configuration space is not trusted: a walk is bounded, a decode that makes no sense
@@ -19,6 +20,7 @@ mod claim;
 mod config;
 mod enumerate;
 mod function;
+mod msix;
 
 pub use address::Address;
 pub use bar::{Bar, BarError, Bars, MemoryRange};
@@ -27,3 +29,4 @@ pub use claim::Claim;
 pub use config::{Command, ConfigSpace};
 pub use enumerate::{Functions, functions};
 pub use function::{Function, Header, SubsystemId};
+pub use msix::Msix;

@@ -14,6 +14,7 @@
 mod buffers;
 mod device;
 mod intel;
+mod lines;
 mod machine;
 mod pci;
 

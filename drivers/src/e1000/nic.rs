@@ -5,14 +5,16 @@ use alloc::sync::Arc;
 use alloc::vec;
 use core::fmt;
 
+use nm_core::events::Events;
 use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
 use nm_core::platform::Platform;
 
-use super::registers::{TXDCTL_82574, ctrl, status, tctl};
+use super::registers::{TXDCTL_82574, cause, ctrl, ivar, status, tctl};
 use super::reset::reset;
 use super::ring::{RING_BYTES, RingMemory};
 use super::tx::ZEROS;
-use super::{Model, Offset, Receive, Registers, StartError, Transmit, address};
+use super::{Interrupts, Model, Offset, Receive, Registers, StartError, Transmit, address};
+use crate::handlers;
 use crate::run::Run;
 
 pub use super::ring::SLOTS;
@@ -62,8 +64,18 @@ impl<R: Registers> E1000<R> {
         describe(registers, transmit_ring, &transmit);
         let control = tctl::ENABLE | tctl::PAD | tctl::COLLISIONS | tctl::DISTANCE;
         registers.write(Offset::Tctl, control);
+        self.set_up_interrupts();
         let (tx, rx) = (Transmit::new(transmit, registers)?, Receive::new(receive, registers)?);
         Ok(Queues { tx: vec![tx], rx: vec![rx] })
+    }
+
+    /// Gives each queue its message, if the card has messages (82574L datasheet, MSI-X mode). They stay masked until a queue
+    /// is armed.
+    fn set_up_interrupts(&self) {
+        let Interrupts::Messages { receive, transmit } = self.registers.interrupts() else { return };
+        let field = |message: u16| ivar::VALID | u32::from(message) & (ivar::VALID - 1);
+        self.registers.write(Offset::Ivar, field(receive) | field(transmit) << ivar::TRANSMIT_SHIFT);
+        self.registers.write(Offset::Eiac, cause::RECEIVE_QUEUE | cause::TRANSMIT_QUEUE);
     }
 
     /// Lets the PHY decide about the link, leaves tags alone, and tells the card its address.
@@ -99,6 +111,10 @@ unsafe impl<R: Registers> Nic for E1000<R> {
 
     fn info(&self) -> NicInfo {
         NicInfo { mac: self.mac, tx_queues: 1, rx_queues: 1, tx_slots: SLOTS, rx_slots: SLOTS }
+    }
+
+    fn connect(&mut self, events: Events) {
+        self.registers.connect(handlers::for_one_pair(events));
     }
 
     /// A card that does not answer has no link.

@@ -1,20 +1,24 @@
 //! Registers in the memory of the card's first BAR (section 4.1).
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::{MapError, Offset, Registers, Writer};
-use crate::hal::Hal;
+use super::{Interrupts, MapError, Offset, Registers, Writer};
+use crate::hal::{Hal, Handler};
 use crate::mmio::{MmioError, MmioWindow, ReadWrite, Register, WriteOnly};
-use crate::pci::{Claim, ConfigSpace, Function};
+use crate::pci::{Claim, ConfigSpace, Function, Msix};
 
 /// The BAR with the registers.
 const BAR: u8 = 0;
+/// Queues that interrupt: receive, transmit.
+const SOURCES: u16 = 2;
 
 /// The registers of a card on PCI.
 #[derive(Debug)]
 pub struct PciRegisters {
     claim: Claim,
     window: MmioWindow,
+    messages: Option<Msix>,
 }
 
 impl PciRegisters {
@@ -25,7 +29,8 @@ impl PciRegisters {
             return Err(MapError::TooShort { bytes: range.bytes });
         }
         let window = MmioWindow::map(hal, range.address, Offset::END).map_err(MapError::Register)?;
-        Ok(Self { claim: Claim::new(config, function), window })
+        let messages = Msix::find(hal, config, function, SOURCES);
+        Ok(Self { claim: Claim::new(config, function), window, messages })
     }
 }
 
@@ -45,6 +50,21 @@ impl Registers for PciRegisters {
 
     fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError> {
         self.window.register(offset as usize)
+    }
+
+    fn connect(&mut self, handlers: Vec<Handler>) {
+        if let Some(messages) = &mut self.messages {
+            messages.connect(handlers);
+        }
+    }
+
+    /// By messages, if it has any: its line leads nowhere yet.
+    fn interrupts(&self) -> Interrupts {
+        let entry = |source| self.messages.as_ref().and_then(|messages| messages.entry(source));
+        match (entry(0), entry(1)) {
+            (Some(receive), Some(transmit)) => Interrupts::Messages { receive, transmit },
+            _ => Interrupts::None,
+        }
     }
 
     fn cut_off(&mut self) -> bool {

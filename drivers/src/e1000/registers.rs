@@ -1,5 +1,8 @@
 //! The registers that the driver uses, and how they are reached.
 
+use alloc::vec::Vec;
+
+use crate::hal::Handler;
 use crate::mmio::MmioError;
 
 /// Where a register is, in bytes from the start of the card's memory. All are of 32 bits.
@@ -12,6 +15,10 @@ pub enum Offset {
     Status = 0x0008,
     /// EEPROM read (13.4.4).
     Eerd = 0x0014,
+    /// Causes that are forgotten when their message was sent (82574L datasheet, EIAC).
+    Eiac = 0x00dc,
+    /// Which message a queue's cause sends (82574L datasheet, IVAR).
+    Ivar = 0x00e4,
     /// Interrupt mask set (13.4.20): ones allow interrupts.
     Ims = 0x00d0,
     /// Interrupt mask clear (13.4.21): ones forbid them; write only.
@@ -140,8 +147,47 @@ pub(super) mod cause {
     pub const TRANSMITTED: u32 = 1;
     /// A frame was received.
     pub const RECEIVED: u32 = 1 << 7;
+    /// The same two where each queue has a message (82574L datasheet, ICR).
+    pub const RECEIVE_QUEUE: u32 = 1 << 20;
+    /// Of the transmit queue.
+    pub const TRANSMIT_QUEUE: u32 = 1 << 22;
     /// All of them.
     pub const ALL: u32 = !0;
+}
+
+/// Fields of IVAR.
+pub(super) mod ivar {
+    /// The number in front of it is a message's.
+    pub const VALID: u32 = 1 << 3;
+    /// Where the transmit queue's field begins; the receive queue's does at 0.
+    pub const TRANSMIT_SHIFT: u32 = 8;
+}
+
+/// How a card interrupts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupts {
+    /// Not at all.
+    None,
+    /// By one line for all causes.
+    Line,
+    /// By a message for each queue (82574L): entries of the card's table.
+    Messages {
+        /// That of the receive queue.
+        receive: u16,
+        /// That of the transmit queue.
+        transmit: u16,
+    },
+}
+
+impl Interrupts {
+    /// Causes for which the receive queue interrupts, and those of the transmit queue.
+    pub(super) fn causes(self) -> (u32, u32) {
+        match self {
+            Self::None => (0, 0),
+            Self::Line => (cause::RECEIVED, cause::TRANSMITTED),
+            Self::Messages { .. } => (cause::RECEIVE_QUEUE, cause::TRANSMIT_QUEUE),
+        }
+    }
 }
 
 /// The registers of one card.
@@ -157,6 +203,17 @@ pub trait Registers: Send + 'static {
 
     /// One register by itself.
     fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError>;
+
+    /// Has the interrupts of the receive queue and the transmit queue handled by `handlers`, in this order, if the card has
+    /// any: here, one that has none.
+    fn connect(&mut self, handlers: Vec<Handler>) {
+        drop(handlers);
+    }
+
+    /// How the card interrupts.
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::None
+    }
 
     /// Takes the card's access to memory away by other means than its own registers, for one that does not stop. Returns
     /// whether that is certain.

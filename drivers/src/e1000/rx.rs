@@ -18,7 +18,7 @@ use core::sync::atomic::{Ordering, fence};
 use log::error;
 use nm_core::nic::{Armed, Content, DmaBuffer, HEADROOM, QueueFull, QueueHealth, Received, RxQueue};
 
-use super::registers::{cause, rctl};
+use super::registers::rctl;
 use super::ring::{DESCRIPTORS, Position, RingMemory, SLOTS};
 use super::tx::FRAME_MAX;
 use super::{Offset, Registers, StartError, Writer};
@@ -75,6 +75,8 @@ pub struct Receive<W> {
     control: W,
     allow: W,
     forbid: W,
+    /// What this queue interrupts for; 0 when it does not interrupt.
+    causes: u32,
     is_armed: bool,
     next: Position,
     published: Position,
@@ -92,9 +94,6 @@ pub struct Receive<W> {
 }
 
 impl<W: Writer> Receive<W> {
-    /// What this queue interrupts for.
-    const CAUSES: u32 = cause::RECEIVED;
-
     /// The queue over fresh memory that the card knows of.
     pub(super) fn new<R: Registers<Writer = W>>(ring: RingMemory, registers: &R) -> Result<Self, StartError> {
         Ok(Self {
@@ -103,6 +102,7 @@ impl<W: Writer> Receive<W> {
             control: registers.writer(Offset::Rctl)?,
             allow: registers.writer(Offset::Ims)?,
             forbid: registers.writer(Offset::Imc)?,
+            causes: registers.interrupts().causes().0,
             is_armed: false,
             next: Position::FIRST,
             published: Position::FIRST,
@@ -219,7 +219,10 @@ unsafe impl<W: Writer> RxQueue for Receive<W> {
     }
 
     fn arm(&mut self) -> Armed {
-        self.allow.write(Self::CAUSES);
+        if self.causes == 0 {
+            return Armed::Never;
+        }
+        self.allow.write(self.causes);
         self.is_armed = true;
         // The mask before the look, as in the transmit queue.
         fence(Ordering::SeqCst);
@@ -228,7 +231,7 @@ unsafe impl<W: Writer> RxQueue for Receive<W> {
 
     fn disarm(&mut self) {
         if core::mem::take(&mut self.is_armed) {
-            self.forbid.write(Self::CAUSES);
+            self.forbid.write(self.causes);
         }
     }
 }

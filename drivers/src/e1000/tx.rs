@@ -18,7 +18,6 @@ use core::sync::atomic::{Ordering, fence};
 
 use nm_core::nic::{Armed, DmaBuffer, QueueFull, QueueHealth, TxQueue};
 
-use super::registers::cause;
 use super::ring::{DESCRIPTORS, Position, RingMemory, SLOTS};
 use super::{Offset, Registers, StartError, Writer};
 
@@ -54,6 +53,8 @@ pub struct Transmit<W> {
     tail: W,
     allow: W,
     forbid: W,
+    /// What this queue interrupts for; 0 when it does not interrupt.
+    causes: u32,
     is_armed: bool,
     next: Position,
     published: Position,
@@ -73,9 +74,6 @@ pub struct Transmit<W> {
 }
 
 impl<W: Writer> Transmit<W> {
-    /// What this queue interrupts for.
-    const CAUSES: u32 = cause::TRANSMITTED;
-
     /// The queue over fresh memory that the card knows of.
     pub(super) fn new<R: Registers<Writer = W>>(ring: RingMemory, registers: &R) -> Result<Self, StartError> {
         Ok(Self {
@@ -83,6 +81,7 @@ impl<W: Writer> Transmit<W> {
             tail: registers.writer(Offset::Tdt)?,
             allow: registers.writer(Offset::Ims)?,
             forbid: registers.writer(Offset::Imc)?,
+            causes: registers.interrupts().causes().1,
             is_armed: false,
             next: Position::FIRST,
             published: Position::FIRST,
@@ -221,7 +220,10 @@ unsafe impl<W: Writer> TxQueue for Transmit<W> {
 
     /// The card reports the last frame of a batch; it cannot count others.
     fn arm(&mut self, _frames: u16) -> Armed {
-        self.allow.write(Self::CAUSES);
+        if self.causes == 0 {
+            return Armed::Never;
+        }
+        self.allow.write(self.causes);
         self.is_armed = true;
         // The mask before the look. A report that comes behind the look finds the mask, or the mask finds its cause: the
         // card remembers causes also while they are masked.
@@ -232,7 +234,7 @@ unsafe impl<W: Writer> TxQueue for Transmit<W> {
 
     fn disarm(&mut self) {
         if core::mem::take(&mut self.is_armed) {
-            self.forbid.write(Self::CAUSES);
+            self.forbid.write(self.causes);
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct CapabilityId(pub u8);
 impl CapabilityId {
     /// Vendor specific: what is in it, the vendor says (virtio uses it).
     pub const VENDOR: Self = Self(0x09);
+    /// Interrupts by message, each with an address of its own.
+    pub const MSI_X: Self = Self(0x11);
 }
 
 /// One capability of a function.
@@ -29,8 +31,18 @@ impl Capability {
     /// Reads the dword `byte` bytes (a multiple of 4) behind the capability's start. `None` beyond the 256 bytes that
     /// capabilities live in.
     pub fn read32(&self, config: &dyn ConfigSpace, byte: u16) -> Option<u32> {
+        Some(config.read32(self.address, self.register(byte)?))
+    }
+
+    /// Writes the dword `byte` bytes behind the capability's start, as [`read32`](Self::read32) reads it.
+    pub fn write32(&self, config: &dyn ConfigSpace, byte: u16, value: u32) -> Option<()> {
+        config.write32(self.address, self.register(byte)?, value);
+        Some(())
+    }
+
+    fn register(&self, byte: u16) -> Option<u16> {
         let offset = self.offset.checked_add(byte)?;
-        (offset <= 0xfc && offset.is_multiple_of(4)).then(|| config.read32(self.address, offset))
+        (offset <= 0xfc && offset.is_multiple_of(4)).then_some(offset)
     }
 }
 

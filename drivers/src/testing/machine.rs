@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "it hands out memory, and reaches it on behalf of device models")]
 
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -12,8 +13,9 @@ use std::sync::Mutex;
 
 use nm_core::platform::{DmaBlock, Platform};
 
+use super::lines::Lines;
 use super::lock;
-use crate::hal::Hal;
+use crate::hal::{Hal, InterruptLine, Message};
 
 /// Physical address of the first block. A process has nothing there, so that an address of the wrong kind faults.
 const FIRST_PHYS: u64 = 0x100_0000_0000;
@@ -43,6 +45,7 @@ pub enum Misuse {
 pub struct FakeMachine {
     state: Mutex<State>,
     looks: AtomicU64,
+    lines: Arc<Lines>,
 }
 
 #[derive(Debug)]
@@ -80,7 +83,7 @@ impl FakeMachine {
             left: bytes,
             misuse: Vec::new(),
         };
-        Arc::new(Self { state: Mutex::new(state), looks: AtomicU64::new(0) })
+        Arc::new(Self { state: Mutex::new(state), looks: AtomicU64::new(0), lines: Arc::default() })
     }
 
     /// What was done wrong so far.
@@ -91,6 +94,21 @@ impl FakeMachine {
     /// Blocks that are allocated.
     pub fn blocks(&self) -> usize {
         lock(&self.state).blocks.len()
+    }
+
+    /// From now on the machine has `count` interrupt lines. Before, it has none.
+    pub fn set_lines(&self, count: usize) {
+        self.lines.set(count);
+    }
+
+    /// Interrupt lines that nobody has.
+    pub fn free_lines(&self) -> usize {
+        self.lines.free()
+    }
+
+    /// A card sends `message`. Returns whether that is somebody's interrupt.
+    pub fn send_message(&self, message: Message) -> bool {
+        self.lines.send(message)
     }
 
     /// Puts `contents` where [`Hal::map_mmio`] finds it: registers that keep what is written to them.
@@ -207,6 +225,10 @@ unsafe impl Platform for FakeMachine {
 unsafe impl Hal for FakeMachine {
     fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
         find(&lock(&self.state).registers, phys, bytes)
+    }
+
+    fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {
+        self.lines.take()
     }
 }
 

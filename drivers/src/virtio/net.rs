@@ -20,6 +20,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use core::fmt;
 
+use nm_core::events;
 use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
 use nm_core::platform::Platform;
 
@@ -27,6 +28,7 @@ use self::handshake::{begin, finish, give_up, negotiate, reset, wanted_features}
 use super::features::Features;
 use super::queue::{Direction, Events, QueueSize, RingMemory, SplitQueue};
 use super::transport::{Transport, activate_queue};
+use crate::handlers;
 use crate::run::Run;
 
 pub use self::error::{NetError, QueueRole};
@@ -75,7 +77,10 @@ impl<T: Transport> VirtioNet<T> {
         let receive = self.set_up_queue(QueueRole::Receive, self.facts.receive_size)?;
         let transmit = self.set_up_queue(QueueRole::Transmit, self.facts.transmit_size)?;
         finish(&mut self.transport)?;
-        Ok(Queues { tx: vec![Transmit::new(transmit)], rx: vec![Receive::new(receive)] })
+        let has_interrupt = |role: QueueRole| self.transport.has_interrupt(role.number());
+        let transmit = Transmit::new(transmit, has_interrupt(QueueRole::Transmit));
+        let receive = Receive::new(receive, has_interrupt(QueueRole::Receive));
+        Ok(Queues { tx: vec![transmit], rx: vec![receive] })
     }
 
     /// Allocates a queue and tells the device of it.
@@ -124,6 +129,10 @@ unsafe impl<T: Transport> Nic for VirtioNet<T> {
             tx_slots: self.facts.transmit_size.get(),
             rx_slots: self.facts.receive_size.get(),
         }
+    }
+
+    fn connect(&mut self, events: events::Events) {
+        self.transport.connect(handlers::for_one_pair(events));
     }
 
     fn link(&self) -> Link {

@@ -4,14 +4,15 @@ mod layout;
 mod windows;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::features::Features;
 use super::status::Status;
 use super::transport::{Notifier, QueuePlace, Transport, TransportError};
-use crate::hal::Hal;
+use crate::hal::{Hal, Handler};
 use crate::mmio::{MmioWindow, ReadOnly, Register, WriteOnly};
-use crate::pci::{Claim, ConfigSpace, Function};
+use crate::pci::{Claim, ConfigSpace, Function, Msix};
 
 use self::layout::CommonRegisters;
 use self::windows::Windows;
@@ -28,6 +29,7 @@ pub struct PciTransport {
     notify: MmioWindow,
     notify_multiplier: u32,
     device: Option<MmioWindow>,
+    interrupts: Option<Msix>,
 }
 
 /// The doorbell of one queue.
@@ -43,12 +45,15 @@ impl PciTransport {
         let windows = Windows::find(config.as_ref(), function)?;
         let claim = Claim::new(config, function);
         let common = windows.common.map(hal)?;
+        let common = CommonRegisters::in_window(&common).map_err(PciError::Register)?;
+        let interrupts = Msix::find(hal, config, function, common.num_queues.read());
         Ok(Self {
             claim,
-            common: CommonRegisters::in_window(&common).map_err(PciError::Register)?,
+            common,
             notify: windows.notify.map(hal)?,
             notify_multiplier: windows.notify_multiplier,
             device: windows.device.map(|part| part.map(hal)).transpose()?,
+            interrupts,
         })
     }
 
@@ -109,7 +114,8 @@ impl Transport for PciTransport {
         common.config_msix_vector.write(NO_VECTOR);
         common.queue_select.write(queue);
         let notifier = self.notifier(queue)?;
-        common.queue_msix_vector.write(NO_VECTOR);
+        let entry = self.interrupts.as_ref().and_then(|interrupts| interrupts.entry(queue));
+        common.queue_msix_vector.write(entry.unwrap_or(NO_VECTOR));
         common.queue_desc.write(place.descriptors);
         common.queue_driver.write(place.available);
         common.queue_device.write(place.used);
@@ -132,6 +138,18 @@ impl Transport for PciTransport {
 
     fn config_u16(&self, offset: usize) -> Result<u16, TransportError> {
         Ok(self.device_window()?.register::<u16, ReadOnly>(offset)?.read())
+    }
+
+    fn connect(&mut self, handlers: Vec<Handler>) {
+        if let Some(interrupts) = &mut self.interrupts {
+            interrupts.connect(handlers);
+        }
+    }
+
+    /// A device that has no resources for it says so here (section 4.1.5.1.2).
+    fn has_interrupt(&self, queue: u16) -> bool {
+        self.common.queue_select.write(queue);
+        self.common.queue_msix_vector.read() != NO_VECTOR
     }
 
     fn quiesce(&mut self) -> bool {

@@ -1,9 +1,11 @@
 //! How the registers of a virtio device are reached, whatever it is attached by (section 4).
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::features::Features;
 use super::status::Status;
+use crate::hal::Handler;
 use crate::mmio::MmioError;
 
 /// Attempts to read a configuration field while the configuration does not change.
@@ -46,6 +48,18 @@ pub trait Transport: Send + 'static {
 
     /// Reads two bytes of the device-specific configuration.
     fn config_u16(&self, offset: usize) -> Result<u16, TransportError>;
+
+    /// Has interrupts of queue number `n` handled by the `n`-th of `handlers`, from the next start of the device on. Called
+    /// once. Queues of a device without interrupts stay without: here, of one that has none.
+    fn connect(&mut self, handlers: Vec<Handler>) {
+        drop(handlers);
+    }
+
+    /// Whether this queue, which is enabled, has an interrupt.
+    fn has_interrupt(&self, queue: u16) -> bool {
+        let _ = queue;
+        false
+    }
 
     /// Cuts the device off from memory by other means than its own registers, for a device that does not confirm a
     /// reset. Returns whether that can be relied on.

@@ -14,6 +14,7 @@ mod handshake;
 mod hostile;
 mod loopback;
 mod machine;
+mod msix;
 mod pci;
 mod rules;
 mod rust_vmm;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::hal::Hal;
+use millrace_drivers::hal::{Hal, Handler, Message};
 use millrace_drivers::mmio::{MmioError, MmioWindow, ReadOnly, ReadWrite};
 use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
 use millrace_drivers::probe;
@@ -12,12 +12,17 @@ use millrace_drivers::virtio::pci::{Part, PciError, PciTransport};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, activate_queue};
 use millrace_drivers::{Card, ProbeError};
+use nm_core::Netmap;
 use nm_core::nic::Nic;
+use nm_core::platform::Platform;
+use nm_core::tunables::Tunables;
 use proptest::prelude::*;
 
 /// Where the card's memory BAR is.
 const BAR: u64 = 0xfe00_0000;
 const BAR_BYTES: usize = 0x4000;
+/// Where the interrupt table is, on cards that have one.
+const TABLE: u64 = 0xfd00_0000;
 const COMMON: usize = 0x0000;
 const DEVICE: usize = 0x2000;
 const NOTIFY: usize = 0x3000;
@@ -139,6 +144,49 @@ fn a_queue_is_described_and_its_doorbell_is_its_own() {
     assert_eq!(slot.registers(NOTIFY + 5 * 4), [0, 0]);
     doorbell.notify();
     assert_eq!(slot.registers(NOTIFY + 5 * 4), [1, 0], "queue_notify_off times the multiplier");
+}
+
+/// The card with an interrupt table of so many entries, in BAR 1.
+fn with_table(entries: u16) -> FakeFunction {
+    let mut function = card();
+    function.set_memory_bar(1, TABLE, 0x1000, false);
+    let [low, high] = (entries - 1).to_le_bytes();
+    function.push_capability(0xb0, 0x11, &[low, high, 1, 0, 0, 0]);
+    function.set_writable(0xb0, 0xc000_0000);
+    function
+}
+
+#[test]
+fn a_queue_has_the_vector_of_its_number_and_its_interrupt_is_netmaps() {
+    let slot = Slot::with(with_table(4));
+    slot.machine.add_registers(TABLE, &[0xff; 0x1000]);
+    slot.machine.set_lines(8);
+    let window = MmioWindow::map(slot.hal.as_ref(), BAR, BAR_BYTES).unwrap();
+    window.register::<u32, ReadWrite>(COMMON + 4).unwrap().write(1);
+    let Some(Ok(Card::VirtioNet(nic))) = slot.probe() else { panic!("it is a card") };
+    let platform: Arc<dyn Platform> = slot.machine.clone();
+    let netmap = Netmap::new(&platform, Tunables::default()).unwrap();
+    netmap.attach("vtnet0", nic).unwrap();
+    assert_eq!(slot.machine.free_lines(), 6, "one for each queue");
+    let table = slot.machine.registers(TABLE);
+    let message = |entry: usize| {
+        let word = |at: usize| u32::from_le_bytes(table[16 * entry + at..][..4].try_into().unwrap());
+        Message { address: u64::from(word(0)) | u64::from(word(4)) << 32, data: word(8) }
+    };
+    assert!((0..2).all(|entry| slot.machine.send_message(message(entry))));
+
+    let mut transport = slot.transport().unwrap();
+    let place = QueuePlace { size: 128, descriptors: 0x1000, available: 0x2000, used: 0x3000 };
+    transport.connect((0..2).map(|_| -> Handler { Box::new(|| ()) }).collect());
+    for queue in [1, 0] {
+        let _ = activate_queue(&mut transport, queue, place).unwrap();
+        assert_eq!(slot.registers(COMMON + 0x1a), queue.to_le_bytes());
+        assert_eq!(slot.registers(COMMON + 0x10), [0xff, 0xff], "none for the configuration");
+        assert!(transport.has_interrupt(queue));
+    }
+    // A device that cannot do it puts "no vector" there.
+    window.register::<u16, ReadWrite>(COMMON + 0x1a).unwrap().write(0xffff);
+    assert!(!transport.has_interrupt(0));
 }
 
 #[test]

@@ -83,6 +83,10 @@ impl Transport for ModelTransport {
         Ok(u16::from_le_bytes([self.config_u8(offset)?, self.config_u8(offset + 1)?]))
     }
 
+    fn has_interrupt(&self, queue: u16) -> bool {
+        self.is_queue_enabled(queue)
+    }
+
     fn quiesce(&mut self) -> bool {
         let mut model = self.device.lock();
         model.is_cut_off = !model.setup.quirks.cannot_be_cut_off;

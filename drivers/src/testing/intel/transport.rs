@@ -1,7 +1,7 @@
 //! The driver's way to the model.
 
 use super::IntelDevice;
-use crate::e1000::{Offset, Registers, Writer};
+use crate::e1000::{Interrupts, Offset, Registers, Writer};
 use crate::mmio::MmioError;
 
 /// The registers of an [`IntelDevice`].
@@ -36,6 +36,10 @@ impl Registers for IntelRegisters {
 
     fn writer(&self, offset: Offset) -> Result<IntelWriter, MmioError> {
         Ok(IntelWriter { device: self.device.clone(), offset })
+    }
+
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::Line
     }
 
     fn cut_off(&mut self) -> bool {

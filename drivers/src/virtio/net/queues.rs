@@ -18,23 +18,25 @@ const PLAIN: [u8; HEADER] = [0; HEADER];
 #[derive(Debug)]
 pub struct Transmit<N> {
     queue: SplitQueue<ToDevice, N>,
+    has_interrupt: bool,
 }
 
 /// A receive queue.
 #[derive(Debug)]
 pub struct Receive<N> {
     queue: SplitQueue<FromDevice, N>,
+    has_interrupt: bool,
 }
 
 impl<N> Transmit<N> {
-    pub(super) fn new(queue: SplitQueue<ToDevice, N>) -> Self {
-        Self { queue }
+    pub(super) fn new(queue: SplitQueue<ToDevice, N>, has_interrupt: bool) -> Self {
+        Self { queue, has_interrupt }
     }
 }
 
 impl<N> Receive<N> {
-    pub(super) fn new(queue: SplitQueue<FromDevice, N>) -> Self {
-        Self { queue }
+    pub(super) fn new(queue: SplitQueue<FromDevice, N>, has_interrupt: bool) -> Self {
+        Self { queue, has_interrupt }
     }
 }
 
@@ -68,7 +70,7 @@ unsafe impl<N: Notifier> TxQueue for Transmit<N> {
     }
 
     fn arm(&mut self, frames: u16) -> Armed {
-        arm(&mut self.queue, frames)
+        if self.has_interrupt { arm(&mut self.queue, frames) } else { Armed::Never }
     }
 
     fn disarm(&mut self) {
@@ -105,7 +107,7 @@ unsafe impl<N: Notifier> RxQueue for Receive<N> {
     }
 
     fn arm(&mut self) -> Armed {
-        arm(&mut self.queue, 1)
+        if self.has_interrupt { arm(&mut self.queue, 1) } else { Armed::Never }
     }
 
     fn disarm(&mut self) {

@@ -15,7 +15,7 @@ pub(super) struct CommonRegisters {
     pub config_generation: Register<u8, ReadOnly>,
     pub queue_select: Register<u16, WriteOnly>,
     pub queue_size: Register<u16, ReadWrite>,
-    pub queue_msix_vector: Register<u16, WriteOnly>,
+    pub queue_msix_vector: Register<u16, ReadWrite>,
     pub queue_enable: Register<u16, ReadWrite>,
     pub queue_notify_off: Register<u16, ReadOnly>,
     pub queue_desc: Register<u64, WriteOnly>,

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::e1000::{E1000, MapError, Model, Offset, PciRegisters, Registers, StartError};
-use millrace_drivers::hal::Hal;
+use millrace_drivers::e1000::{
+    E1000, Interrupts, MapError, Model, Offset, PciRegisters, Registers, StartError,
+};
+use millrace_drivers::hal::{Hal, Handler};
 use millrace_drivers::mmio::MmioError;
 use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
 use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
 use millrace_drivers::{Card, ProbeError, probe};
-use nm_core::nic::Nic;
+use nm_core::nic::{Armed, Nic, RxQueue, TxQueue};
 
 const BAR: u64 = 0xfeb0_0000;
 const BAR_BYTES: usize = 0x2_0000;
+/// Where the interrupt table is, on cards that have one.
+const TABLE: u64 = 0xfea0_0000;
 
 fn card(device: u16) -> FakeFunction {
     let mut function = FakeFunction::endpoint(0x8086, device);
@@ -59,6 +63,37 @@ fn address() -> Address {
     Address::new(0, 4, 0).unwrap()
 }
 
+/// Registers whose reset ends, as those that only keep what is written do not.
+struct Ending(PciRegisters);
+
+impl Registers for Ending {
+    type Writer = <PciRegisters as Registers>::Writer;
+
+    fn read(&self, offset: Offset) -> u32 {
+        self.0.read(offset) & !(u32::from(offset == Offset::Ctrl) << 26)
+    }
+
+    fn write(&self, offset: Offset, value: u32) {
+        self.0.write(offset, value);
+    }
+
+    fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError> {
+        self.0.writer(offset)
+    }
+
+    fn connect(&mut self, handlers: Vec<Handler>) {
+        self.0.connect(handlers);
+    }
+
+    fn interrupts(&self) -> Interrupts {
+        self.0.interrupts()
+    }
+
+    fn cut_off(&mut self) -> bool {
+        self.0.cut_off()
+    }
+}
+
 #[test]
 fn registers_lie_in_the_first_bar_each_at_its_offset() {
     let slot = Slot::with(card(0x100e));
@@ -71,6 +106,8 @@ fn registers_lie_in_the_first_bar_each_at_its_offset() {
         (Offset::Eerd, 0x0014),
         (Offset::Ims, 0x00d0),
         (Offset::Imc, 0x00d8),
+        (Offset::Eiac, 0x00dc),
+        (Offset::Ivar, 0x00e4),
         (Offset::Rctl, 0x0100),
         (Offset::Tctl, 0x0400),
         (Offset::Tipg, 0x0410),
@@ -159,29 +196,6 @@ fn cutting_off_takes_bus_mastering_away() {
     assert!(!registers.cut_off());
 }
 
-/// Registers that keep what is written, but for the bit that says that a reset is going on.
-struct Ending(PciRegisters);
-
-impl Registers for Ending {
-    type Writer = <PciRegisters as Registers>::Writer;
-
-    fn read(&self, offset: Offset) -> u32 {
-        self.0.read(offset) & !(u32::from(offset == Offset::Ctrl) << 26)
-    }
-
-    fn write(&self, offset: Offset, value: u32) {
-        self.0.write(offset, value);
-    }
-
-    fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError> {
-        self.0.writer(offset)
-    }
-
-    fn cut_off(&mut self) -> bool {
-        self.0.cut_off()
-    }
-}
-
 #[test]
 fn a_card_on_pci_is_told_where_its_rings_are() {
     let slot = Slot::with(card(0x100e));
@@ -195,5 +209,33 @@ fn a_card_on_pci_is_told_where_its_rings_are() {
         assert_ne!(word(ring + 4), 0, "all 64 bits of an address are used");
         assert_eq!(word(ring + 8), 520 * 16);
         assert!(slot.machine.has(base, 520 * 16));
+    }
+}
+
+#[test]
+fn each_queue_of_a_card_with_messages_has_its_own() {
+    // Lines that there are, and what IVAR says then: queues share a message where there is one only.
+    for (lines, ivar) in [(0, 0), (1, 0x808), (5, 0x908)] {
+        let mut function = card(0x10d3);
+        function.set_memory_bar(3, TABLE, 0x4000, false);
+        function.push_capability(0xa0, 0x11, &[4, 0, 3, 0, 0, 0]);
+        function.set_writable(0xa0, 0xc000_0000);
+        let slot = Slot::with(function);
+        slot.machine.add_registers(TABLE, &[0xff; 0x4000]);
+        slot.machine.set_lines(lines);
+        let mut registers = Ending(slot.registers().unwrap());
+        registers.connect((0..2).map(|_| -> Handler { Box::new(|| ()) }).collect());
+        let mut card = E1000::new(registers, Model::I82574l, slot.machine.clone(), [2; 6]).unwrap();
+        let mut queues = card.start().unwrap();
+        let word =
+            |at: usize| u32::from_le_bytes(slot.machine.registers(BAR)[at..at + 4].try_into().unwrap());
+        assert_eq!(word(0xe4), ivar);
+        if lines == 0 {
+            assert_eq!((queues.rx[0].arm(), queues.tx[0].arm(1)), (Armed::Never, Armed::Never));
+            continue;
+        }
+        assert_eq!(word(0xdc), 1 << 20 | 1 << 22, "forgotten when the message was sent");
+        assert_eq!((queues.rx[0].arm(), word(0xd0)), (Armed::Yes, 1 << 20));
+        assert_eq!((queues.tx[0].arm(1), word(0xd0)), (Armed::Yes, 1 << 22));
     }
 }
