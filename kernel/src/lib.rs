@@ -8,12 +8,14 @@
 //!   cpu               GDT, TSS, stacks with guard pages, one dump for every exception
 //!   memory            frames, heap, page tables with permissions, device registers, `Hal`
 //!   pci               configuration space by ports or by memory
+//!   interrupts        local APIC, a line for each queue of a card, a timer; sleeping until one of them
 //!   exit              the last line, and how the virtual machine learns of the end
 //! ```
 //!
-//! One processor runs one application, from boot to exit, on the boot stack. No interrupt is enabled: an
-//! exception is always a fault of the kernel, and ends the machine with a dump. What happens for each packet
-//! is in `nm-core` and the drivers; nothing here runs per packet.
+//! One processor runs one application, from boot to exit, on the boot stack. Interrupts are taken only if the
+//! application waits for them; a handler sets a word and is done. An exception is always a fault of the
+//! kernel, and ends the machine with a dump. What happens for each packet is in `nm-core` and the drivers;
+//! nothing here runs per packet.
 //!
 //! What has an algorithm is not in this crate but in one that is tested on the host (`millrace-boot` for the
 //! memory map, frames and command line, `millrace-drivers`, `nm-core`). What is left touches the machine.
@@ -28,6 +30,7 @@ pub mod cpu;
 pub mod exit;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
+pub mod interrupts;
 pub mod logger;
 pub mod memory;
 mod panic;

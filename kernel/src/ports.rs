@@ -1,7 +1,7 @@
 //! x86 I/O ports of the few legacy devices that this kernel drives.
 //!
 //! A port is a constant of this crate, chosen so that no access to it can touch memory that Rust knows of:
-//! the devices behind them (timer, reset, PCI configuration, debug exit) do no DMA of their own accord.
+//! the devices behind them (interrupt controllers, timer, reset, PCI configuration, debug exit) do no DMA of their own accord.
 #![expect(unsafe_code, reason = "port instructions")]
 
 use x86_64::instructions::port::{Port, PortRead, PortWrite};
@@ -10,6 +10,10 @@ use x86_64::instructions::port::{Port, PortRead, PortWrite};
 pub(crate) struct IoPort(u16);
 
 impl IoPort {
+    /// First 8259 interrupt controller: which of its inputs are masked.
+    pub(crate) const PIC_1_MASK: Self = Self(0x21);
+    /// Second 8259 interrupt controller: the same.
+    pub(crate) const PIC_2_MASK: Self = Self(0xa1);
     /// 8254 timer: channel 0's counter.
     pub(crate) const TIMER_CHANNEL_0: Self = Self(0x40);
     /// 8254 timer: mode and command.

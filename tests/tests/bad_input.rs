@@ -20,7 +20,7 @@ on_pc_and_q35!(
     bad_value,
     bad_tunable,
     buffers_too_small_for_the_card,
-    waiting_that_comes_later,
+    bad_waiting,
     unclosed_quote,
     long_word,
     word_without_equals_sign,
@@ -64,8 +64,8 @@ fn buffers_too_small_for_the_card(machine: Machine) -> Result<()> {
     refused_on(machine, &[Card::E1000, Card::E1000e], words, &["192", "netmap.buf_size", "320", "em0"])
 }
 
-fn waiting_that_comes_later(machine: Machine) -> Result<()> {
-    refused(machine, 2, "app=bridge wait=poll", &["poll", "spin"])
+fn bad_waiting(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge wait=never", &["wait=never", "spin poll adaptive"])
 }
 
 fn unclosed_quote(machine: Machine) -> Result<()> {

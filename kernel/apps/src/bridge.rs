@@ -7,10 +7,16 @@
 //! ```text
 //! a.rx ──rxsync──► slots ══swap══► slots ──txsync──► b.tx          and the same from b to a
 //! ```
+//!
+//! When it waits, then for what keeps frames from moving: room on the far side where frames have come, else frames. A port
+//! is waited for as a whole, so with several queues of which some are held up it does not wait, and looks again. Frames in
+//! a transmit ring that its card has not taken yet are offered to it again whenever a wait ends.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
+use nm_core::poll::{Interest, PollError, Polled, Timeout, poll_any};
 use nm_core::ring::Slot;
 use nm_core::{Netmap, Port, RxRing, SyncError, TxRing};
 
@@ -48,7 +54,7 @@ impl Bridge {
         Ok(Self::between(a, b))
     }
 
-    /// A bridge between two open ports.
+    /// A bridge between two open ports, of one netmap if it is to [`wait`](Application::wait).
     pub fn between(a: Port, b: Port) -> Self {
         Self { names: [a.name().to_string(), b.name().to_string()], a, b }
     }
@@ -79,6 +85,42 @@ impl Application for Bridge {
         let (b_tx, b_rx) = self.b.rings();
         let moved = forward(a_rx, b_tx, a, b)? + forward(b_rx, a_tx, b, a)?;
         Ok(if moved > 0 { Progress::Busy } else { Progress::Idle })
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<(), AppError> {
+        let (there, back) = (Missing::after(self.a.rx_rings()), Missing::after(self.b.rx_rings()));
+        let mut ports = [
+            Polled::new(&mut self.a, there.of_receiver | back.of_sender),
+            Polled::new(&mut self.b, back.of_receiver | there.of_sender),
+        ];
+        match poll_any(&mut ports, Timeout::After(timeout)) {
+            Ok(_) => Ok(()),
+            Err(PollError { port, cause, .. }) => {
+                let port = self.names.get(port).cloned().unwrap_or_default();
+                Err(AppError::Sync { port, cause })
+            }
+        }
+    }
+}
+
+/// What keeps frames from moving from one port to the other.
+struct Missing {
+    of_receiver: Interest,
+    of_sender: Interest,
+}
+
+impl Missing {
+    /// For frames that come by these rings.
+    fn after(rx: &[RxRing]) -> Self {
+        let mut missing = Self { of_receiver: Interest::empty(), of_sender: Interest::empty() };
+        for rx in rx {
+            if rx.window() == 0 {
+                missing.of_receiver |= Interest::READABLE;
+            } else {
+                missing.of_sender |= Interest::WRITABLE;
+            }
+        }
+        missing
     }
 }
 

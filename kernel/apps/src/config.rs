@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `app` | `bridge` | `bridge` |
 //! | `a`, `b` | names of ports (`vtnet0`, `netmap:vtnet0`, `mac-525400000001`) | the first two interfaces |
-//! | `wait` | `spin` | `spin` |
+//! | `wait` | `spin`, `poll`, `adaptive` (see [`worker`](crate::worker)) | `adaptive` |
 //! | `log` | `off`, `error`, `warn`, `info`, `debug`, `trace` | `info` |
 //! | `netmap.NAME` | a number, see [`Tunables`] | by the size of memory |
 //! | `virtio_mmio.device` | as virtual machine monitors append it; may appear more than once | |
@@ -38,6 +38,10 @@ pub enum App {
 pub enum Wait {
     /// It never waits: it looks again.
     Spin,
+    /// It sleeps as soon as there is nothing to do, until an interrupt.
+    Poll,
+    /// It looks again for a while, and sleeps when nothing has come.
+    Adaptive,
 }
 
 /// What the command line asks for.
@@ -119,7 +123,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut config = Self {
             app: App::Bridge { a: None, b: None },
-            wait: Wait::Spin,
+            wait: Wait::Adaptive,
             log: LevelFilter::Info,
             tunables: base,
             mmio_devices: Vec::new(),
@@ -163,10 +167,9 @@ fn port(value: &str) -> Result<String, Problem> {
 fn wait(value: &str) -> Result<Wait, Problem> {
     match value {
         "spin" => Ok(Wait::Spin),
-        "poll" | "adaptive" => {
-            Err(Problem::BadValue("this version has no interrupts yet; allowed is spin".to_string()))
-        }
-        _ => Err(Problem::BadValue("allowed is spin".to_string())),
+        "poll" => Ok(Wait::Poll),
+        "adaptive" => Ok(Wait::Adaptive),
+        _ => Err(Problem::BadValue("allowed are spin poll adaptive".to_string())),
     }
 }
 
@@ -227,6 +230,10 @@ mod tests {
             (1024, AdapterMode::Native, true)
         );
         assert_eq!(parse(&[]).unwrap().app, App::Bridge { a: None, b: None });
+        assert_eq!(parse(&[]).unwrap().wait, Wait::Adaptive);
+        for (word, wait) in [("spin", Wait::Spin), ("poll", Wait::Poll), ("adaptive", Wait::Adaptive)] {
+            assert_eq!(parse(&[("wait", word)]).unwrap().wait, wait);
+        }
     }
 
     #[test]
@@ -236,7 +243,7 @@ mod tests {
         let cases = [
             (("color", "red"), "unknown key in \"color=red\"; allowed are app a b wait log netmap.NAME virtio_mmio.device".into()),
             (("app", "router"), "unknown application in \"app=router\"; allowed is bridge".into()),
-            (("wait", "never"), "bad value in \"wait=never\"; allowed is spin".into()),
+            (("wait", "never"), "bad value in \"wait=never\"; allowed are spin poll adaptive".into()),
             (("log", "loud"), "bad value in \"log=loud\"; allowed are off error warn info debug trace".into()),
             (("netmap.buf_num", "1"), "bad value in \"netmap.buf_num=1\"; must be between 18 and 4194304".into()),
             (("netmap.admode", "3"), "bad value in \"netmap.admode=3\"; must be between 0 and 2".into()),

@@ -2,7 +2,8 @@
 //!
 //! They see [`nm_core`]'s public API and nothing else, so they run unchanged in the image and, over fake cards, in a
 //! test on any host. [`Config`] is what the kernel command line asks for; [`start`] opens the ports and returns the
-//! [`Application`], whose [`step`](Application::step) the kernel calls for as long as the machine runs.
+//! [`Application`], and a [`Worker`] calls its [`step`](Application::step) and [`wait`](Application::wait) for as long as
+//! the machine runs.
 //!
 //! - [`bridge`]: two ports, frames cross in both directions.
 #![no_std]
@@ -14,12 +15,15 @@ extern crate std;
 pub mod bridge;
 pub mod config;
 mod error;
+pub mod worker;
 
 pub use config::{Config, ConfigError};
 pub use error::AppError;
+pub use worker::Worker;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::time::Duration;
 
 use bridge::Bridge;
 use config::App;
@@ -44,6 +48,10 @@ pub trait Application: Send {
 
     /// Does one round of work: a sync of each ring, and what it brought. Never waits.
     fn step(&mut self) -> Result<Progress, AppError>;
+
+    /// Waits, after a step that found nothing, until one may find something: frames that have come, or room for frames that
+    /// are held up. It does so for no longer than `timeout`, and may return sooner for no reason.
+    fn wait(&mut self, timeout: Duration) -> Result<(), AppError>;
 }
 
 /// Opens the ports that `config` names and starts the application it picks.

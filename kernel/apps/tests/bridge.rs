@@ -7,9 +7,12 @@
 )]
 
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nm_apps::bridge::Bridge;
-use nm_apps::{AppError, Application, Config, Progress, start};
+use nm_apps::config::Wait;
+use nm_apps::{AppError, Application, Config, Progress, Worker, start};
 use nm_core::Netmap;
 use nm_core::platform::Platform;
 use nm_core::testing::{CardSpec, HeapPlatform, Order, Wire, card};
@@ -174,4 +177,143 @@ fn a_card_that_breaks_down_stops_the_bridge_with_its_name() {
     assert_eq!(error.to_string(), "em1: the device broke the rules of its queue");
     drop(bridge);
     assert_all_home(&netmap, &wires);
+}
+
+/// Longer than any test waits for anything that comes.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A netmap whose cards interrupt.
+fn interrupting(cards: &[(u16, Order)]) -> (Netmap, Vec<Wire>) {
+    let (netmap, wires) = netmap(cards);
+    for (number, wire) in wires.iter().enumerate() {
+        wire.connect(netmap.events(&format!("em{number}")).unwrap());
+    }
+    (netmap, wires)
+}
+
+/// Steps until there is nothing to do: a card may need one that finds nothing to get its buffers back.
+fn settle(bridge: &mut dyn Application) {
+    let mut idle = 0;
+    while idle < 3 {
+        idle = if bridge.step().unwrap() == Progress::Idle { idle + 1 } else { 0 };
+    }
+}
+
+#[test]
+fn a_wait_ends_when_its_time_is_over_or_frames_have_come_either_way() {
+    let (netmap, wires) = interrupting(&[(16, Order::Posted); 2]);
+    let mut bridge = start_with(&netmap, &[]).unwrap();
+    settle(bridge.as_mut());
+    let start = Instant::now();
+    bridge.wait(Duration::from_millis(20)).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    for (from, to) in [(0, 1), (1, 0)] {
+        let waker = {
+            let (netmap, wire) = (netmap.clone(), wires[from].clone());
+            thread::spawn(move || {
+                while !wire.is_armed().0 {
+                    thread::yield_now();
+                }
+                wire.send(&frame(1, 60));
+                netmap.run_pending();
+            })
+        };
+        bridge.wait(LONG).unwrap();
+        waker.join().unwrap();
+        assert_eq!((bridge.step().unwrap(), wires[to].sent()), (Progress::Busy, vec![frame(1, 60)]));
+        settle(bridge.as_mut());
+    }
+    assert_eq!(wires.iter().map(Wire::is_armed).collect::<Vec<_>>(), [(false, false); 2]);
+    assert!(start.elapsed() < LONG);
+}
+
+#[test]
+fn frames_that_are_held_up_wait_for_room_and_not_for_more_of_them() {
+    let (netmap, wires) = interrupting(&[(16, Order::Posted); 2]);
+    let mut bridge = start_with(&netmap, &[]).unwrap();
+    wires[1].hold_completions();
+    (0..40).for_each(|number| wires[0].send(&frame(number, 60)));
+    settle(bridge.as_mut());
+    assert_eq!(wires[1].sent().len(), 15);
+    let start = Instant::now();
+    bridge.wait(Duration::from_millis(20)).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(20), "frames that are there are no reason to wake");
+    let waker = {
+        let (netmap, wire) = (netmap.clone(), wires[1].clone());
+        thread::spawn(move || {
+            while !wire.is_armed().1 {
+                thread::yield_now();
+            }
+            wire.complete(100);
+            netmap.run_pending();
+        })
+    };
+    bridge.wait(LONG).unwrap();
+    waker.join().unwrap();
+    assert!(start.elapsed() < LONG);
+    settle(bridge.as_mut());
+    assert_eq!(wires[1].sent().len(), 25);
+}
+
+/// Sends `count` frames, one at a time, in turns both ways, each when the one before it has arrived.
+fn send_in_turn(netmap: &Netmap, wires: &[Wire], count: u64) -> thread::JoinHandle<()> {
+    let (netmap, wires) = (netmap.clone(), wires.to_vec());
+    thread::spawn(move || {
+        for number in 0..count {
+            let (from, to) = if number % 3 == 0 { (1, 0) } else { (0, 1) };
+            wires[from].send(&frame(number, 60));
+            netmap.run_pending();
+            let start = Instant::now();
+            while wires[to].sent().is_empty() {
+                assert!(start.elapsed() < LONG, "frame {number} is slept on");
+                thread::yield_now();
+            }
+        }
+    })
+}
+
+/// A wake-up that was lost would be waited for: nothing else ends these waits.
+#[test]
+fn no_frame_is_slept_on() {
+    let (netmap, wires) = interrupting(&[(16, Order::Posted); 2]);
+    let mut bridge = start_with(&netmap, &[]).unwrap();
+    let sender = send_in_turn(&netmap, &wires, 1000);
+    let mut frames = 0;
+    let start = Instant::now();
+    while frames < 1000 {
+        match bridge.step().unwrap() {
+            Progress::Busy => frames += 1,
+            Progress::Idle => bridge.wait(2 * LONG).unwrap(),
+        }
+    }
+    sender.join().unwrap();
+    assert!(start.elapsed() < LONG);
+    drop(bridge);
+    assert_all_home(&netmap, &wires);
+}
+
+#[test]
+fn a_worker_forwards_however_it_waits() {
+    for wait in [Wait::Spin, Wait::Poll, Wait::Adaptive] {
+        let (netmap, wires) = interrupting(&[(16, Order::Posted); 2]);
+        let app = start_with(&netmap, &[]).unwrap();
+        let sender = send_in_turn(&netmap, &wires, 100);
+        let start = Instant::now();
+        let mut worker = Worker::new(app, wait, 50_000);
+        while !sender.is_finished() {
+            worker.round(|| start.elapsed().as_nanos() as u64).unwrap();
+        }
+        sender.join().unwrap();
+        drop(worker);
+        assert_all_home(&netmap, &wires);
+    }
+}
+
+#[test]
+fn a_card_that_breaks_down_ends_a_wait_with_its_name() {
+    let (netmap, wires) = interrupting(&[(16, Order::Posted); 2]);
+    let mut bridge = start_with(&netmap, &[]).unwrap();
+    wires[1].break_down();
+    let error = bridge.wait(LONG).unwrap_err();
+    assert_eq!(error.to_string(), "em1: the device broke the rules of its queue");
 }

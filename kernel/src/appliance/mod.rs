@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! settings   command line ──► Config            before any card is touched
+//! interrupts taken, unless wait=spin             cards get lines, polls can sleep
 //! cards      PCI functions ──► vtnet0, vtnet1 …  in PCI order; one that fails is named and left out
 //! nm_apps    opens the ports, takes packets      ── READY
-//! service    step, step, step … and now and then a letter from the console
+//! service    steps and waits (nm_apps::worker) … and now and then a letter from the console
 //! report     counters and buffer accounting      ── EXIT
 //! ```
 
@@ -18,7 +19,8 @@ use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::fmt;
 
-use millrace::{ExitCode, Machine, clock, console, exit, memory};
+use millrace::{ExitCode, Machine, clock, console, exit, interrupts, memory};
+use nm_apps::config::Wait;
 use nm_apps::{AppError, Application, Config};
 use nm_core::Netmap;
 use nm_core::mem::RegionError;
@@ -71,6 +73,9 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     config.mmio_devices.iter().for_each(|device| {
         log::warn!(target: "cards", "virtio_mmio.device={device}: this version drives no virtio-mmio devices");
     });
+    if config.wait != Wait::Spin {
+        interrupts::take(machine.hal.as_ref());
+    }
     let platform: Arc<dyn Platform> = machine.hal.clone();
     let netmap = Netmap::new(&platform, config.tunables)?;
     cards::attach(machine, &netmap);
@@ -80,7 +85,7 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
 fn serve(config: &Config, netmap: &Netmap) -> Result<Infallible, Failure> {
     let app = nm_apps::start(config, netmap)?;
     announce(app.as_ref());
-    service::run(app, netmap)
+    service::run(app, config.wait, netmap)
 }
 
 /// The one line that tells the outside that packets are being taken.

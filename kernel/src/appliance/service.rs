@@ -2,26 +2,27 @@
 
 use alloc::boxed::Box;
 use core::convert::Infallible;
-use core::hint::spin_loop;
 
 use millrace::{ExitCode, clock, console, exit};
-use nm_apps::{AppError, Application, Progress};
+use nm_apps::Application;
+use nm_apps::config::Wait;
+use nm_apps::worker::{PATIENCE_US, Worker};
 use nm_core::Netmap;
 
 use super::{Failure, report};
 
-/// Time from one look at the console to the next, in microseconds.
+/// Time from one look at the console to the next, in microseconds; longer while the application waits, by
+/// [`LONGEST_WAIT`](nm_apps::worker::LONGEST_WAIT) at most.
 const CONSOLE_PERIOD_US: u64 = 5_000;
-/// Steps from one look at the clock to the next: reading it costs more than a step that finds nothing.
-const STEPS_PER_LOOK: u32 = 64;
 
 /// Lets the application work until a letter from the console ends it, or until it fails.
-pub(super) fn run(mut app: Box<dyn Application>, netmap: &Netmap) -> Result<Infallible, Failure> {
+pub(super) fn run(app: Box<dyn Application>, wait: Wait, netmap: &Netmap) -> Result<Infallible, Failure> {
     let period = clock::ticks_in_us(CONSOLE_PERIOD_US);
     let mut next_look = clock::ticks();
+    let mut worker = Worker::new(app, wait, clock::ticks_in_us(PATIENCE_US));
     loop {
-        if let Err(error) = steps(app.as_mut()) {
-            drop(app);
+        if let Err(error) = worker.round(clock::ticks) {
+            drop(worker);
             report::print(netmap);
             return Err(error.into());
         }
@@ -29,7 +30,7 @@ pub(super) fn run(mut app: Box<dyn Application>, netmap: &Netmap) -> Result<Infa
             next_look = clock::ticks() + period;
             match console::poll() {
                 Some(b'q') => {
-                    drop(app);
+                    drop(worker);
                     finish(netmap);
                 }
                 Some(letter) => answer(letter, netmap),
@@ -37,16 +38,6 @@ pub(super) fn run(mut app: Box<dyn Application>, netmap: &Netmap) -> Result<Infa
             }
         }
     }
-}
-
-fn steps(app: &mut dyn Application) -> Result<(), AppError> {
-    for _ in 0..STEPS_PER_LOOK {
-        match app.step()? {
-            Progress::Busy => {}
-            Progress::Idle => spin_loop(),
-        }
-    }
-    Ok(())
 }
 
 /// Does what a letter asks for; ignores those that ask for nothing.

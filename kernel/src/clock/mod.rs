@@ -37,6 +37,13 @@ pub fn uptime_us() -> u64 {
     u64::try_from(elapsed * 1_000_000 / u128::from(clock.hertz)).unwrap_or(u64::MAX)
 }
 
+/// The counter when so many nanoseconds have passed since the image was entered, rounded up.
+pub fn ticks_at_ns(ns: u64) -> u64 {
+    let Some(clock) = CLOCK.get() else { return 0 };
+    let ticks = (u128::from(ns) * u128::from(clock.hertz)).div_ceil(1_000_000_000);
+    clock.entry.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+}
+
 /// How many ticks of the counter make up `us` microseconds.
 pub fn ticks_in_us(us: u64) -> u64 {
     u64::try_from(u128::from(us) * u128::from(hertz()) / 1_000_000).unwrap_or(u64::MAX)

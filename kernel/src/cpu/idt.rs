@@ -1,4 +1,4 @@
-//! Interrupt descriptor table: one gate for each exception.
+//! Interrupt descriptor table: one gate for each exception and each interrupt.
 //!
 //! The gates are written by hand rather than with `x86_64`'s table, whose entries are typed for handlers that
 //! return and that cannot see the registers of the code they interrupted.
@@ -11,7 +11,7 @@ use x86_64::instructions::tables::lidt;
 use x86_64::registers::control::{Cr4, Cr4Flags};
 use x86_64::structures::DescriptorTablePointer;
 
-use super::{stubs, vector};
+use super::{interrupt, stubs, vector};
 
 /// Present, 64-bit interrupt gate, for the kernel.
 const INTERRUPT_GATE: u8 = 0x8e;
@@ -46,7 +46,8 @@ pub(super) fn load() {
 }
 
 fn gate(vector: usize) -> Gate {
-    let handler = stubs::address(vector);
+    let is_exception = vector < vector::EXCEPTIONS;
+    let handler = if is_exception { stubs::address(vector) } else { interrupt::address(vector) };
     Gate {
         offset_low: handler as u16,
         selector: CS::get_reg().0,

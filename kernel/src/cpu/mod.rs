@@ -1,13 +1,15 @@
-//! The processor: segments, exceptions, stacks.
+//! The processor: segments, exceptions, interrupts, stacks.
 //!
 //! ```text
 //! exception ─► IDT gate ─► stub (vector number) ─► all registers saved ─► dump ─► exit 0x12
 //!                 └─ page fault, double fault, NMI, machine check: on a stack of their own (TSS)
+//! interrupt ─► IDT gate ─► stub (vector number) ─► what a call may change saved ─► interrupts::handle ─► back
 //! ```
 
 mod dump;
 mod features;
 mod idt;
+mod interrupt;
 mod meaning;
 mod stacks;
 mod stubs;

@@ -1,9 +1,11 @@
-//! The exceptions of the processor (Intel SDM volume 3, 6.3.1; AMD manual volume 2, 8.2).
+//! The vectors of the processor, and its exceptions (Intel SDM volume 3, 6.3.1; AMD manual volume 2, 8.2).
 
 use super::stacks::ExceptionStack;
 
-/// Vectors that the architecture keeps for exceptions.
-pub(super) const COUNT: usize = 32;
+/// Vectors that there are.
+pub(super) const COUNT: usize = 256;
+/// Those that the architecture keeps for exceptions: the first.
+pub(super) const EXCEPTIONS: usize = 32;
 
 /// What an exception's error code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub(super) fn name(vector: u64) -> &'static str {
 pub(super) const WITH_ERROR_CODE: u32 = {
     let mut mask = 0;
     let mut vector = 0;
-    while vector < COUNT as u64 {
+    while vector < EXCEPTIONS as u64 {
         if !matches!(error_code(vector), ErrorCode::None) {
             mask |= 1 << vector;
         }

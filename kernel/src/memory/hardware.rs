@@ -1,19 +1,20 @@
 //! The machine as the core and the drivers see it.
 #![expect(unsafe_code, reason = "implements traits that promise what memory is like")]
 
+use alloc::boxed::Box;
 use core::ptr::NonNull;
 
 use millrace_boot::Span;
-use millrace_drivers::hal::Hal;
-use nm_core::platform::{DmaBlock, Platform};
+use millrace_drivers::hal::{Hal, InterruptLine};
+use nm_core::platform::{DmaBlock, Platform, Sleeper};
 
 use super::{device, frames};
-use crate::clock;
+use crate::{clock, interrupts};
 
 /// Largest alignment that is promised for device memory, in bytes.
 const MAX_ALIGN: usize = 4096;
 
-/// This machine: memory from its frame allocator, registers through its device window.
+/// This machine: memory from its frame allocator, registers through its device window, interrupts once they are taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Hardware(());
 
@@ -41,6 +42,10 @@ unsafe impl Platform for Hardware {
         clock::uptime_us().saturating_mul(1000)
     }
 
+    fn sleeper(&self) -> Option<&dyn Sleeper> {
+        interrupts::sleeper()
+    }
+
     unsafe fn release_dma(&self, block: DmaBlock) {
         let run = Span::sized(block.phys, block.bytes as u64).and_then(|span| span.pages_touched());
         match run.map(frames::free) {
@@ -57,5 +62,9 @@ unsafe impl Platform for Hardware {
 unsafe impl Hal for Hardware {
     fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
         device::map(phys, bytes)
+    }
+
+    fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {
+        interrupts::line()
     }
 }
