@@ -37,7 +37,8 @@ impl Appliance {
 
     fn boot_image(image: PathBuf, setting: Setting, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
         let (left, right) = (Wire::new()?, Wire::new()?);
-        let qemu = Qemu::new(setting.machine, image).command_line("app=bridge wait=spin");
+        let words = format!("app=bridge wait={}", setting.wait.value());
+        let qemu = Qemu::new(setting.machine, image).command_line(words);
         let qemu = qemu.wire_to(setting.left, &left).wire_to(setting.right, &right);
         let guest = change(qemu).start()?;
         let ready = Ready::wait(&guest)?;

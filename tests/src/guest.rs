@@ -72,6 +72,13 @@ impl Guest {
         self.started
     }
 
+    /// Processor time that QEMU has taken so far, of all its threads, in the kernel's ticks.
+    pub fn processor_ticks(&self) -> Result<u64> {
+        let path = format!("/proc/{}/stat", self.lock().id());
+        let stat = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        processor_ticks(&stat).with_context(|| format!("{path} makes no sense: {stat}"))
+    }
+
     /// Types `text` on its console.
     pub fn type_in(&mut self, text: &str) -> Result<()> {
         let input = self.input.as_mut().context("the console takes no input")?;
@@ -139,6 +146,14 @@ impl Drop for Guest {
     }
 }
 
+/// utime and stime of a process, from its line in `/proc` (proc(5)). The name in front of them may hold anything.
+fn processor_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11).map(str::parse);
+    let (user, system): (u64, u64) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    Some(user + system)
+}
+
 /// Kills `child` when `limit` has passed and nobody has hung up on the returned end.
 fn watch(child: Arc<Mutex<Child>>, limit: Duration) -> mpsc::Sender<()> {
     let (alive, called_off) = mpsc::channel::<()>();
@@ -150,4 +165,24 @@ fn watch(child: Arc<Mutex<Child>>, limit: Duration) -> mpsc::Sender<()> {
         }
     });
     alive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_process_is_read_whatever_its_name() {
+        let stat = "81 (a) b (c) S 1 81 81 0 -1 4194560 1500 0 3 0 250 75 0 0 20 0 4 0 98000 1 2 3";
+        assert_eq!(processor_ticks(stat), Some(325));
+        assert_eq!(processor_ticks("81 (qemu) S 1 81"), None);
+        assert!(Guest::start(sleeping(), Duration::from_secs(5)).unwrap().processor_ticks().is_ok());
+    }
+
+    fn sleeping() -> Command {
+        let mut command = Command::new("sleep");
+        command.arg("5").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::piped());
+        command
+    }
 }

@@ -38,7 +38,7 @@ pub mod wire;
 pub use appliance::Appliance;
 pub use machine::Machine;
 pub use qemu::Qemu;
-pub use setting::{Card, Setting};
+pub use setting::{Card, Setting, Wait};
 pub use wire::Wire;
 
 /// Turns `fn scenario(machine: Machine) -> anyhow::Result<()>` into two tests, `scenario::pc` and
@@ -56,6 +56,32 @@ macro_rules! on_pc_and_q35 {
             fn q35() -> anyhow::Result<()> {
                 super::$scenario($crate::Machine::Q35)
             }
+        }
+    )+ };
+}
+
+/// Turns `fn scenario(setting: Setting) -> anyhow::Result<()>` into a test for each row of this table of images that wait
+/// (those of [`with_every_card`] spin): `waiting::poll_virtio_pc`, and so on. `e1000` has no interrupts that the image takes:
+/// there, waiting is looking.
+#[macro_export]
+macro_rules! with_every_wait {
+    ($scenario:ident) => {
+        mod waiting {
+            $crate::with_every_wait! { @tests $scenario
+                poll_virtio_pc Poll Pc Virtio Virtio,
+                poll_e1000e_q35 Poll Q35 E1000e E1000e,
+                poll_virtio_and_e1000_q35 Poll Q35 Virtio E1000,
+                adaptive_virtio_q35 Adaptive Q35 Virtio Virtio,
+                adaptive_e1000e_and_virtio_pc Adaptive Pc E1000e Virtio,
+            }
+        }
+    };
+    (@tests $scenario:ident $($test:ident $wait:ident $machine:ident $left:ident $right:ident,)+) => { $(
+        #[test]
+        fn $test() -> anyhow::Result<()> {
+            use $crate::{Card, Machine, Setting, Wait};
+            let setting = Setting::new(Machine::$machine, Card::$left, Card::$right);
+            super::$scenario(setting.waiting(Wait::$wait))
         }
     )+ };
 }

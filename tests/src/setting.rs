@@ -1,4 +1,4 @@
-//! What an image runs on: a machine, and the two cards that it bridges.
+//! What an image runs on, a machine and the two cards that it bridges, and how it waits for frames.
 
 use crate::Machine;
 
@@ -38,6 +38,28 @@ impl Card {
     }
 }
 
+/// How the image waits for frames: its key `wait`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It looks again and again.
+    Spin,
+    /// It sleeps as soon as there is nothing to do.
+    Poll,
+    /// It sleeps when nothing has come for a while.
+    Adaptive,
+}
+
+impl Wait {
+    /// The key's value.
+    pub fn value(self) -> &'static str {
+        match self {
+            Wait::Spin => "spin",
+            Wait::Poll => "poll",
+            Wait::Adaptive => "adaptive",
+        }
+    }
+}
+
 /// A machine with two cards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
@@ -47,12 +69,19 @@ pub struct Setting {
     pub left: Card,
     /// The second card.
     pub right: Card,
+    /// How the image waits.
+    pub wait: Wait,
 }
 
 impl Setting {
-    /// A machine with these cards.
+    /// A machine with these cards, whose image spins.
     pub fn new(machine: Machine, left: Card, right: Card) -> Self {
-        Self { machine, left, right }
+        Self { machine, left, right, wait: Wait::Spin }
+    }
+
+    /// The same, with an image that waits so.
+    pub fn waiting(self, wait: Wait) -> Self {
+        Self { wait, ..self }
     }
 
     /// The image's names for the two cards.

@@ -1,6 +1,6 @@
 //! Objective: more frames than all rings can hold, while the far side does not read: each is accounted for.
 //!
-//! 1. Boot the bridge between two wires, on cards of each model. One frame crosses it: QEMU's e1000 takes nothing in the
+//! 1. Boot the bridge between two wires, on cards of each model, and with each way to wait. One frame crosses it: QEMU's e1000 takes nothing in the
 //!    first second.
 //! 2. Offer frames to one card until it has taken none for a while, with nobody reading at the other: rings,
 //!    queues and sockets are all full. Count what was taken and what was refused.
@@ -13,9 +13,10 @@ use std::time::Duration;
 use anyhow::Result;
 use millrace_tests::frames::Generator;
 use millrace_tests::wire::{Interest, wait_any};
-use millrace_tests::{Appliance, Card, Setting, Wire, transfer, with_every_card};
+use millrace_tests::{Appliance, Card, Setting, Wire, transfer, with_every_card, with_every_wait};
 
 with_every_card!(a_burst_larger_than_all_rings);
+with_every_wait!(a_burst_larger_than_all_rings);
 
 /// More than both cards' rings and all sockets hold together.
 const BURST: usize = 20_000;

@@ -1,15 +1,16 @@
 //! Objective: frames of every standard length pass both ways, byte for byte and in order.
 //!
-//! 1. Boot the bridge between two wires.
+//! 1. Boot the bridge between two wires, on cards of each model, and with each way to wait.
 //! 2. Send frames of each length from 60 to 1514 with random content (header too) both ways at once, about 64
 //!    on the way at a time; compare each frame as it arrives with the next one sent.
 //! 3. Stop the image: it counted each frame once on each side, dropped none, and has all its buffers back.
 
 use anyhow::Result;
 use millrace_tests::frames::{Generator, LONGEST, SHORTEST};
-use millrace_tests::{Appliance, Setting, transfer, with_every_card};
+use millrace_tests::{Appliance, Setting, transfer, with_every_card, with_every_wait};
 
 with_every_card!(every_length_passes_both_ways);
+with_every_wait!(every_length_passes_both_ways);
 
 fn every_length_passes_both_ways(setting: Setting) -> Result<()> {
     let appliance = Appliance::boot(setting)?;

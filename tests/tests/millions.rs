@@ -1,7 +1,7 @@
 //! Objective: hundreds of thousands of frames, two millions with virtio cards, and not one lost, changed or out of order,
 //! nor a buffer astray.
 //!
-//! 1. Boot the bridge between two wires, on cards of each model.
+//! 1. Boot the bridge between two wires, on cards of each model, and with each way to wait.
 //! 2. Send a million frames each way at once (a tenth of that where a card is not virtio's, and a doorbell costs more), of
 //!    every length from 60 to 1514, about 64 on the way at a time in each direction; check sequence and each byte of what
 //!    arrives. Every index in the rings wraps hundreds of times.
@@ -9,9 +9,10 @@
 
 use anyhow::Result;
 use millrace_tests::flood::flood_both_ways;
-use millrace_tests::{Appliance, Setting, with_every_card};
+use millrace_tests::{Appliance, Setting, with_every_card, with_every_wait};
 
 with_every_card!(frames_without_end_and_nothing_lost);
+with_every_wait!(frames_without_end_and_nothing_lost);
 
 fn frames_without_end_and_nothing_lost(setting: Setting) -> Result<()> {
     let frames = if setting.is_virtio() { 1_000_000 } else { 100_000 };

@@ -1,0 +1,86 @@
+//! Objective: an appliance that nobody sends to costs its host next to nothing, and is there when somebody does.
+//!
+//! Idle:
+//! 1. Boot the bridge with `wait=spin`, let a frame cross, and note the processor time that QEMU takes in 2 s in which
+//!    nothing is sent. The same with `poll` and `adaptive`.
+//! 2. The latter two take less than a twentieth of the first.
+//! 3. A frame still crosses, and a letter is answered.
+//!
+//! Woken:
+//! 1. Boot the bridge with each way to wait, on cards that interrupt by message and on cards that do not.
+//! 2. A hundred times, each after a pause in which it falls asleep: send one frame, in turns either way. Each arrives, and
+//!    most so soon that it was not the end of a wait that has found them.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use millrace_tests::frames::Generator;
+use millrace_tests::{Appliance, Machine, Setting, Wait, Wire, on_pc_and_q35, transfer, with_every_wait};
+
+on_pc_and_q35!(idleness_costs_next_to_nothing);
+with_every_wait!(one_frame_wakes_it);
+
+/// How long nothing is sent.
+const WINDOW: Duration = Duration::from_secs(2);
+/// How many times more processor time a spinning appliance takes, at least.
+const RATIO: u64 = 20;
+/// Frames that are sent one at a time.
+const FRAMES: usize = 100;
+/// Longer than an adaptive appliance stays awake, and no divisor of the time that a wait ends after.
+const PAUSE: Duration = Duration::from_millis(7);
+/// Waits end after 50 ms. A frame that is only found then takes longer than this more often than not.
+const SOON: Duration = Duration::from_millis(20);
+
+fn idleness_costs_next_to_nothing(machine: Machine) -> Result<()> {
+    let time = |wait| idle_time(Setting::from(machine).waiting(wait));
+    let (spin, poll, adaptive) = (time(Wait::Spin)?, time(Wait::Poll)?, time(Wait::Adaptive)?);
+    println!("in {} s idle: spin {spin}, poll {poll}, adaptive {adaptive} ticks", WINDOW.as_secs());
+    assert!(poll * RATIO < spin, "poll takes {poll} ticks, spin {spin}");
+    assert!(adaptive * RATIO < spin, "adaptive takes {adaptive} ticks, spin {spin}");
+    Ok(())
+}
+
+/// Ticks of processor time that an idle appliance takes in the window.
+fn idle_time(setting: Setting) -> Result<u64> {
+    let mut appliance = Appliance::boot(setting)?;
+    let mut generator = Generator::new();
+    transfer::carry(&appliance.left, &appliance.right, [generator.frame(60)])?;
+    // What the boot has left for QEMU's other threads to do is done by then.
+    thread::sleep(Duration::from_millis(200));
+    let before = appliance.guest.processor_ticks()?;
+    thread::sleep(WINDOW);
+    let ticks = appliance.guest.processor_ticks()? - before;
+    transfer::carry(&appliance.right, &appliance.left, [generator.frame(60)])?;
+    assert_eq!(appliance.counters()?.get("vtnet0 tx0", "packets")?, 1);
+    appliance.stop()?;
+    Ok(ticks)
+}
+
+fn one_frame_wakes_it(setting: Setting) -> Result<()> {
+    let appliance = Appliance::boot(setting)?;
+    let mut generator = Generator::new();
+    // QEMU's e1000 takes nothing in the first second.
+    for (from, to) in [(&appliance.left, &appliance.right), (&appliance.right, &appliance.left)] {
+        transfer::carry(from, to, [generator.frame(60)])?;
+    }
+    let mut times = Vec::new();
+    for number in 0..FRAMES {
+        let wires = [&appliance.left, &appliance.right];
+        let [from, to] = if number % 3 == 0 { [wires[1], wires[0]] } else { wires };
+        thread::sleep(PAUSE);
+        times.push(one_frame(from, to, &mut generator).with_context(|| format!("frame {number}"))?);
+    }
+    let late = times.iter().filter(|time| **time > SOON).count();
+    println!("{late} of {FRAMES} frames took longer than {SOON:?}, the slowest {:?}", times.iter().max());
+    assert!(late < FRAMES / 2, "{late} frames took longer than {SOON:?}: they did not wake it");
+    appliance.stop()?;
+    Ok(())
+}
+
+/// Sends a frame and returns how long it took to arrive.
+fn one_frame(from: &Wire, to: &Wire, generator: &mut Generator) -> Result<Duration> {
+    let start = Instant::now();
+    transfer::carry(from, to, [generator.frame(60)])?;
+    Ok(start.elapsed())
+}
