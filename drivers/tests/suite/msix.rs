@@ -34,7 +34,8 @@ struct Slot {
 impl Slot {
     fn with(function: FakeFunction, lines: usize) -> Self {
         let machine = FakeMachine::new();
-        machine.add_registers(BAR, &[0xff; BAR_BYTES]);
+        // Another function's registers are right behind.
+        machine.add_registers(BAR, &[0xff; 2 * BAR_BYTES]);
         machine.set_lines(lines);
         let pci = Arc::new(FakePci::default());
         pci.insert(address(), function);
