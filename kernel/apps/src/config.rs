@@ -7,7 +7,7 @@
 //! | `wait` | `spin`, `poll`, `adaptive` (see [`worker`](crate::worker)) | `adaptive` |
 //! | `log` | `off`, `error`, `warn`, `info`, `debug`, `trace` | `info` |
 //! | `netmap.NAME` | a number, see [`Tunables`] | by the size of memory |
-//! | `virtio_mmio.device` | as virtual machine monitors append it; may appear more than once | |
+//! | `virtio_mmio.device` | `SIZE@ADDRESS:IRQ`, as virtual machine monitors append it; once for each device | |
 //!
 //! A key that is not in the table, a value out of range or a key given twice is an error that names the word and says
 //! what is allowed.
@@ -20,6 +20,8 @@ use core::fmt;
 use log::LevelFilter;
 use nm_core::name::PortName;
 use nm_core::tunables::Tunables;
+
+use crate::mmio_device::MmioDevice;
 
 /// The application to run, with its own keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +57,8 @@ pub struct Config {
     pub log: LevelFilter,
     /// Sizes of the memory regions, and how the core behaves.
     pub tunables: Tunables,
-    /// Values of `virtio_mmio.device`, in order.
-    pub mmio_devices: Vec<String>,
+    /// The devices of `virtio_mmio.device`, by ascending address. No two overlap.
+    pub mmio_devices: Vec<MmioDevice>,
 }
 
 /// A word that cannot be followed.
@@ -150,12 +152,25 @@ impl Config {
             "b" => *b = Some(port(value)?),
             "wait" => self.wait = wait(value)?,
             "log" => self.log = level(value)?,
-            "virtio_mmio.device" => self.mmio_devices.push(value.to_owned()),
+            "virtio_mmio.device" => self.add_mmio_device(value)?,
             _ => match key.strip_prefix("netmap.") {
                 Some(name) => return tunable(&mut self.tunables, name, value),
                 None => return Err(Problem::UnknownKey),
             },
         }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Keeps the devices in order.
+    fn add_mmio_device(&mut self, value: &str) -> Result<(), Problem> {
+        let device: MmioDevice = value.parse().map_err(|error| Problem::BadValue(shorten(&error)))?;
+        if self.mmio_devices.iter().any(|other| other.overlaps(&device)) {
+            return Err(Problem::BadValue("its registers are those of another device, too".to_string()));
+        }
+        let place = self.mmio_devices.partition_point(|other| other.address < device.address);
+        self.mmio_devices.insert(place, device);
         Ok(())
     }
 }
@@ -253,6 +268,10 @@ mod tests {
                 ("netmap.bufs", "1"),
                 std::format!("bad value in \"netmap.bufs=1\"; no such tunable; there are {}", names.join(" ")),
             ),
+            (
+                ("virtio_mmio.device", "4K@d0000000:5"),
+                "bad value in \"virtio_mmio.device=4K@d0000000:5\"; ADDRESS in SIZE@ADDRESS:IRQ is no number, such as 5 or 0xd0000000 (a SIZE also 4K)".into(),
+            ),
             (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which this version does not have".into()),
             ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),
             (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait log netmap.NAME virtio_mmio.device".into()),
@@ -263,6 +282,20 @@ mod tests {
         assert_eq!(
             parse(&[("log", "info"), ("log", "info")]).unwrap_err(),
             "the key of \"log=info\" was given before"
+        );
+    }
+
+    /// A monitor appends them in an order of its own.
+    #[test]
+    fn virtio_mmio_devices_are_in_the_order_of_their_addresses() {
+        let words = ["512@0xfeb02e00:23", "512@0xfeb02c00:22", "4K@0xd0000000:5", "512@0xfeb02a00:21"];
+        let config = parse(&words.map(|word| ("virtio_mmio.device", word))).unwrap();
+        let addresses: Vec<_> = config.mmio_devices.iter().map(|device| device.address).collect();
+        assert_eq!(addresses, [0xd000_0000, 0xfeb0_2a00, 0xfeb0_2c00, 0xfeb0_2e00]);
+        assert_eq!(
+            parse(&[("virtio_mmio.device", "4K@0xd0000000:5"), ("virtio_mmio.device", "1@0xd0000fff:6")])
+                .unwrap_err(),
+            "bad value in \"virtio_mmio.device=1@0xd0000fff:6\"; its registers are those of another device, too"
         );
     }
 

@@ -15,10 +15,12 @@ extern crate std;
 pub mod bridge;
 pub mod config;
 mod error;
+pub mod mmio_device;
 pub mod worker;
 
 pub use config::{Config, ConfigError};
 pub use error::AppError;
+pub use mmio_device::MmioDevice;
 pub use worker::Worker;
 
 use alloc::boxed::Box;

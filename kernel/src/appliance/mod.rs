@@ -71,7 +71,7 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     let config = settings::read(&machine.command_line, sizes)?;
     log::set_max_level(config.log);
     config.mmio_devices.iter().for_each(|device| {
-        log::warn!(target: "cards", "virtio_mmio.device={device}: this version drives no virtio-mmio devices");
+        log::warn!(target: "cards", "{device}: this version drives no virtio-mmio devices");
     });
     if config.wait != Wait::Spin {
         interrupts::take(machine.hal.as_ref());
