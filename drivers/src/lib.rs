@@ -1,10 +1,11 @@
 //! Drivers for the network cards of Millrace, and the parts that cards share.
 //!
 //! ```text
-//! probe      which driver a PCI function gets
+//! probe      which driver a PCI function or a virtio-mmio device gets
 //!   └─ virtio::net, e1000              a card: implements `nm_core::nic::Nic`
 //!        ├─ pci     configuration space: functions, BARs, capabilities
 //!        ├─ mmio    register windows, checked once, then one load or store an access
+//!        ├─ bank    registers that are seldom used, whatever they are reached by
 //!        └─ hal     what the machine has to supply: device memory, register mappings, interrupt lines
 //! ```
 //!
@@ -23,6 +24,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "testing"))]
 extern crate std;
 
+pub mod bank;
 pub mod e1000;
 pub mod hal;
 mod handlers;
@@ -35,4 +37,4 @@ mod shared_memory;
 pub mod testing;
 pub mod virtio;
 
-pub use probe::{Card, ProbeError, probe};
+pub use probe::{Card, ProbeError, probe, probe_mmio};

@@ -1,11 +1,13 @@
-//! Which driver a PCI function gets.
+//! Which driver a PCI function or a virtio-mmio device gets.
 
 use alloc::sync::Arc;
 use core::fmt;
 
 use crate::e1000::{E1000, MapError, Model, PciRegisters, StartError};
 use crate::hal::Hal;
+use crate::mmio::MmioWindow;
 use crate::pci::{ConfigSpace, Function};
+use crate::virtio::mmio::{MmioTransport, Slot, SlotError, SlotVersion, V2};
 use crate::virtio::net::{NetError, VirtioNet};
 use crate::virtio::pci::{PciError, PciTransport};
 
@@ -22,6 +24,11 @@ const CARDS: [(u16, u16, Driver); 7] = [
     (0x8086, 0x10d3, Driver::E1000(Model::I82574l)),
 ];
 
+/// The device id of a network card (section 5.1.1).
+const NETWORK_CARD: u32 = 1;
+/// The most of a virtio-mmio device's registers that is mapped; a network card uses some 280 bytes.
+const MMIO_LIMIT: u64 = 4096;
+
 #[derive(Debug, Clone, Copy)]
 enum Driver {
     VirtioNet,
@@ -33,6 +40,8 @@ enum Driver {
 pub enum Card {
     /// A virtio network card.
     VirtioNet(VirtioNet<PciTransport>),
+    /// A virtio network card without a bus.
+    VirtioMmio(VirtioNet<MmioTransport<V2>>),
     /// An Intel gigabit card.
     E1000(E1000<PciRegisters>),
 }
@@ -41,7 +50,7 @@ impl Card {
     /// The letters that an interface name of such a card begins with; a running number follows.
     pub fn name_prefix(&self) -> &'static str {
         match self {
-            Self::VirtioNet(_) => "vtnet",
+            Self::VirtioNet(_) | Self::VirtioMmio(_) => "vtnet",
             Self::E1000(_) => "em",
         }
     }
@@ -52,6 +61,8 @@ impl Card {
 pub enum ProbeError {
     /// The registers of a virtio device cannot be found.
     Pci(PciError),
+    /// There is no virtio-mmio device that can be driven.
+    Slot(SlotError),
     /// It is not a virtio network card that this driver can use.
     Net(NetError),
     /// The registers of an Intel card cannot be reached.
@@ -96,6 +107,25 @@ fn probe_e1000(
     Ok(card)
 }
 
+/// Sets up the driver for the virtio-mmio device whose `bytes` of registers are at `address`, with the card stopped. `None`
+/// when no device is there, or no driver here is made for it.
+pub fn probe_mmio(hal: &Arc<dyn Hal>, address: u64, bytes: u64) -> Option<Result<Card, ProbeError>> {
+    find_mmio(hal, address, bytes).transpose().map(|slot| {
+        let slot = slot?;
+        let mac = mmio_fallback_mac(address);
+        Ok(match slot.version {
+            SlotVersion::V2 => Card::VirtioMmio(VirtioNet::new(MmioTransport::new(slot), hal.clone(), mac)?),
+        })
+    })
+}
+
+/// The network card in that place.
+fn find_mmio(hal: &Arc<dyn Hal>, address: u64, bytes: u64) -> Result<Option<Slot>, SlotError> {
+    let bytes = usize::try_from(bytes.min(MMIO_LIMIT)).unwrap_or(usize::MAX);
+    let window = MmioWindow::map(hal.as_ref(), address, bytes)?;
+    Ok(Slot::find(Arc::new(window))?.filter(|slot| slot.device_id == NETWORK_CARD))
+}
+
 /// The station address of a card that has none: locally administered, and different for each function of a machine.
 /// Two machines with such cards in the same slot have the same addresses.
 fn fallback_mac(function: &Function) -> [u8; 6] {
@@ -103,9 +133,21 @@ fn fallback_mac(function: &Function) -> [u8; 6] {
     [0x02, b'm', b'r', 0, bus, device_and_function]
 }
 
+/// The same for a virtio-mmio device, by its address: two that are less than 256 bytes apart would share their registers.
+fn mmio_fallback_mac(address: u64) -> [u8; 6] {
+    let [_, low, middle, high, ..] = address.to_le_bytes();
+    [0x02, b'm', b'm', high, middle, low]
+}
+
 impl From<PciError> for ProbeError {
     fn from(error: PciError) -> Self {
         Self::Pci(error)
+    }
+}
+
+impl From<SlotError> for ProbeError {
+    fn from(error: SlotError) -> Self {
+        Self::Slot(error)
     }
 }
 
@@ -131,6 +173,7 @@ impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pci(error) => write!(f, "{error}"),
+            Self::Slot(error) => write!(f, "{error}"),
             Self::Net(error) => write!(f, "{error}"),
             Self::Map(error) => write!(f, "{error}"),
             Self::Start(error) => write!(f, "{error}"),

@@ -3,6 +3,8 @@
 //! A test holds a [`NetDevice`] and plays the device with it; the driver under test holds a [`ModelTransport`] to the
 //! same card. The device does nothing on its own: each step is a call, so that a test decides about every order.
 
+mod config_reads;
+mod mmio;
 mod model;
 mod registers;
 mod ring;
@@ -19,6 +21,7 @@ use self::ring::{DeviceRing, Owned};
 use super::{FakeMachine, lock};
 use crate::virtio::transport::QueuePlace;
 
+pub use self::mmio::MmioBank;
 pub use self::setup::{Quirks, Setup, Slow};
 pub use self::transport::{ModelNotifier, ModelTransport};
 pub use self::violation::Violation;
@@ -43,6 +46,11 @@ impl NetDevice {
     /// The driver's way to the card.
     pub fn transport(&self) -> ModelTransport {
         ModelTransport::new(self.clone())
+    }
+
+    /// The card's registers on virtio-mmio.
+    pub fn mmio_bank(&self) -> MmioBank {
+        MmioBank::new(self.clone())
     }
 
     /// Changes what the card offers, from its next reset on, and how it misbehaves, from now on.
@@ -180,8 +188,7 @@ impl NetDevice {
 
     /// Writes the accepted features.
     pub fn write_features(&self, features: u64) {
-        let model = &mut *self.lock();
-        model.registers.write_features(features, &model.setup, &mut model.violations);
+        self.lock().write_features(features);
     }
 
     /// Writes a queue's size.
@@ -201,12 +208,7 @@ impl NetDevice {
 
     /// Rings a queue's doorbell.
     pub fn ring_doorbell(&self, queue: u16) {
-        let mut model = self.lock();
-        let is_running = model.registers.is_running();
-        match model.rings.get_mut(usize::from(queue)) {
-            Some(ring) if is_running => ring.doorbell(),
-            _ => model.violations.push(Violation::DoorbellAtWrongTime { queue }),
-        }
+        self.lock().ring_doorbell(queue);
     }
 
     fn lock(&self) -> MutexGuard<'_, Model> {

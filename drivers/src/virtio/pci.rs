@@ -9,7 +9,7 @@ use core::fmt;
 
 use super::features::Features;
 use super::status::Status;
-use super::transport::{Notifier, QueuePlace, Transport, TransportError};
+use super::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size};
 use crate::hal::{Hal, Handler};
 use crate::mmio::{MmioWindow, ReadOnly, Register, WriteOnly};
 use crate::pci::{Claim, ConfigSpace, Function, Msix};
@@ -104,9 +104,10 @@ impl Transport for PciTransport {
         self.common.queue_size.read()
     }
 
-    fn set_queue_size(&mut self, queue: u16, size: u16) {
+    fn set_queue_size(&mut self, queue: u16, size: u16) -> Result<(), TransportError> {
         self.common.queue_select.write(queue);
         self.common.queue_size.write(size);
+        agree_on_size(queue, size, self.common.queue_size.read())
     }
 
     fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<PciNotifier, TransportError> {

@@ -31,8 +31,9 @@ pub trait Transport: Send + 'static {
     /// Number of entries of this queue: after a reset the most that the device offers, 0 when there is no such queue.
     fn queue_size(&self, queue: u16) -> u16;
 
-    /// Writes the number of entries of this queue.
-    fn set_queue_size(&mut self, queue: u16, size: u16);
+    /// Tells the device how many entries of this queue are used. Where the device says what it makes of it, that must be
+    /// the same: a device with another idea of a queue would write beside it.
+    fn set_queue_size(&mut self, queue: u16, size: u16) -> Result<(), TransportError>;
 
     /// Tells the device where the queue is, enables it, and returns its doorbell. See [`activate_queue`].
     fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Self::Notifier, TransportError>;
@@ -73,7 +74,7 @@ pub trait Notifier: Send + 'static {
 }
 
 /// Where a queue lies, as a device sees it (section 2.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueuePlace {
     /// Number of entries, a power of two.
     pub size: u16,
@@ -98,6 +99,11 @@ pub enum TransportError {
         wanted: u16,
         /// What the device holds instead.
         found: u16,
+    },
+    /// A queue is enabled before the driver has set it up.
+    InUse {
+        /// The queue.
+        queue: u16,
     },
     /// The device does not enable a queue.
     NotEnabled {
@@ -129,20 +135,23 @@ where
     Err(TransportError::ConfigUnstable)
 }
 
-/// Tells the device the size and place of a queue, enables it, and returns its doorbell; all of it read back, since a
-/// device with another idea of a queue would write beside it.
+/// Tells the device the size and place of a queue that is not in use yet, enables it, and returns its doorbell.
 pub fn activate_queue<T: Transport>(
     transport: &mut T,
     queue: u16,
     place: QueuePlace,
 ) -> Result<T::Notifier, TransportError> {
-    transport.set_queue_size(queue, place.size);
-    let found = transport.queue_size(queue);
-    if found != place.size {
-        return Err(TransportError::SizeRefused { queue, wanted: place.size, found });
+    if transport.is_queue_enabled(queue) {
+        return Err(TransportError::InUse { queue });
     }
+    transport.set_queue_size(queue, place.size)?;
     let notifier = transport.enable_queue(queue, place)?;
     if transport.is_queue_enabled(queue) { Ok(notifier) } else { Err(TransportError::NotEnabled { queue }) }
+}
+
+/// What [`Transport::set_queue_size`] makes of a device that says `found` when it was told `wanted`.
+pub(crate) fn agree_on_size(queue: u16, wanted: u16, found: u16) -> Result<(), TransportError> {
+    if found == wanted { Ok(()) } else { Err(TransportError::SizeRefused { queue, wanted, found }) }
 }
 
 impl From<MmioError> for TransportError {
@@ -158,6 +167,7 @@ impl fmt::Display for TransportError {
             Self::SizeRefused { queue, wanted, found } => {
                 write!(f, "queue {queue} was given size {wanted} and says {found}")
             }
+            Self::InUse { queue } => write!(f, "queue {queue} is enabled before it is set up"),
             Self::NotEnabled { queue } => write!(f, "queue {queue} cannot be enabled"),
             Self::ConfigUnstable => f.write_str("the device's configuration changes without end"),
             Self::NoConfig => f.write_str("the device has no configuration registers"),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::testing::{
-    FakeMachine, ModelNotifier, ModelTransport, NetDevice, PacketBuffers, Setup,
-};
+use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::net::{Receive, Transmit, VirtioNet};
+use millrace_drivers::virtio::transport::Transport;
 use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
 use nm_core::platform::Platform;
+
+use crate::ways::Way;
 
 pub const FALLBACK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub const RECEIVE: u16 = 0;
@@ -16,22 +17,26 @@ pub const TRANSMIT: u16 = 1;
 /// Payload capacity of the buffers.
 pub const CAPACITY: u16 = 128;
 
-pub struct Bench {
+/// A running card, attached in the way `W`.
+pub struct Bench<W: Way> {
     pub machine: Arc<FakeMachine>,
     pub device: NetDevice,
-    pub nic: VirtioNet<ModelTransport>,
-    pub tx: Transmit<ModelNotifier>,
-    pub rx: Receive<ModelNotifier>,
+    pub nic: VirtioNet<W::Transport>,
+    pub tx: Transmit<Notifier<W>>,
+    pub rx: Receive<Notifier<W>>,
     /// Number `id` is for the receive queue, number `capacity + id` for the transmit queue.
     pub buffers: PacketBuffers,
 }
 
-impl Bench {
+/// The doorbell of a card that is attached in the way `W`.
+type Notifier<W> = <<W as Way>::Transport as Transport>::Notifier;
+
+impl<W: Way> Bench<W> {
     pub fn new(setup: Setup) -> Self {
         let machine = FakeMachine::new();
         let device = NetDevice::new(&machine, setup);
         let mut nic =
-            VirtioNet::new(device.transport(), machine.clone(), FALLBACK_MAC).expect("a usable card");
+            VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC).expect("a usable card");
         let mut queues = nic.start().expect("a card that starts");
         let (tx, rx) = (queues.tx.remove(0), queues.rx.remove(0));
         let platform: Arc<dyn Platform> = machine.clone();

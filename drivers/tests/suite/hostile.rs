@@ -2,23 +2,34 @@
 
 use std::collections::BTreeSet;
 
-use millrace_drivers::testing::{Quirks, Setup, Slow};
+use millrace_drivers::testing::{FakeMachine, NetDevice, Quirks, Setup, Slow};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::VirtioNet;
 use nm_core::nic::{Content, Nic, QueueHealth, RxQueue, TxQueue};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, CAPACITY, FALLBACK_MAC, RECEIVE, TRANSMIT};
+use crate::ways::Way;
+
+in_every_way!(
+    an_id_that_is_not_outstanding_is_counted_and_skipped,
+    an_id_comes_back_once,
+    an_index_beyond_what_is_outstanding_breaks_the_queue,
+    lengths_that_cannot_be_are_damaged_frames,
+    whatever_a_device_writes_into_its_queues,
+    whatever_a_device_offers,
+);
 
 const HEADER: u32 = 12;
+/// Random devices for each way of attaching one.
+const CASES: u32 = 200;
 
 fn health(refused: u64, is_broken: bool) -> QueueHealth {
     QueueHealth { refused, is_broken }
 }
 
-#[test]
-fn an_id_that_is_not_outstanding_is_counted_and_skipped() {
-    let mut bench = Bench::new(Setup::with_queues(8, 8));
+fn an_id_that_is_not_outstanding_is_counted_and_skipped<W: Way>() {
+    let mut bench = Bench::<W>::new(Setup::with_queues(8, 8));
     for id in 0..4 {
         assert!(bench.put(id, b"frame"));
     }
@@ -30,9 +41,8 @@ fn an_id_that_is_not_outstanding_is_counted_and_skipped() {
     assert_eq!(bench.tx.health(), health(4, false));
 }
 
-#[test]
-fn an_id_comes_back_once() {
-    let mut bench = Bench::new(Setup::with_queues(8, 8));
+fn an_id_comes_back_once<W: Way>() {
+    let mut bench = Bench::<W>::new(Setup::with_queues(8, 8));
     for id in 0..4 {
         assert!(bench.put(id, b"frame"));
     }
@@ -44,10 +54,9 @@ fn an_id_comes_back_once() {
     assert_eq!(bench.tx.health(), health(2, false));
 }
 
-#[test]
-fn an_index_beyond_what_is_outstanding_breaks_the_queue() {
+fn an_index_beyond_what_is_outstanding_breaks_the_queue<W: Way>() {
     for distance in [3, 4, 0x7fff, 0x8000, 0xffff] {
-        let mut bench = Bench::new(Setup::with_queues(8, 8));
+        let mut bench = Bench::<W>::new(Setup::with_queues(8, 8));
         assert!(bench.put(0, b"known") && bench.put(1, b"known"));
         bench.tx.kick();
         assert!(bench.put(2, b"not published"));
@@ -65,8 +74,7 @@ fn an_index_beyond_what_is_outstanding_breaks_the_queue() {
     }
 }
 
-#[test]
-fn lengths_that_cannot_be_are_damaged_frames() {
+fn lengths_that_cannot_be_are_damaged_frames<W: Way>() {
     let most = HEADER + u32::from(CAPACITY);
     let cases = [
         (0, Content::Damaged),
@@ -80,7 +88,7 @@ fn lengths_that_cannot_be_are_damaged_frames() {
         (u32::MAX, Content::Damaged),
     ];
     for (written, content) in cases {
-        let mut bench = Bench::new(Setup::default());
+        let mut bench = Bench::<W>::new(Setup::default());
         assert!(bench.give(0));
         bench.rx.kick();
         bench.device.complete_falsely(RECEIVE, 0, written);
@@ -129,13 +137,13 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The driver under test, and what is outstanding by an account of its own.
-struct Account {
-    bench: Bench,
+struct Account<W: Way> {
+    bench: Bench<W>,
     sent: BTreeSet<u16>,
     given: BTreeSet<u16>,
 }
 
-impl Account {
+impl<W: Way> Account<W> {
     fn take(&mut self, step: &Step) {
         let Self { bench, sent, given } = self;
         let size = bench.tx.capacity();
@@ -179,57 +187,66 @@ impl Account {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-
-    #[test]
-    fn whatever_a_device_writes_into_its_queues(
+fn whatever_a_device_writes_into_its_queues<W: Way>() {
+    proptest!(ProptestConfig::with_cases(CASES), |(
         has_event_idx in any::<bool>(),
         steps in prop::collection::vec(step(), 1..150),
-    ) {
+    )| {
         let mut setup = Setup::with_queues(8, 8);
         if !has_event_idx {
             setup = setup.without(Features::RING_EVENT_IDX);
         }
-        let mut account = Account { bench: Bench::new(setup), sent: BTreeSet::new(), given: BTreeSet::new() };
+        let mut account = Account { bench: Bench::<W>::new(setup), sent: BTreeSet::new(), given: BTreeSet::new() };
         for step in &steps {
             account.take(step);
         }
         let Bench { machine, nic, tx, rx, buffers, .. } = account.bench;
         drop((nic, tx, rx, buffers));
         prop_assert_eq!((machine.blocks(), machine.misuse()), (0, vec![]));
-    }
+    });
+}
 
-    #[test]
-    fn whatever_a_device_offers(
-        offered in any::<u64>(),
-        is_version_1 in any::<bool>(),
-        queue_sizes in prop::collection::vec(any::<u16>(), 0..4),
-        extra_status in any::<u8>(),
-        flags in any::<(bool, bool, bool)>(),
-        config_changes in prop_oneof![0..40u32, Just(u32::MAX)],
-        slow in 0..20u32,
-    ) {
-        let (refuses_features, keeps_queue_size, keeps_queue_disabled) = flags;
-        let quirks = Quirks {
-            slow_reset: Slow::Looks(slow),
-            refuses_features,
-            keeps_queue_size,
-            keeps_queue_disabled,
-            extra_status,
-            config_changes,
-            cannot_be_cut_off: false,
-        };
+/// What a device offers, and whether a driver of it starts.
+fn offer() -> impl Strategy<Value = Setup> {
+    let features = (any::<u64>(), any::<bool>()).prop_map(|(offered, is_version_1)| {
         let mut offered = Features::from_bits_retain(offered);
         offered.set(Features::VERSION_1, is_version_1);
-        let setup = Setup { offered, queue_sizes, quirks, ..Setup::default() };
-        let machine = millrace_drivers::testing::FakeMachine::new();
-        let device = millrace_drivers::testing::NetDevice::new(&machine, setup);
-        if let Ok(mut nic) = VirtioNet::new(device.transport(), machine.clone(), FALLBACK_MAC) {
+        offered
+    });
+    let changes = prop_oneof![0..40u32, Just(u32::MAX)];
+    let flags = any::<(bool, bool, bool)>();
+    let quirks =
+        (0..20u32, flags, any::<u8>(), changes).prop_map(|(slow, flags, extra_status, config_changes)| {
+            let (refuses_features, keeps_queue_size, keeps_queue_disabled) = flags;
+            let slow_reset = Slow::Looks(slow);
+            Quirks {
+                slow_reset,
+                refuses_features,
+                keeps_queue_size,
+                keeps_queue_disabled,
+                extra_status,
+                config_changes,
+                ..Quirks::default()
+            }
+        });
+    let queue_sizes = prop::collection::vec(any::<u16>(), 0..4);
+    (features, queue_sizes, quirks).prop_map(|(offered, queue_sizes, quirks)| Setup {
+        offered,
+        queue_sizes,
+        quirks,
+        ..Setup::default()
+    })
+}
+
+fn whatever_a_device_offers<W: Way>() {
+    proptest!(ProptestConfig::with_cases(CASES), |(setup in offer())| {
+        let machine = FakeMachine::new();
+        let device = NetDevice::new(&machine, setup);
+        if let Ok(mut nic) = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC) {
             let is_started = nic.start().is_ok();
             prop_assert_eq!(is_started, device.is_running());
         }
         prop_assert!(!device.is_running());
         prop_assert_eq!((machine.blocks(), machine.misuse()), (0, vec![]));
-    }
+    });
 }

@@ -5,6 +5,20 @@ use millrace_drivers::virtio::features::Features;
 use nm_core::nic::{RxQueue, TxQueue};
 
 use crate::bench::{Bench, CAPACITY, RECEIVE, TRANSMIT, frame};
+use crate::ways::Way;
+
+in_every_way!(
+    frames_pass_at_every_queue_size,
+    sizes_that_are_no_power_of_two_are_rounded_down_and_written_back,
+    indices_wrap_around_past_65536,
+    completions_come_in_any_order,
+    an_outstanding_id_and_one_out_of_range_are_refused,
+    nothing_is_sent_before_the_kick,
+    a_length_beyond_the_buffer_is_cut,
+    a_frame_fills_a_buffer_to_the_last_byte_and_no_further,
+    a_quiet_device_is_left_alone,
+    no_interrupt_comes_while_polling,
+);
 
 /// The card as it is, and the card without EVENT_IDX.
 fn both_kinds(receive: u16, transmit: u16) -> [Setup; 2] {
@@ -13,7 +27,7 @@ fn both_kinds(receive: u16, transmit: u16) -> [Setup; 2] {
 }
 
 /// Sends a full queue of frames, and expects them at the device.
-fn send_batch(bench: &mut Bench, first: u32, count: u16) {
+fn send_batch<W: Way>(bench: &mut Bench<W>, first: u32, count: u16) {
     let frames: Vec<_> = (0..count).map(|i| frame(first + u32::from(i), 14 + usize::from(i) % 100)).collect();
     for (id, frame) in (0..).zip(&frames) {
         assert!(bench.put(id, frame));
@@ -27,7 +41,7 @@ fn send_batch(bench: &mut Bench, first: u32, count: u16) {
 }
 
 /// Lets the device receive a full queue of frames, and expects them from the driver.
-fn receive_batch(bench: &mut Bench, first: u32, count: u16) {
+fn receive_batch<W: Way>(bench: &mut Bench<W>, first: u32, count: u16) {
     for id in 0..count {
         assert!(bench.give(id));
     }
@@ -41,12 +55,11 @@ fn receive_batch(bench: &mut Bench, first: u32, count: u16) {
     assert!(!bench.device.receive(b"no buffer is left", 0));
 }
 
-#[test]
-fn frames_pass_at_every_queue_size() {
+fn frames_pass_at_every_queue_size<W: Way>() {
     for power in 0..=10 {
         let size = 1 << power;
         for setup in both_kinds(size, size) {
-            let mut bench = Bench::new(setup);
+            let mut bench = Bench::<W>::new(setup);
             assert_eq!((bench.tx.capacity(), bench.rx.capacity()), (size, size));
             for round in 0..2 {
                 send_batch(&mut bench, round * 5000, size);
@@ -57,10 +70,9 @@ fn frames_pass_at_every_queue_size() {
     }
 }
 
-#[test]
-fn sizes_that_are_no_power_of_two_are_rounded_down_and_written_back() {
+fn sizes_that_are_no_power_of_two_are_rounded_down_and_written_back<W: Way>() {
     for (offered, used) in [(3, 2), (100, 64), (257, 256), (1023, 512), (5000, 4096), (65535, 4096)] {
-        let mut bench = Bench::new(Setup::with_queues(offered, offered));
+        let mut bench = Bench::<W>::new(Setup::with_queues(offered, offered));
         assert_eq!((bench.tx.capacity(), bench.rx.capacity()), (used, used));
         assert_eq!((bench.device.queue_size(RECEIVE), bench.device.queue_size(TRANSMIT)), (used, used));
         send_batch(&mut bench, 0, used.min(64));
@@ -69,10 +81,9 @@ fn sizes_that_are_no_power_of_two_are_rounded_down_and_written_back() {
     }
 }
 
-#[test]
-fn indices_wrap_around_past_65536() {
+fn indices_wrap_around_past_65536<W: Way>() {
     for setup in both_kinds(8, 8) {
-        let mut bench = Bench::new(setup);
+        let mut bench = Bench::<W>::new(setup);
         for round in 0..66_000 / 7 {
             send_batch(&mut bench, round * 7, 7);
             receive_batch(&mut bench, round * 7, 7);
@@ -81,9 +92,8 @@ fn indices_wrap_around_past_65536() {
     }
 }
 
-#[test]
-fn completions_come_in_any_order() {
-    let mut bench = Bench::new(Setup::with_queues(16, 16));
+fn completions_come_in_any_order<W: Way>() {
+    let mut bench = Bench::<W>::new(Setup::with_queues(16, 16));
     for round in 0..20 {
         for id in 0..16 {
             assert!(bench.put(id, &frame(id.into(), 60)) && bench.give(id));
@@ -106,9 +116,8 @@ fn completions_come_in_any_order() {
     bench.finish();
 }
 
-#[test]
-fn an_outstanding_id_and_one_out_of_range_are_refused() {
-    let mut bench = Bench::new(Setup::with_queues(4, 4));
+fn an_outstanding_id_and_one_out_of_range_are_refused<W: Way>() {
+    let mut bench = Bench::<W>::new(Setup::with_queues(4, 4));
     assert!(bench.put(3, b"a frame") && bench.give(3));
     assert!(!bench.put(3, b"again") && !bench.give(3));
     assert!(!bench.put(4, b"beyond") && !bench.give(4));
@@ -119,9 +128,8 @@ fn an_outstanding_id_and_one_out_of_range_are_refused() {
     bench.finish();
 }
 
-#[test]
-fn nothing_is_sent_before_the_kick() {
-    let mut bench = Bench::new(Setup::default());
+fn nothing_is_sent_before_the_kick<W: Way>() {
+    let mut bench = Bench::<W>::new(Setup::default());
     assert!(bench.put(0, b"not yet"));
     assert_eq!(bench.device.transmit_all(), Vec::<Vec<u8>>::new());
     bench.tx.kick();
@@ -129,18 +137,16 @@ fn nothing_is_sent_before_the_kick() {
     bench.finish();
 }
 
-#[test]
-fn a_length_beyond_the_buffer_is_cut() {
-    let mut bench = Bench::new(Setup::default());
+fn a_length_beyond_the_buffer_is_cut<W: Way>() {
+    let mut bench = Bench::<W>::new(Setup::default());
     bench.tx.put(0, bench.buffers.lend(0), u16::MAX).unwrap();
     bench.tx.kick();
     assert_eq!(bench.device.transmit(0).unwrap().len(), usize::from(CAPACITY));
     bench.finish();
 }
 
-#[test]
-fn a_frame_fills_a_buffer_to_the_last_byte_and_no_further() {
-    let mut bench = Bench::new(Setup::default());
+fn a_frame_fills_a_buffer_to_the_last_byte_and_no_further<W: Way>() {
+    let mut bench = Bench::<W>::new(Setup::default());
     for id in 0..2 {
         assert!(bench.give(id));
     }
@@ -153,10 +159,9 @@ fn a_frame_fills_a_buffer_to_the_last_byte_and_no_further() {
 }
 
 /// A device that reads the queue by itself gets no doorbell, and gets it again once it asks.
-#[test]
-fn a_quiet_device_is_left_alone() {
+fn a_quiet_device_is_left_alone<W: Way>() {
     for setup in both_kinds(64, 64) {
-        let mut bench = Bench::new(setup);
+        let mut bench = Bench::<W>::new(setup);
         bench.device.set_quiet(TRANSMIT, true);
         for id in 0..20 {
             assert!(bench.put(id, b"while it looks by itself"));
@@ -172,10 +177,9 @@ fn a_quiet_device_is_left_alone() {
     }
 }
 
-#[test]
-fn no_interrupt_comes_while_polling() {
+fn no_interrupt_comes_while_polling<W: Way>() {
     for setup in both_kinds(256, 256) {
-        let mut bench = Bench::new(setup);
+        let mut bench = Bench::<W>::new(setup);
         for round in 0..4 {
             send_batch(&mut bench, round, 256);
             receive_batch(&mut bench, round, 256);

@@ -8,6 +8,9 @@
     reason = "in a test a panic is a failure, which is what is wanted"
 )]
 
+#[macro_use]
+mod ways;
+
 mod bench;
 mod e1000;
 mod handshake;
@@ -19,4 +22,5 @@ mod pci;
 mod rules;
 mod rust_vmm;
 mod sleeping;
+mod virtio_mmio;
 mod virtio_pci;

@@ -313,7 +313,7 @@ fn a_card_is_looked_at_and_named() {
     window.register::<u32, ReadWrite>(COMMON + 4).unwrap().write(1 | 1 << 5);
     let Some(Ok(card)) = slot.probe() else { panic!("it is a card") };
     assert_eq!(card.name_prefix(), "vtnet");
-    let Card::VirtioNet(nic) = card else { panic!("it is a virtio card") };
+    let Card::VirtioNet(nic) = card else { panic!("it is on PCI") };
     assert_eq!(nic.info().mac, [1, 2, 3, 4, 5, 6]);
     assert_eq!((nic.info().tx_slots, nic.info().rx_slots), (256, 256));
 

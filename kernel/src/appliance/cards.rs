@@ -2,42 +2,60 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use core::fmt::Display;
 
 use millrace::Machine;
-use millrace_drivers::pci::{self, Function};
-use millrace_drivers::{Card, probe};
+use millrace_drivers::pci;
+use millrace_drivers::{Card, ProbeError, probe, probe_mmio};
+use nm_apps::MmioDevice;
 use nm_core::{AttachError, Netmap};
 
-/// Attaches every card on the PCI buses that there is a driver for: `vtnet0`, `vtnet1`…, `em0`… in the order of
-/// their addresses. A card that fails is named and left out, and keeps no number.
-pub(super) fn attach(machine: &Machine, netmap: &Netmap) {
-    let Some(config) = &machine.config_space else { return };
-    let mut attached: BTreeMap<&str, u32> = BTreeMap::new();
-    for function in pci::functions(config.as_ref()) {
-        log::debug!(target: "pci", "{function}");
-        match probe(&machine.hal, config, &function) {
+/// Attaches every card that there is a driver for, on the PCI buses and then among `mmio_devices`, which come by
+/// ascending address: `vtnet0`, `vtnet1`…, `em0`… in that order. A card that fails is named and left out, and keeps no number.
+pub(super) fn attach(machine: &Machine, mmio_devices: &[MmioDevice], netmap: &Netmap) {
+    let mut names = Names::default();
+    if let Some(config) = &machine.config_space {
+        for function in pci::functions(config.as_ref()) {
+            log::debug!(target: "pci", "{function}");
+            names.attach(netmap, &function, probe(&machine.hal, config, &function));
+        }
+    }
+    for device in mmio_devices {
+        names.attach(netmap, device, probe_mmio(&machine.hal, device.address, device.bytes));
+    }
+    netmap.interfaces().iter().for_each(|interface| log::info!(target: "cards", "{interface}"));
+}
+
+/// How many cards have a name, by its letters.
+#[derive(Default)]
+struct Names(BTreeMap<&'static str, u32>);
+
+impl Names {
+    /// Attaches what was found at `place` under the next name for such cards.
+    fn attach(&mut self, netmap: &Netmap, place: &dyn Display, found: Option<Result<Card, ProbeError>>) {
+        match found {
             None => {}
             Some(Ok(card)) => {
-                let number = attached.entry(card.name_prefix()).or_default();
+                let number = self.0.entry(card.name_prefix()).or_default();
                 let name = format!("{}{number}", card.name_prefix());
                 match attach_one(netmap, &name, card) {
                     Ok(()) => *number += 1,
-                    Err(error) => complain(&function, &error),
+                    Err(error) => complain(place, &error),
                 }
             }
-            Some(Err(error)) => complain(&function, &error),
+            Some(Err(error)) => complain(place, &error),
         }
     }
-    netmap.interfaces().iter().for_each(|interface| log::info!(target: "cards", "{interface}"));
 }
 
 fn attach_one(netmap: &Netmap, name: &str, card: Card) -> Result<(), AttachError> {
     match card {
         Card::VirtioNet(card) => netmap.attach(name, card),
         Card::E1000(card) => netmap.attach(name, card),
+        Card::VirtioMmio(card) => netmap.attach(name, card),
     }
 }
 
-fn complain(function: &Function, error: &dyn core::error::Error) {
-    log::error!(target: "cards", "{function}: left out: {error}");
+fn complain(place: &dyn Display, error: &dyn core::error::Error) {
+    log::error!(target: "cards", "{place}: left out: {error}");
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! settings   command line ──► Config            before any card is touched
 //! interrupts taken, unless wait=spin             cards get lines, polls can sleep
-//! cards      PCI functions ──► vtnet0, vtnet1 …  in PCI order; one that fails is named and left out
+//! cards      PCI functions, virtio-mmio devices ──► vtnet0, vtnet1 …  one that fails is named and left out
 //! nm_apps    opens the ports, takes packets      ── READY
 //! service    steps and waits (nm_apps::worker) … and now and then a letter from the console
 //! report     counters and buffer accounting      ── EXIT
@@ -70,15 +70,12 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     let sizes = Tunables::for_memory(memory::usage().largest_run);
     let config = settings::read(&machine.command_line, sizes)?;
     log::set_max_level(config.log);
-    config.mmio_devices.iter().for_each(|device| {
-        log::warn!(target: "cards", "{device}: this version drives no virtio-mmio devices");
-    });
     if config.wait != Wait::Spin {
         interrupts::take(machine.hal.as_ref());
     }
     let platform: Arc<dyn Platform> = machine.hal.clone();
     let netmap = Netmap::new(&platform, config.tunables)?;
-    cards::attach(machine, &netmap);
+    cards::attach(machine, &config.mmio_devices, &netmap);
     serve(&config, &netmap)
 }
 

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::config_reads::ConfigReads;
 use super::registers::{FAILED, Registers, Transition};
 use super::ring::{DeviceRing, Place, Way};
 use super::{Setup, Slow, Violation};
@@ -26,6 +27,7 @@ pub(super) struct Model {
     /// Looks at the status until a reset shows; with the status that shows until then.
     pub reset: (Slow, u8),
     pub generation: u32,
+    pub config_reads: ConfigReads,
     pub is_cut_off: bool,
 }
 
@@ -39,6 +41,7 @@ impl Model {
             violations: Vec::new(),
             reset: (Slow::Looks(0), 0),
             generation: 0,
+            config_reads: ConfigReads::default(),
             is_cut_off: false,
         }
     }
@@ -56,6 +59,9 @@ impl Model {
 
     pub fn write_status(&mut self, status: u8) {
         let Self { registers, setup, violations, .. } = self;
+        if !self.config_reads.end() {
+            violations.push(Violation::ConfigUnchecked);
+        }
         let is_reset_over = self.reset.0 == Slow::Looks(0);
         if !is_reset_over && status & FAILED == 0 && status != 0 {
             violations.push(Violation::ResetNotAwaited);
@@ -99,9 +105,35 @@ impl Model {
         if shown == 0 { 0 } else { shown | self.setup.quirks.extra_status }
     }
 
+    /// A byte of the configuration, which may change behind the read.
+    pub fn read_config(&mut self, offset: usize) -> Option<u8> {
+        let status = u8::from(self.setup.is_link_up);
+        let byte = self.setup.mac.iter().chain(&[status, 0]).nth(offset).copied();
+        if let Some(left) = self.setup.quirks.config_changes.checked_sub(1) {
+            self.setup.quirks.config_changes = left;
+            self.generation = self.generation.wrapping_add(1);
+            // Every byte of the address is another one now.
+            self.setup.mac.iter_mut().for_each(|byte| *byte ^= 0x40);
+        }
+        byte
+    }
+
+    pub fn write_features(&mut self, features: u64) {
+        self.registers.write_features(features, &self.setup, &mut self.violations);
+    }
+
+    pub fn is_queue_enabled(&self, queue: u16) -> bool {
+        let queue = self.registers.queues.get(usize::from(queue));
+        self.setup.quirks.queues_in_use || queue.is_some_and(|queue| queue.is_enabled)
+    }
+
+    pub fn offered_queue_size(&self, queue: u16) -> u16 {
+        self.setup.queue_sizes.get(usize::from(queue)).copied().unwrap_or(0)
+    }
+
     pub fn write_queue_size(&mut self, queue: u16, size: u16) {
         let keeps_size = self.setup.quirks.keeps_queue_size;
-        let offered = self.setup.queue_sizes.get(usize::from(queue)).copied().unwrap_or(0);
+        let offered = self.offered_queue_size(queue);
         let Some(registers) = self.registers.queue_to_write(queue, &mut self.violations) else { return };
         if !size.is_power_of_two() || size > offered {
             self.violations.push(Violation::QueueSize { queue });
@@ -113,6 +145,14 @@ impl Model {
         let QueuePlace { descriptors, available, used, .. } = place;
         let Some(registers) = self.registers.queue_to_write(queue, &mut self.violations) else { return };
         registers.place = Place { size: registers.place.size, descriptors, available, used };
+    }
+
+    pub fn ring_doorbell(&mut self, queue: u16) {
+        let is_running = self.registers.is_running();
+        match self.rings.get_mut(usize::from(queue)) {
+            Some(ring) if is_running => ring.doorbell(),
+            _ => self.violations.push(Violation::DoorbellAtWrongTime { queue }),
+        }
     }
 
     pub fn enable_queue(&mut self, queue: u16) {

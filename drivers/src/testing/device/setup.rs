@@ -29,6 +29,8 @@ pub struct Quirks {
     pub refuses_features: bool,
     /// The size of a queue does not change when written.
     pub keeps_queue_size: bool,
+    /// Queues are enabled from the start, by what the registers say.
+    pub queues_in_use: bool,
     /// A queue does not become enabled.
     pub keeps_queue_disabled: bool,
     /// Bits that show in the status besides those that are set, unless it is zero.

@@ -3,7 +3,7 @@
 use super::NetDevice;
 use crate::virtio::features::Features;
 use crate::virtio::status::Status;
-use crate::virtio::transport::{Notifier, QueuePlace, Transport, TransportError};
+use crate::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size};
 
 /// The registers of a [`NetDevice`].
 #[derive(Debug)]
@@ -47,8 +47,9 @@ impl Transport for ModelTransport {
         self.device.queue_size(queue)
     }
 
-    fn set_queue_size(&mut self, queue: u16, size: u16) {
+    fn set_queue_size(&mut self, queue: u16, size: u16) -> Result<(), TransportError> {
         self.device.write_queue_size(queue, size);
+        agree_on_size(queue, size, self.device.queue_size(queue))
     }
 
     fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<ModelNotifier, TransportError> {
@@ -58,25 +59,19 @@ impl Transport for ModelTransport {
     }
 
     fn is_queue_enabled(&self, queue: u16) -> bool {
-        let model = self.device.lock();
-        model.registers.queues.get(usize::from(queue)).is_some_and(|queue| queue.is_enabled)
+        self.device.lock().is_queue_enabled(queue)
     }
 
     fn config_generation(&self) -> u32 {
-        self.device.lock().generation
+        let mut model = self.device.lock();
+        model.config_reads.look();
+        model.generation
     }
 
     fn config_u8(&self, offset: usize) -> Result<u8, TransportError> {
         let mut model = self.device.lock();
-        let status = u8::from(model.setup.is_link_up);
-        let config = model.setup.mac.iter().chain(&[status, 0]).nth(offset).copied();
-        if let Some(left) = model.setup.quirks.config_changes.checked_sub(1) {
-            model.setup.quirks.config_changes = left;
-            model.generation = model.generation.wrapping_add(1);
-            // Every byte of the address is another one now.
-            model.setup.mac.iter_mut().for_each(|byte| *byte ^= 0x40);
-        }
-        config.ok_or(TransportError::NoConfig)
+        model.config_reads.note(offset);
+        model.read_config(offset).ok_or(TransportError::NoConfig)
     }
 
     fn config_u16(&self, offset: usize) -> Result<u16, TransportError> {

@@ -25,6 +25,20 @@ pub enum Violation {
     FeaturesNotOffered,
     /// Features were accepted before DRIVER or after FEATURES_OK.
     FeaturesAtWrongTime,
+    /// A register was accessed that there is not, or in a way that it does not have: only written, only read, or always
+    /// as a whole (section 4.2.2.2).
+    RegisterAccess {
+        /// Its offset.
+        offset: usize,
+    },
+    /// The status went on after a configuration field was read in parts, and not between two looks that found the same
+    /// generation (section 2.5.1).
+    ConfigUnchecked,
+    /// A queue was given a size or a place without a look whether it is in use already (section 4.2.3.2).
+    QueueNotLookedAt {
+        /// The queue.
+        queue: u16,
+    },
     /// A queue was set up before FEATURES_OK, after DRIVER_OK, or while it was enabled.
     QueueAtWrongTime {
         /// The queue.

@@ -1,0 +1,191 @@
+//! The registers of virtio-mmio (section 4.2.2), and the rules of their use.
+
+use std::sync::{Mutex, MutexGuard};
+
+use super::model::Model;
+use super::{NetDevice, Violation};
+use crate::bank::RegisterBank;
+use crate::testing::lock;
+use crate::virtio::transport::QueuePlace;
+
+const CONFIG: usize = 0x100;
+/// Length of all registers, with the card's configuration.
+const BYTES: usize = 0x200;
+
+/// The registers of a [`NetDevice`] on virtio-mmio.
+#[derive(Debug)]
+pub struct MmioBank {
+    device: NetDevice,
+    selection: Mutex<Selection>,
+}
+
+/// What the driver has selected, and written in parts.
+#[derive(Debug, Default)]
+struct Selection {
+    offered_word: u32,
+    accepted_word: u32,
+    queue: u16,
+    /// The queue was looked at since it was selected last.
+    is_looked_at: bool,
+    place: QueuePlace,
+}
+
+impl MmioBank {
+    pub(super) fn new(device: NetDevice) -> Self {
+        Self { device, selection: Mutex::default() }
+    }
+
+    fn selection(&self) -> MutexGuard<'_, Selection> {
+        lock(&self.selection)
+    }
+
+    fn complain(&self, offset: usize) {
+        self.device.lock().violations.push(Violation::RegisterAccess { offset });
+    }
+
+    /// Bytes of the configuration, or zeros behind its end.
+    fn read_config<const N: usize>(&self, offset: usize) -> [u8; N] {
+        let Some(field) = offset.checked_sub(CONFIG) else {
+            self.complain(offset);
+            return [!0; N];
+        };
+        let mut model = self.device.lock();
+        model.config_reads.note(field);
+        core::array::from_fn(|i| model.read_config(field + i).unwrap_or(0))
+    }
+}
+
+impl RegisterBank for MmioBank {
+    fn bytes(&self) -> usize {
+        BYTES
+    }
+
+    fn read8(&self, offset: usize) -> u8 {
+        u8::from_le_bytes(self.read_config(offset))
+    }
+
+    fn read16(&self, offset: usize) -> u16 {
+        u16::from_le_bytes(self.read_config(offset))
+    }
+
+    fn read32(&self, offset: usize) -> u32 {
+        if offset >= CONFIG {
+            return u32::from_le_bytes(self.read_config(offset));
+        }
+        let value = self.selection().read(&mut self.device.lock(), offset);
+        value.unwrap_or_else(|| {
+            self.complain(offset);
+            0
+        })
+    }
+
+    fn write8(&self, offset: usize, _value: u8) {
+        self.complain(offset);
+    }
+
+    fn write16(&self, offset: usize, _value: u16) {
+        self.complain(offset);
+    }
+
+    fn write32(&self, offset: usize, value: u32) {
+        if self.selection().write(&mut self.device.lock(), offset, value).is_none() {
+            self.complain(offset);
+        }
+    }
+}
+
+impl Selection {
+    /// Reads a register; `None` if that cannot be done.
+    fn read(&mut self, model: &mut Model, offset: usize) -> Option<u32> {
+        Some(match offset {
+            0x000 => u32::from_le_bytes(*b"virt"),
+            0x004 => 2,
+            0x008 => 1,
+            // The vendor, which nobody needs to know.
+            0x00c => 0,
+            0x010 => word(model.setup.offered.bits(), self.offered_word),
+            0x034 => model.offered_queue_size(self.queue).into(),
+            0x044 => {
+                self.is_looked_at = true;
+                model.is_queue_enabled(self.queue).into()
+            }
+            0x060 => 0,
+            0x070 => model.read_status().into(),
+            0x0fc => {
+                model.config_reads.look();
+                model.generation
+            }
+            _ => return None,
+        })
+    }
+
+    /// Writes a register; `None` if that cannot be done.
+    fn write(&mut self, model: &mut Model, offset: usize, value: u32) -> Option<()> {
+        match offset {
+            0x014 => self.offered_word = value,
+            0x020 => model.write_features(with_word(model.registers.accepted, self.accepted_word, value)),
+            0x024 => self.accepted_word = value,
+            0x030 => self.select(u16::try_from(value).unwrap_or(u16::MAX)),
+            0x038 => {
+                self.check_looked_at(model);
+                model.write_queue_size(self.queue, u16::try_from(value).unwrap_or(u16::MAX));
+            }
+            0x044 if value == 1 => model.enable_queue(self.queue),
+            0x050 => model.ring_doorbell(u16::try_from(value).unwrap_or(u16::MAX)),
+            0x064 => {}
+            0x070 => {
+                model.write_status(u8::try_from(value).ok()?);
+                if value == 0 {
+                    *self = Self::default();
+                }
+            }
+            0x080 | 0x084 | 0x090 | 0x094 | 0x0a0 | 0x0a4 => self.write_address(model, offset, value),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn select(&mut self, queue: u16) {
+        if queue != self.queue {
+            (self.queue, self.is_looked_at, self.place) = (queue, false, QueuePlace::default());
+        }
+    }
+
+    /// One half of the address of a part of the queue.
+    fn write_address(&mut self, model: &mut Model, offset: usize, value: u32) {
+        self.check_looked_at(model);
+        let QueuePlace { descriptors, available, used, .. } = &mut self.place;
+        let part = match offset & !4 {
+            0x080 => descriptors,
+            0x090 => available,
+            _ => used,
+        };
+        *part = with_word(*part, u32::from(offset & 4 != 0), value);
+        model.write_queue_addresses(self.queue, self.place);
+    }
+
+    fn check_looked_at(&self, model: &mut Model) {
+        if !self.is_looked_at {
+            model.violations.push(Violation::QueueNotLookedAt { queue: self.queue });
+        }
+    }
+}
+
+/// Word 0 or 1 of a register of 64 bits; zero beyond.
+fn word(value: u64, number: u32) -> u32 {
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    match number {
+        0 => u32::from_le_bytes([a, b, c, d]),
+        1 => u32::from_le_bytes([e, f, g, h]),
+        _ => 0,
+    }
+}
+
+/// The same register with word 0 or 1 replaced.
+fn with_word(value: u64, number: u32, word: u32) -> u64 {
+    match number {
+        0 => value & !0xffff_ffff | u64::from(word),
+        1 => value & 0xffff_ffff | u64::from(word) << 32,
+        _ => value,
+    }
+}

@@ -1,0 +1,215 @@
+//! virtio over memory-mapped registers without a bus (section 4.2).
+//!
+//! Nothing announces such a device by itself: whoever knows the addresses looks with [`Slot::find`] what is there.
+
+mod layout;
+mod version;
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::marker::PhantomData;
+
+use self::layout::{
+    CONFIG, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DEVICE_ID, DRIVER_FEATURES, DRIVER_FEATURES_SEL, MAGIC,
+    QUEUE_NOTIFY, QUEUE_NUM, QUEUE_NUM_MAX, QUEUE_SEL, STATUS, VERSION,
+};
+use self::version::halves;
+use super::features::Features;
+use super::status::Status;
+use super::transport::{Notifier, QueuePlace, Transport, TransportError};
+use crate::bank::RegisterBank;
+use crate::mmio::MmioError;
+
+pub use self::version::{V2, Version};
+
+/// The magic number, `virt`.
+const VIRT: u32 = u32::from_le_bytes(*b"virt");
+
+/// A place for a device, with a device in it.
+#[derive(Debug)]
+pub struct Slot {
+    bank: Arc<dyn RegisterBank>,
+    /// Kind of device (section 5): 1 is a network card.
+    pub device_id: u32,
+    /// Version of its registers.
+    pub version: SlotVersion,
+}
+
+/// A version of the registers that there is a [`Version`] for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotVersion {
+    /// [`V2`].
+    V2,
+}
+
+/// Why a place for a device cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotError {
+    /// The registers cannot be mapped.
+    Register(MmioError),
+    /// There are too few bytes for the registers.
+    TooShort {
+        /// How many there are.
+        bytes: usize,
+    },
+    /// The magic number is another: no virtio device is there.
+    NoMagic {
+        /// What is read in its place.
+        found: u32,
+    },
+    /// The registers have a version that this driver does not know.
+    UnknownVersion {
+        /// The version.
+        found: u32,
+    },
+}
+
+impl Slot {
+    /// Looks what is in the place with the registers `bank`; `None` when it is free.
+    pub fn find(bank: Arc<dyn RegisterBank>) -> Result<Option<Self>, SlotError> {
+        let bytes = bank.bytes();
+        if bytes < CONFIG {
+            return Err(SlotError::TooShort { bytes });
+        }
+        let found = bank.read32(MAGIC);
+        if found != VIRT {
+            return Err(SlotError::NoMagic { found });
+        }
+        let version = match bank.read32(VERSION) {
+            2 => SlotVersion::V2,
+            found => return Err(SlotError::UnknownVersion { found }),
+        };
+        // Only now does the number mean anything (section 4.2.3.1.1).
+        let device_id = bank.read32(DEVICE_ID);
+        Ok((device_id != 0).then_some(Self { bank, device_id, version }))
+    }
+}
+
+/// The registers of a virtio device in a [`Slot`], in version `V`.
+#[derive(Debug)]
+pub struct MmioTransport<V> {
+    bank: Arc<dyn RegisterBank>,
+    version: PhantomData<V>,
+}
+
+/// The doorbell of one queue.
+#[derive(Debug)]
+pub struct MmioNotifier {
+    bank: Arc<dyn RegisterBank>,
+    queue: u16,
+}
+
+impl<V: Version> MmioTransport<V> {
+    /// The way to the device in `slot`, whose registers have this version.
+    pub fn new(slot: Slot) -> Self {
+        Self { bank: slot.bank, version: PhantomData }
+    }
+
+    /// The registers with this queue selected.
+    fn select(&self, queue: u16) -> &dyn RegisterBank {
+        self.bank.write32(QUEUE_SEL, queue.into());
+        self.bank.as_ref()
+    }
+
+    /// Where `bytes` of the configuration at `offset` are.
+    fn config(&self, offset: usize, bytes: usize) -> Result<usize, TransportError> {
+        let window = self.bank.bytes();
+        let end = offset.saturating_add(CONFIG + bytes);
+        if end <= window {
+            Ok(CONFIG + offset)
+        } else {
+            Err(MmioError::OutOfWindow { offset: end - bytes, window }.into())
+        }
+    }
+}
+
+impl<V: Version> Transport for MmioTransport<V> {
+    type Notifier = MmioNotifier;
+
+    fn offered_features(&self) -> Features {
+        let word = |select| {
+            self.bank.write32(DEVICE_FEATURES_SEL, select);
+            u64::from(self.bank.read32(DEVICE_FEATURES)) << (32 * select)
+        };
+        Features::from_bits_retain((0..V::FEATURE_WORDS).map(word).sum())
+    }
+
+    fn accept_features(&mut self, features: Features) {
+        for (select, word) in (0..V::FEATURE_WORDS).zip(halves(features.bits())) {
+            self.bank.write32(DRIVER_FEATURES_SEL, select);
+            self.bank.write32(DRIVER_FEATURES, word);
+        }
+    }
+
+    /// The status has eight bits; others make it one that the driver does not go along with.
+    fn status(&self) -> Status {
+        let status = self.bank.read32(STATUS);
+        Status::from_bits_retain(u8::try_from(status).unwrap_or(!0))
+    }
+
+    fn set_status(&mut self, status: Status) {
+        self.bank.write32(STATUS, status.bits().into());
+    }
+
+    /// A queue that there is no room for in 16 bits is used as far as they go.
+    fn queue_size(&self, queue: u16) -> u16 {
+        u16::try_from(self.select(queue).read32(QUEUE_NUM_MAX)).unwrap_or(u16::MAX)
+    }
+
+    /// The register can only be written, so that there is nothing to agree on.
+    fn set_queue_size(&mut self, queue: u16, size: u16) -> Result<(), TransportError> {
+        self.select(queue).write32(QUEUE_NUM, size.into());
+        Ok(())
+    }
+
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<MmioNotifier, TransportError> {
+        V::enable_queue(self.select(queue), place);
+        Ok(MmioNotifier { bank: self.bank.clone(), queue })
+    }
+
+    fn is_queue_enabled(&self, queue: u16) -> bool {
+        V::is_queue_enabled(self.select(queue))
+    }
+
+    fn config_generation(&self) -> u32 {
+        V::config_generation(self.bank.as_ref())
+    }
+
+    fn config_u8(&self, offset: usize) -> Result<u8, TransportError> {
+        Ok(self.bank.read8(self.config(offset, 1)?))
+    }
+
+    fn config_u16(&self, offset: usize) -> Result<u16, TransportError> {
+        Ok(self.bank.read16(self.config(offset, 2)?))
+    }
+
+    /// There is no bus that could keep the device from memory.
+    fn quiesce(&mut self) -> bool {
+        false
+    }
+}
+
+impl Notifier for MmioNotifier {
+    fn notify(&self) {
+        self.bank.write32(QUEUE_NOTIFY, self.queue.into());
+    }
+}
+
+impl From<MmioError> for SlotError {
+    fn from(error: MmioError) -> Self {
+        Self::Register(error)
+    }
+}
+
+impl fmt::Display for SlotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Register(error) => write!(f, "{error}"),
+            Self::TooShort { bytes } => write!(f, "{bytes} bytes are too few for virtio registers"),
+            Self::NoMagic { found } => write!(f, "there is no virtio device: magic number {found:#010x}"),
+            Self::UnknownVersion { found } => write!(f, "version {found} of the registers is not supported"),
+        }
+    }
+}
+
+impl core::error::Error for SlotError {}
