@@ -12,7 +12,7 @@ readonly DEBUG=$ROOT/target/millrace.debug
 readonly FAULT_ELF=$ROOT/target/millrace-fault.elf
 # QEMU's status after the guest wrote 0x10, "done", to isa-debug-exit: (code << 1) | 1.
 readonly GUEST_DONE=33
-readonly MODELS='virtio, e1000, e1000e, e1000-82544gc and e1000-82545em'
+readonly MODELS='virtio, virtio-mmio, e1000, e1000e, e1000-82544gc and e1000-82545em'
 
 usage() {
     cat <<'TEXT'
@@ -30,10 +30,13 @@ usage: ./qemu-run.sh [VERB]
 
 options of run and gdb
   --nic MODEL[:PROP=VALUE…],BACKEND
-                    a card, once for each (default: two of virtio,user). MODEL: virtio, e1000, e1000e, e1000-82544gc
-                    or e1000-82545em, with the properties of QEMU's device of that name (virtio-net-pci for virtio), a
-                    comma between them. BACKEND: user, user:HOSTPORT (forwards it to the appliance's web port),
-                    tap:NAME, dgram:LOCAL:PEER (unix sockets), vhost-user:PATH (virtio only)
+                    a card, once for each, in the order of their names (default: two of virtio,user, or on microvm of
+                    virtio-mmio,user). MODEL: virtio, e1000, e1000e, e1000-82544gc or e1000-82545em on pc and q35,
+                    virtio-mmio on microvm, with the properties of QEMU's device of that name (virtio-net-pci for virtio,
+                    virtio-net-device for virtio-mmio), a comma between them. virtio-mmio has one of virtio-mmio itself,
+                    the same for all cards: force-legacy=on (QEMU's default, registers of version 1) or off (version 2).
+                    BACKEND: user, user:HOSTPORT (forwards it to the appliance's web port), tap:NAME,
+                    dgram:LOCAL:PEER (unix sockets), vhost-user:PATH (virtio and virtio-mmio only)
   --machine TYPE    pc, q35 (default) or microvm
   --memory SIZE     such as 64M (default) or 1G
   --cpus N          virtual CPUs (default 1)
@@ -172,28 +175,55 @@ add_card() {
     local number=$1 spec=$2 model=${2%%[:,]*} device='' properties='' backend=''
     case $model in
         virtio) device=virtio-net-pci ;;
+        virtio-mmio) device=virtio-net-device ;;
         e1000 | e1000e | e1000-82544gc | e1000-82545em) device=$model ;;
-        virtio-mmio) refuse "--nic $spec: the driver for $model is not there yet; there are $MODELS" ;;
         *) refuse "--nic $spec: unknown model '$model' (there are $MODELS)" ;;
     esac
-    [ "$MACHINE" != microvm ] ||
-        refuse "--nic $spec: microvm has no PCI, and the driver for its virtio-mmio cards is not there yet"
-    [[ $device == virtio-net-pci || $spec != *,vhost-user* ]] ||
-        refuse "--nic $spec: vhost-user is a backend for virtio only"
+    [ "$MACHINE" != microvm ] || [ "$model" = virtio-mmio ] ||
+        refuse "--nic $spec: microvm has no PCI, its cards are virtio-mmio"
+    [ "$MACHINE" = microvm ] || [ "$model" != virtio-mmio ] ||
+        refuse "--nic $spec: $MACHINE has no virtio-mmio, that is for --machine microvm"
+    [[ $model == virtio* || $spec != *,vhost-user* ]] ||
+        refuse "--nic $spec: vhost-user is a backend for virtio and virtio-mmio only"
     # The backend is the last part: the first comma that is followed by one's name ends the properties.
     [[ $spec =~ ^[^,:]+(:(.*))?,((user|tap|dgram|vhost-user)(:.*)?)$ ]] ||
         refuse "--nic $spec: no backend (user, user:HOSTPORT, tap:NAME, dgram:LOCAL:PEER or vhost-user:PATH)"
     backend=${BASH_REMATCH[3]}
     # A colon between properties will do as well: it is followed by a name and a "=", unlike those in an address.
     properties=$(sed -E 's/:([a-z][a-z0-9_.-]*=)/,\1/g' <<<"${BASH_REMATCH[2]}")
+    [ "$model" != virtio-mmio ] || take_force_legacy "$spec"
     add_backend "$number" "$spec" "$backend"
+    device+=",netdev=net$number"
     # No option ROM: those come from a package that QEMU does not need otherwise.
-    device+=",netdev=net$number,romfile="
+    [ "$model" = virtio-mmio ] || device+=,romfile=
     [[ ,$properties == *,mac=* ]] || device+=",mac=52:54:00:00:00:$(printf '%02x' $((number + 1)))"
     # QEMU 7.2 crashes when a vhost-user card enables MSI-X under TCG.
-    [[ $backend != vhost-user* || $ACCEL != tcg ]] || device+=,vectors=0
-    COMMAND+=(-device "$device${properties:+,$properties}")
+    [[ $model == virtio-mmio || $backend != vhost-user* || $ACCEL != tcg ]] || device+=,vectors=0
+    device+=${properties:+,$properties}
+    if [ "$MACHINE" = microvm ]; then
+        # It gives the first device the highest address, and cards are named by ascending ones.
+        DEVICES=(-device "$device" ${DEVICES[@]+"${DEVICES[@]}"})
+    else
+        DEVICES+=(-device "$device")
+    fi
     [ -z "$CAPTURE" ] || COMMAND+=(-object "filter-dump,id=dump$number,netdev=net$number,file=$(comma "$(capture_file "$number")")")
+}
+
+# take_force_legacy SPEC: moves the property of virtio-mmio, which QEMU has for all cards at once, from the calling
+# add_card's properties to FORCE_LEGACY.
+take_force_legacy() {
+    local word rest='' value=on
+    local IFS=,
+    for word in $properties; do
+        case $word in
+            force-legacy=on | force-legacy=off) value=${word#*=} ;;
+            force-legacy=*) refuse "--nic $1: '$word' (there are force-legacy=on and force-legacy=off)" ;;
+            *) rest+=${rest:+,}$word ;;
+        esac
+    done
+    properties=$rest
+    [ "${FORCE_LEGACY:-$value}" = "$value" ] || refuse "--nic $1: force-legacy is the same for all cards"
+    FORCE_LEGACY=$value
 }
 
 add_backend() {
@@ -278,8 +308,8 @@ check() {
 
 # Sets COMMAND from what parse_run read.
 qemu_command() {
-    local number=0 cpu=max nic
-    IS_SHARED=''
+    local number=0 cpu=max nic machine=$MACHINE
+    IS_SHARED='' FORCE_LEGACY='' DEVICES=()
     pick_accel "$ACCEL"
     [ "$ACCEL" = tcg ] || cpu=host
     COMMAND=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
@@ -287,16 +317,22 @@ qemu_command() {
         -chardev 'stdio,id=console,signal=on' -serial chardev:console
         -device 'isa-debug-exit,iobase=0xf4,iosize=4'
         -kernel "$ELF" -append "$WORDS")
-    [ ${#NICS[@]} -gt 0 ] || [ "$MACHINE" = microvm ] || NICS=('virtio,user' 'virtio,user')
+    if [ "$MACHINE" = microvm ]; then
+        # Without ACPI, QEMU puts the places of its cards on the kernel command line.
+        machine+=,acpi=off
+        [ ${#NICS[@]} -gt 0 ] || NICS=('virtio-mmio,user' 'virtio-mmio,user')
+    fi
+    [ ${#NICS[@]} -gt 0 ] || NICS=('virtio,user' 'virtio,user')
     for nic in ${NICS[@]+"${NICS[@]}"}; do
         add_card "$number" "$nic"
         number=$((number + 1))
     done
+    COMMAND+=(${FORCE_LEGACY:+-global "virtio-mmio.force-legacy=$FORCE_LEGACY"} "${DEVICES[@]}")
     # The other side of a vhost-user card maps the guest's memory.
     if [ -n "$IS_SHARED" ]; then
-        COMMAND+=(-machine "$MACHINE,memory-backend=memory" -object "memory-backend-memfd,id=memory,size=$MEMORY,share=on")
+        COMMAND+=(-machine "$machine,memory-backend=memory" -object "memory-backend-memfd,id=memory,size=$MEMORY,share=on")
     else
-        COMMAND+=(-machine "$MACHINE")
+        COMMAND+=(-machine "$machine")
     fi
 }
 

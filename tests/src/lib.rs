@@ -86,7 +86,7 @@ macro_rules! with_every_wait {
     )+ };
 }
 
-/// Turns `fn scenario(setting: Setting) -> anyhow::Result<()>` into a test for each row of this table on pc and on q35:
+/// Turns `fn scenario(setting: Setting) -> anyhow::Result<()>` into a test for each row of this table:
 /// `scenario::virtio_pc`, `scenario::virtio_q35`, and so on.
 #[macro_export]
 macro_rules! with_every_card {
@@ -102,6 +102,7 @@ macro_rules! with_every_card {
                 e1000e_q35 Q35 E1000e E1000e,
                 virtio_and_e1000_pc Pc Virtio E1000,
                 e1000e_and_virtio_q35 Q35 E1000e Virtio,
+                virtio_mmio_microvm Microvm VirtioMmio VirtioMmio,
             }
         }
     )+ };

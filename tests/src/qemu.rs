@@ -21,7 +21,10 @@ pub struct Qemu {
     image: PathBuf,
     memory_mib: u32,
     command_line: String,
-    cards: u8,
+    /// The words for each card.
+    cards: Vec<[String; 4]>,
+    /// What QEMU is told once for these cards.
+    options: &'static [&'static str],
     arguments: Vec<OsString>,
     limit: Duration,
 }
@@ -34,7 +37,8 @@ impl Qemu {
             image: image.into(),
             memory_mib: 64,
             command_line: String::new(),
-            cards: 0,
+            cards: Vec::new(),
+            options: &[],
             arguments: Vec::new(),
             limit: HARD_LIMIT,
         }
@@ -82,14 +86,13 @@ impl Qemu {
 
     /// A card of this model on a netdev of QEMU's, of type `kind` with the properties `properties`.
     pub fn card_on(mut self, card: Card, kind: &str, properties: &str) -> Self {
-        let number = self.cards;
-        self.cards += 1;
+        let number = self.cards.len();
         let separator = if properties.is_empty() { "" } else { "," };
-        // No option ROM: Debian ships them in a package of their own, and QEMU stops without them.
-        self.argument("-netdev")
-            .argument(format!("{kind},id=net{number}{separator}{properties}"))
-            .argument("-device")
-            .argument(format!("{},netdev=net{number},mac={},romfile=", card.device(), mac(number)))
+        let netdev = format!("{kind},id=net{number}{separator}{properties}");
+        let device = format!("{},netdev=net{number},mac={}", card.device(), mac(number));
+        self.cards.push(["-netdev".to_owned(), netdev, "-device".to_owned(), device]);
+        self.options = card.options();
+        self
     }
 
     /// Starts it, once fewer than two others run.
@@ -107,6 +110,12 @@ impl Qemu {
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         command.arg("-kernel").arg(&self.image).arg("-append").arg(&self.command_line);
+        command.args(self.options);
+        match self.machine {
+            Machine::Pc | Machine::Q35 => command.args(self.cards.iter().flatten()),
+            // It gives the first device the highest address, and the image names them by ascending ones.
+            Machine::Microvm => command.args(self.cards.iter().rev().flatten()),
+        };
         command.args(&self.arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -114,7 +123,7 @@ impl Qemu {
 }
 
 /// The address of the card with this number.
-fn mac(number: u8) -> String {
+fn mac(number: usize) -> String {
     format!("52:54:00:00:00:{:02x}", number.saturating_add(1))
 }
 

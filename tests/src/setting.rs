@@ -7,6 +7,8 @@ use crate::Machine;
 pub enum Card {
     /// virtio-net on PCI, modern interface.
     Virtio,
+    /// virtio-net on virtio-mmio, registers of version 2.
+    VirtioMmio,
     /// 82540EM.
     E1000,
     /// 82544GC.
@@ -18,21 +20,37 @@ pub enum Card {
 }
 
 impl Card {
-    /// Its name for QEMU's `-device`.
+    /// Its name for QEMU's `-device`, with what such a card needs. No PCI card has an option ROM: Debian ships them in a
+    /// package of their own, and QEMU stops without them.
     pub fn device(self) -> &'static str {
         match self {
-            Card::Virtio => "virtio-net-pci",
-            Card::E1000 => "e1000",
-            Card::E1000Gc => "e1000-82544gc",
-            Card::E1000Em => "e1000-82545em",
-            Card::E1000e => "e1000e",
+            Card::Virtio => "virtio-net-pci,romfile=",
+            Card::VirtioMmio => "virtio-net-device",
+            Card::E1000 => "e1000,romfile=",
+            Card::E1000Gc => "e1000-82544gc,romfile=",
+            Card::E1000Em => "e1000-82545em,romfile=",
+            Card::E1000e => "e1000e,romfile=",
         }
+    }
+
+    /// What QEMU has to be told once for such cards: options and their values.
+    pub fn options(self) -> &'static [&'static str] {
+        match self {
+            // Without ACPI, QEMU puts the places of such cards on the kernel command line.
+            Card::VirtioMmio => &["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=off"],
+            _ => &[],
+        }
+    }
+
+    /// Whether it is one of virtio's.
+    pub fn is_virtio(self) -> bool {
+        self.prefix() == "vtnet"
     }
 
     /// What the image's names for such cards begin with.
     fn prefix(self) -> &'static str {
         match self {
-            Card::Virtio => "vtnet",
+            Card::Virtio | Card::VirtioMmio => "vtnet",
             Card::E1000 | Card::E1000Gc | Card::E1000Em | Card::E1000e => "em",
         }
     }
@@ -92,7 +110,7 @@ impl Setting {
 
     /// Whether both cards are virtio's.
     pub fn is_virtio(self) -> bool {
-        (self.left, self.right) == (Card::Virtio, Card::Virtio)
+        self.left.is_virtio() && self.right.is_virtio()
     }
 
     /// The four rings that a frame passes on its way to the right and back, as the counters name them.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Result;
 use millrace_tests::frames::Generator;
 use millrace_tests::wire::{Interest, wait_any};
-use millrace_tests::{Appliance, Card, Setting, Wire, transfer, with_every_card, with_every_wait};
+use millrace_tests::{Appliance, Setting, Wire, transfer, with_every_card, with_every_wait};
 
 with_every_card!(a_burst_larger_than_all_rings);
 with_every_wait!(a_burst_larger_than_all_rings);
@@ -30,7 +30,7 @@ fn a_burst_larger_than_all_rings(setting: Setting) -> Result<()> {
     let mut appliance = Appliance::boot(setting)?;
     let mut generator = Generator::new();
     transfer::carry(&appliance.left, &appliance.right, [generator.frame(60)])?;
-    let burst = if setting.right == Card::Virtio { BURST } else { QUEUED_BURST };
+    let burst = if setting.right.is_virtio() { BURST } else { QUEUED_BURST };
 
     let (taken, refused) = offer(&appliance.left, &mut generator, burst)?;
     println!("{} frames were taken, {refused} refused", taken.len());

@@ -130,13 +130,44 @@ fn every_model_becomes_its_device() -> Result<()> {
 
 #[test]
 fn vhost_user_is_for_virtio() -> Result<()> {
-    refuses(&["run", "--nic", "e1000,vhost-user:/tmp/v"], &["e1000", "vhost-user", "virtio only"])
+    refuses(&["run", "--nic", "e1000,vhost-user:/tmp/v"], &["e1000", "vhost-user", "virtio-mmio only"])
+}
+
+/// QEMU gives its first device the highest address, and the image names cards by ascending ones.
+#[test]
+fn virtio_mmio_cards_are_named_in_the_order_given() -> Result<()> {
+    let nics = [
+        "--nic",
+        "virtio-mmio:force-legacy=off,user",
+        "--nic",
+        "virtio-mmio:mac=52:54:00:aa:bb:cc:force-legacy=off,user",
+    ];
+    would_run(
+        &[&["--machine", "microvm"], &nics[..]].concat(),
+        &[
+            "-machine microvm,acpi=off",
+            "-global virtio-mmio.force-legacy=off -device virtio-net-device,netdev=net1,mac=52:54:00:aa:bb:cc \
+             -device virtio-net-device,netdev=net0,mac=52:54:00:00:00:01 ",
+        ],
+    )?;
+    would_run(
+        &["--machine", "microvm"],
+        &["-global virtio-mmio.force-legacy=on", "-netdev user,id=net1", "virtio-net-device,netdev=net1,"],
+    )
 }
 
 #[test]
-fn models_that_come_later_say_so() -> Result<()> {
-    refuses(&["run", "--nic", "virtio-mmio,user"], &["virtio-mmio", "not there yet", "e1000e"])?;
-    refuses(&["run", "--machine", "microvm", "--nic", "virtio,user"], &["microvm", "not there yet"])
+fn cards_and_machines_that_do_not_fit_are_refused() -> Result<()> {
+    refuses(&["run", "--machine", "microvm", "--nic", "virtio,user"], &["microvm", "virtio-mmio"])?;
+    refuses(&["run", "--nic", "virtio-mmio,user"], &["virtio-mmio", "q35", "microvm"])?;
+    let force = |value| format!("virtio-mmio:force-legacy={value},user");
+    let microvm = |nics: [String; 2]| {
+        let words = ["run", "--machine", "microvm", "--nic", &nics[0], "--nic", &nics[1]];
+        refuses(&words, &["force-legacy"])
+    };
+    microvm([force("on"), force("off")])?;
+    microvm([force("off"), "virtio-mmio,user".to_owned()])?;
+    microvm([force("on"), force("maybe")])
 }
 
 #[test]
