@@ -7,7 +7,7 @@ use crate::e1000::{E1000, MapError, Model, PciRegisters, StartError};
 use crate::hal::Hal;
 use crate::mmio::MmioWindow;
 use crate::pci::{ConfigSpace, Function};
-use crate::virtio::mmio::{MmioTransport, Slot, SlotError, SlotVersion, V2};
+use crate::virtio::mmio::{MmioTransport, Slot, SlotError, SlotVersion, V1, V2};
 use crate::virtio::net::{NetError, VirtioNet};
 use crate::virtio::pci::{PciError, PciTransport};
 
@@ -42,6 +42,8 @@ pub enum Card {
     VirtioNet(VirtioNet<PciTransport>),
     /// A virtio network card without a bus.
     VirtioMmio(VirtioNet<MmioTransport<V2>>),
+    /// The same with registers of version 1.
+    LegacyVirtioMmio(VirtioNet<MmioTransport<V1>>),
     /// An Intel gigabit card.
     E1000(E1000<PciRegisters>),
 }
@@ -50,7 +52,7 @@ impl Card {
     /// The letters that an interface name of such a card begins with; a running number follows.
     pub fn name_prefix(&self) -> &'static str {
         match self {
-            Self::VirtioNet(_) | Self::VirtioMmio(_) => "vtnet",
+            Self::VirtioNet(_) | Self::VirtioMmio(_) | Self::LegacyVirtioMmio(_) => "vtnet",
             Self::E1000(_) => "em",
         }
     }
@@ -114,6 +116,9 @@ pub fn probe_mmio(hal: &Arc<dyn Hal>, address: u64, bytes: u64) -> Option<Result
         let slot = slot?;
         let mac = mmio_fallback_mac(address);
         Ok(match slot.version {
+            SlotVersion::V1 => {
+                Card::LegacyVirtioMmio(VirtioNet::new(MmioTransport::new(slot), hal.clone(), mac)?)
+            }
             SlotVersion::V2 => Card::VirtioMmio(VirtioNet::new(MmioTransport::new(slot), hal.clone(), mac)?),
         })
     })

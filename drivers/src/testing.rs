@@ -19,7 +19,10 @@ mod machine;
 mod pci;
 
 pub use self::buffers::PacketBuffers;
-pub use self::device::{MmioBank, ModelNotifier, ModelTransport, NetDevice, Quirks, Setup, Slow, Violation};
+pub use self::device::{
+    Interface, MmioBank, MmioVersion, ModelNotifier, ModelTransport, NetDevice, Quirks, Setup, Slow,
+    Violation,
+};
 pub use self::intel::{
     IntelDevice, IntelQuirks, IntelRegisters, IntelSetup, IntelViolation, IntelWriter, Ring,
 };

@@ -17,18 +17,15 @@ use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard};
 
 use self::model::{Model, RECEIVE, TRANSMIT};
-use self::ring::{DeviceRing, Owned};
+use self::ring::DeviceRing;
 use super::{FakeMachine, lock};
 use crate::virtio::transport::QueuePlace;
 
 pub use self::mmio::MmioBank;
-pub use self::setup::{Quirks, Setup, Slow};
+pub use self::mmio::MmioVersion;
+pub use self::setup::{Interface, Quirks, Setup, Slow};
 pub use self::transport::{ModelNotifier, ModelTransport};
 pub use self::violation::Violation;
-
-const HEADER: usize = 12;
-/// `num_buffers` is 1 in the header of a received packet, whatever was negotiated (section 5.1.6.4.1).
-const RECEIVED_HEADER: [u8; HEADER] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
 
 /// A card, shared by the test and the driver.
 #[derive(Debug, Clone)]
@@ -49,8 +46,8 @@ impl NetDevice {
     }
 
     /// The card's registers on virtio-mmio.
-    pub fn mmio_bank(&self) -> MmioBank {
-        MmioBank::new(self.clone())
+    pub fn mmio_bank(&self, version: MmioVersion) -> MmioBank {
+        MmioBank::new(self.clone(), version)
     }
 
     /// Changes what the card offers, from its next reset on, and how it misbehaves, from now on.
@@ -116,9 +113,9 @@ impl NetDevice {
         let machine = model.machine.clone();
         let ring = model.rings.get_mut(usize::from(TRANSMIT))?;
         let (id, owned) = ring.pick(place)?;
-        let frame = machine.read(owned.address, owned.bytes as usize).unwrap_or_default();
+        let packet = owned.read(&machine).unwrap_or_default();
         ring.complete(id.into(), 0);
-        Some(frame.get(HEADER..).unwrap_or_default().to_vec())
+        Some(packet.get(ring.framing.header_bytes()..).unwrap_or_default().to_vec())
     }
 
     /// Takes what was published and sends everything, in order.
@@ -133,10 +130,10 @@ impl NetDevice {
         model.fetch();
         let machine = model.machine.clone();
         let Some(ring) = model.rings.get_mut(usize::from(RECEIVE)) else { return false };
-        let Some((id, Owned { address, bytes, .. })) = ring.pick(place) else { return false };
-        let packet = [&RECEIVED_HEADER, frame].concat();
-        let fits = packet.len() <= bytes as usize;
-        if fits && machine.write(address, &packet).is_none() {
+        let Some((id, owned)) = ring.pick(place) else { return false };
+        let packet = [ring.framing.received_header(), frame].concat();
+        let fits = packet.len() <= owned.bytes();
+        if fits && owned.write(&machine, &packet).is_none() {
             ring.complain(Violation::BufferOutsideMemory { queue: RECEIVE, id });
         }
         let written = if fits { packet.len() } else { 0 };

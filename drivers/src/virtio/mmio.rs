@@ -20,7 +20,7 @@ use super::transport::{Notifier, QueuePlace, Transport, TransportError};
 use crate::bank::RegisterBank;
 use crate::mmio::MmioError;
 
-pub use self::version::{V2, Version};
+pub use self::version::{V1, V2, Version};
 
 /// The magic number, `virt`.
 const VIRT: u32 = u32::from_le_bytes(*b"virt");
@@ -38,6 +38,8 @@ pub struct Slot {
 /// A version of the registers that there is a [`Version`] for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotVersion {
+    /// [`V1`].
+    V1,
     /// [`V2`].
     V2,
 }
@@ -76,6 +78,7 @@ impl Slot {
             return Err(SlotError::NoMagic { found });
         }
         let version = match bank.read32(VERSION) {
+            1 => SlotVersion::V1,
             2 => SlotVersion::V2,
             found => return Err(SlotError::UnknownVersion { found }),
         };
@@ -125,6 +128,7 @@ impl<V: Version> MmioTransport<V> {
 
 impl<V: Version> Transport for MmioTransport<V> {
     type Notifier = MmioNotifier;
+    const IS_LEGACY: bool = V::IS_LEGACY;
 
     fn offered_features(&self) -> Features {
         let word = |select| {
@@ -163,7 +167,7 @@ impl<V: Version> Transport for MmioTransport<V> {
     }
 
     fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<MmioNotifier, TransportError> {
-        V::enable_queue(self.select(queue), place);
+        V::enable_queue(self.select(queue), queue, place)?;
         Ok(MmioNotifier { bank: self.bank.clone(), queue })
     }
 

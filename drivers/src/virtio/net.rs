@@ -1,7 +1,8 @@
 //! The virtio network card (section 5.1), one queue pair.
 //!
 //! A packet is one descriptor: the device's header lies in the headroom right in front of the payload. So a queue of N holds
-//! N packets. No offload is accepted: frames go through as they are.
+//! N packets. (Some legacy devices want two, and the header of all of them is shorter: see `packet.rs`.) No offload
+//! is accepted: frames go through as they are.
 //!
 //! ```text
 //!            ┌── headroom ──┬────────── payload ──────────┐
@@ -14,6 +15,7 @@
 mod config;
 mod error;
 mod handshake;
+mod packet;
 mod queues;
 
 use alloc::sync::Arc;
@@ -25,6 +27,7 @@ use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
 use nm_core::platform::Platform;
 
 use self::handshake::{begin, finish, give_up, negotiate, reset, wanted_features};
+use self::packet::PacketLayout;
 use super::features::Features;
 use super::queue::{Direction, Events, QueueSize, RingMemory, SplitQueue};
 use super::transport::{Transport, activate_queue};
@@ -77,9 +80,10 @@ impl<T: Transport> VirtioNet<T> {
         let receive = self.set_up_queue(QueueRole::Receive, self.facts.receive_size)?;
         let transmit = self.set_up_queue(QueueRole::Transmit, self.facts.transmit_size)?;
         finish(&mut self.transport)?;
+        let layout = PacketLayout::with(self.facts.features);
         let has_interrupt = |role: QueueRole| self.transport.has_interrupt(role.number());
-        let transmit = Transmit::new(transmit, has_interrupt(QueueRole::Transmit));
-        let receive = Receive::new(receive, has_interrupt(QueueRole::Receive));
+        let transmit = Transmit::new(transmit, layout, has_interrupt(QueueRole::Transmit));
+        let receive = Receive::new(receive, layout, has_interrupt(QueueRole::Receive));
         Ok(Queues { tx: vec![transmit], rx: vec![receive] })
     }
 
@@ -93,23 +97,32 @@ impl<T: Transport> VirtioNet<T> {
         if offered.get() < size.get() {
             return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
         }
-        let ring = RingMemory::allocate(&self.platform, size)?;
+        let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
         self.run.keep(ring.memory());
         let place = ring.place();
         let notifier = activate_queue(&mut self.transport, role.number(), place)?;
-        Ok(SplitQueue::new(ring, Events::from(self.facts.features), notifier))
+        let features = self.facts.features;
+        Ok(PacketLayout::<T>::with(features).queue(ring, Events::from(features), notifier))
     }
 }
 
 impl Facts {
     fn read<T: Transport>(transport: &T, fallback_mac: [u8; 6]) -> Result<Self, NetError> {
         let features = wanted_features(transport)?;
-        Ok(Self {
+        let facts = Self {
             features,
             mac: config::station_address(transport, features, fallback_mac)?,
             receive_size: offered_size(transport, QueueRole::Receive)?,
             transmit_size: offered_size(transport, QueueRole::Transmit)?,
-        })
+        };
+        for (role, size) in
+            [(QueueRole::Receive, facts.receive_size), (QueueRole::Transmit, facts.transmit_size)]
+        {
+            if PacketLayout::<T>::with(features).capacity(size) == 0 {
+                return Err(NetError::NoRoom { role });
+            }
+        }
+        Ok(facts)
     }
 }
 
@@ -117,17 +130,18 @@ impl Facts {
 // reset, after which it uses no queue (section 2.4.2), or takes its access to memory away. `run` holds the memory of the
 // queues until then.
 unsafe impl<T: Transport> Nic for VirtioNet<T> {
-    type Tx = Transmit<T::Notifier>;
-    type Rx = Receive<T::Notifier>;
+    type Tx = Transmit<T>;
+    type Rx = Receive<T>;
     type Error = NetError;
 
     fn info(&self) -> NicInfo {
+        let layout = PacketLayout::<T>::with(self.facts.features);
         NicInfo {
             mac: self.facts.mac,
             tx_queues: 1,
             rx_queues: 1,
-            tx_slots: self.facts.transmit_size.get(),
-            rx_slots: self.facts.receive_size.get(),
+            tx_slots: layout.capacity(self.facts.transmit_size),
+            rx_slots: layout.capacity(self.facts.receive_size),
         }
     }
 

@@ -71,6 +71,7 @@ impl PciTransport {
 
 impl Transport for PciTransport {
     type Notifier = PciNotifier;
+    const IS_LEGACY: bool = false;
 
     fn offered_features(&self) -> Features {
         let half = |select| {

@@ -1,7 +1,8 @@
 //! The split virtqueue (section 2.7), from the driver's side.
 //!
 //! A buffer is one descriptor, and the buffer's id is the descriptor's number: whoever posts chooses an id that is
-//! not outstanding, so there is no list of free descriptors. What was posted is remembered on this side
+//! not outstanding, so there is no list of free descriptors. (Where a device wants a header by itself, a buffer is two: the
+//! upper half of the table continues the lower, entry by entry.) What was posted is remembered on this side
 //! ([`SplitQueue::post`]), and what the device says is held against it ([`SplitQueue::pop`]); descriptors are written
 //! and never read.
 //!
@@ -25,7 +26,7 @@ use core::marker::PhantomData;
 
 use nm_core::nic::{QueueFull, QueueHealth};
 
-pub use self::layout::{MAX_SIZE, QueueSize, RingMemory};
+pub use self::layout::{LEGACY_PAGE, MAX_SIZE, Placement, QueueSize, RingMemory};
 pub use self::notify::Events;
 
 /// Which way the data of a queue's buffers goes.
@@ -90,7 +91,18 @@ impl<D: Direction, N> SplitQueue<D, N> {
     /// A queue over fresh memory that the device knows of already and does not use before the driver is set up. It
     /// starts with completion interrupts off.
     pub fn new(ring: RingMemory, events: Events, notifier: N) -> Self {
-        let posted = vec![0; usize::from(ring.size())].into_boxed_slice();
+        let buffers = ring.size();
+        Self::for_buffers(buffers, ring, events, notifier)
+    }
+
+    /// The same, for half as many buffers that are posted with [`post_in_two`](Self::post_in_two).
+    pub fn in_two(ring: RingMemory, events: Events, notifier: N) -> Self {
+        let buffers = ring.size() / 2;
+        Self::for_buffers(buffers, ring, events, notifier)
+    }
+
+    fn for_buffers(buffers: u16, ring: RingMemory, events: Events, notifier: N) -> Self {
+        let posted = vec![0; usize::from(buffers)].into_boxed_slice();
         let mut queue = Self {
             ring,
             next_avail: 0,
@@ -111,7 +123,8 @@ impl<D: Direction, N> SplitQueue<D, N> {
     /// Buffers that can be outstanding at once; ids are below it.
     #[inline]
     pub fn size(&self) -> u16 {
-        self.ring.size()
+        // No cut: there are as many entries as `for_buffers` was told.
+        self.posted.len() as u16
     }
 
     /// Posts the `bytes` at the device's address `address` under `id`. Refused when the id is out of range or
@@ -123,8 +136,33 @@ impl<D: Direction, N> SplitQueue<D, N> {
             return Err(QueueFull);
         }
         *posted = bytes;
-        // SAFETY: `posted` has an entry for each descriptor, and one for `id`.
-        unsafe { self.ring.write_descriptor(id, address, bytes, D::FLAGS) };
+        // SAFETY: `posted` has no more entries than there are descriptors, and one for `id`.
+        unsafe { self.ring.write_descriptor(id, address, bytes, D::FLAGS, 0) };
+        self.ring.write_available(self.next_avail, id);
+        self.next_avail = self.next_avail.wrapping_add(1);
+        Ok(())
+    }
+
+    /// The same with the `first` of the bytes in a descriptor of their own, for a queue that was made
+    /// [`in_two`](Self::in_two); any other refuses. A buffer of no more bytes than `first` is one descriptor.
+    pub fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
+        if bytes <= first {
+            return self.post(id, address, bytes);
+        }
+        let second = id.checked_add(self.size()).filter(|&second| second < self.ring.size());
+        let (Some(second), Some(posted)) = (second, self.posted.get_mut(usize::from(id))) else {
+            return Err(QueueFull);
+        };
+        if *posted != 0 || first == 0 {
+            return Err(QueueFull);
+        }
+        *posted = bytes;
+        let rest = address.wrapping_add(u64::from(first));
+        // SAFETY: `second` is the number of a descriptor, and `id` is less.
+        unsafe {
+            self.ring.write_descriptor(second, rest, bytes - first, D::FLAGS, 0);
+            self.ring.write_descriptor(id, address, first, D::FLAGS | layout::DESCRIPTOR_NEXT, second);
+        }
         self.ring.write_available(self.next_avail, id);
         self.next_avail = self.next_avail.wrapping_add(1);
         Ok(())

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::features::Features;
+use super::queue::LEGACY_PAGE;
 use super::status::Status;
 use crate::hal::Handler;
 use crate::mmio::MmioError;
@@ -15,6 +16,11 @@ const CONFIG_ATTEMPTS: usize = 16;
 pub trait Transport: Send + 'static {
     /// The doorbell of one queue.
     type Notifier: Notifier;
+
+    /// The device is from before version 1 of the specification, or does as if it were: it does not confirm features, a
+    /// queue lies where its first page is, and there is no generation of the configuration (the sections named "Legacy
+    /// Interface").
+    const IS_LEGACY: bool;
 
     /// The features that the device offers.
     fn offered_features(&self) -> Features;
@@ -41,7 +47,7 @@ pub trait Transport: Send + 'static {
     /// Whether the queue is enabled.
     fn is_queue_enabled(&self, queue: u16) -> bool;
 
-    /// The register that changes whenever the device's configuration does.
+    /// The register that changes whenever the device's configuration does; 0 with a legacy device, which has none.
     fn config_generation(&self) -> u32;
 
     /// Reads a byte of the device-specific configuration.
@@ -68,7 +74,7 @@ pub trait Transport: Send + 'static {
 }
 
 /// Rings the doorbell of one queue.
-pub trait Notifier: Send + 'static {
+pub trait Notifier: fmt::Debug + Send + 'static {
     /// Tells the device that there are new entries in the queue.
     fn notify(&self);
 }
@@ -84,6 +90,14 @@ pub struct QueuePlace {
     pub available: u64,
     /// Used ring ("device area"), a multiple of 4.
     pub used: u64,
+}
+
+impl QueuePlace {
+    /// The number of the first page, by which a legacy device knows the `queue` (section 2.7.2).
+    pub fn page(&self, queue: u16) -> Result<u32, TransportError> {
+        let page = self.descriptors / LEGACY_PAGE as u64;
+        u32::try_from(page).map_err(|_| TransportError::OutOfReach { queue })
+    }
 }
 
 /// Why registers cannot be used as they should be.
@@ -114,23 +128,32 @@ pub enum TransportError {
     ConfigUnstable,
     /// The device has no configuration of its own.
     NoConfig,
+    /// A queue lies where a legacy device cannot be told that it does: its first page has no number of 32 bits.
+    OutOfReach {
+        /// The queue.
+        queue: u16,
+    },
 }
 
 /// Reads a field of the configuration that takes more than one access, again and again until the device did not
-/// change it meanwhile (section 2.5.1), 16 times at most.
-pub fn read_stable<T, V>(
+/// change it meanwhile (section 2.5.1), 16 times at most. With a legacy device, until it is the same twice (section 2.5.4).
+pub fn read_stable<T: Transport, V: PartialEq>(
     transport: &T,
     read: impl Fn(&T) -> Result<V, TransportError>,
-) -> Result<V, TransportError>
-where
-    T: Transport + ?Sized,
-{
+) -> Result<V, TransportError> {
+    let mut last = None;
     for _ in 0..CONFIG_ATTEMPTS {
         let before = transport.config_generation();
         let value = read(transport)?;
-        if transport.config_generation() == before {
+        let is_stable = if T::IS_LEGACY {
+            last.as_ref() == Some(&value)
+        } else {
+            transport.config_generation() == before
+        };
+        if is_stable {
             return Ok(value);
         }
+        last = Some(value);
     }
     Err(TransportError::ConfigUnstable)
 }
@@ -170,6 +193,7 @@ impl fmt::Display for TransportError {
             Self::InUse { queue } => write!(f, "queue {queue} is enabled before it is set up"),
             Self::NotEnabled { queue } => write!(f, "queue {queue} cannot be enabled"),
             Self::ConfigUnstable => f.write_str("the device's configuration changes without end"),
+            Self::OutOfReach { queue } => write!(f, "queue {queue} lies beyond what a legacy device reaches"),
             Self::NoConfig => f.write_str("the device has no configuration registers"),
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::net::{Receive, Transmit, VirtioNet};
-use millrace_drivers::virtio::transport::Transport;
 use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
 use nm_core::platform::Platform;
 
@@ -22,14 +21,11 @@ pub struct Bench<W: Way> {
     pub machine: Arc<FakeMachine>,
     pub device: NetDevice,
     pub nic: VirtioNet<W::Transport>,
-    pub tx: Transmit<Notifier<W>>,
-    pub rx: Receive<Notifier<W>>,
+    pub tx: Transmit<W::Transport>,
+    pub rx: Receive<W::Transport>,
     /// Number `id` is for the receive queue, number `capacity + id` for the transmit queue.
     pub buffers: PacketBuffers,
 }
-
-/// The doorbell of a card that is attached in the way `W`.
-type Notifier<W> = <<W as Way>::Transport as Transport>::Notifier;
 
 impl<W: Way> Bench<W> {
     pub fn new(setup: Setup) -> Self {

@@ -10,7 +10,7 @@ use millrace_drivers::virtio::transport::TransportError;
 use nm_core::nic::{Link, Nic, TxQueue};
 
 use crate::bench::{Bench, FALLBACK_MAC, RECEIVE, TRANSMIT};
-use crate::ways::Way;
+use crate::ways::{Way, is_legacy};
 
 in_every_way!(
     a_card_says_what_it_is,
@@ -19,6 +19,7 @@ in_every_way!(
     an_address_that_changes_while_it_is_read_is_read_again,
     the_link_is_as_the_device_says_and_up_if_it_says_nothing,
     a_queue_without_entries_is_named,
+    a_queue_that_is_too_short_for_a_packet_is_named,
     a_slow_reset_is_waited_for_and_a_missing_one_is_not_forever,
     what_can_fail_at_the_start_is_told_apart,
     memory_that_runs_out_is_an_error_and_what_was_had_is_given_back,
@@ -63,21 +64,31 @@ fn a_card_says_what_it_is<W: Way>() {
     let (_machine, device, card) = looked_at::<W>(Setup::with_queues(512, 128));
     let info = card.as_ref().unwrap().info();
     assert_eq!(info.mac, Setup::default().mac);
-    assert_eq!((info.rx_queues, info.tx_queues, info.rx_slots, info.tx_slots), (1, 1, 512, 128));
+    assert_eq!(
+        (info.rx_queues, info.tx_queues, info.rx_slots, info.tx_slots),
+        (1, 1, 512 / W::DESCRIPTORS, 128 / W::DESCRIPTORS)
+    );
     assert_eq!(device.read_status(), 0, "it is left reset");
 }
 
 fn only_what_is_used_is_accepted_and_only_version_1_is_demanded<W: Way>() {
-    let used = Features::VERSION_1 | Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS;
+    let known = Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS;
+    let demanded = match (is_legacy::<W>(), W::DESCRIPTORS) {
+        (false, _) => Features::VERSION_1,
+        (true, 1) => Features::ANY_LAYOUT,
+        (true, _) => Features::empty(),
+    };
     let bench = Bench::<W>::new(Setup::default());
-    assert_eq!(bench.device.accepted_features(), used.bits());
+    assert_eq!(bench.device.accepted_features(), (known | demanded).bits());
     bench.finish();
 
     let bench = Bench::<W>::new(Setup { offered: Features::VERSION_1, ..Setup::default() });
-    assert_eq!(bench.device.accepted_features(), Features::VERSION_1.bits());
+    assert_eq!(bench.device.accepted_features(), demanded.bits());
     bench.finish();
 
-    assert_eq!(refusal::<W>(Setup::default().without(Features::VERSION_1)), NetError::NotVersion1);
+    if !is_legacy::<W>() {
+        assert_eq!(refusal::<W>(Setup::default().without(Features::VERSION_1)), NetError::NotVersion1);
+    }
 }
 
 fn without_an_address_of_its_own_it_gets_the_fallback<W: Way>() {
@@ -117,6 +128,13 @@ fn a_queue_without_entries_is_named<W: Way>() {
     assert_eq!(refusal::<W>(one_queue), NetError::NoQueue { role: QueueRole::Transmit });
 }
 
+fn a_queue_that_is_too_short_for_a_packet_is_named<W: Way>() {
+    if W::DESCRIPTORS > 1 {
+        assert_eq!(refusal::<W>(Setup::with_queues(1, 256)), NetError::NoRoom { role: QueueRole::Receive });
+        assert_eq!(refusal::<W>(Setup::with_queues(256, 1)), NetError::NoRoom { role: QueueRole::Transmit });
+    }
+}
+
 fn a_slow_reset_is_waited_for_and_a_missing_one_is_not_forever<W: Way>() {
     let mut setup = Setup::default();
     setup.quirks.slow_reset = Slow::Looks(1000);
@@ -130,7 +148,10 @@ fn a_slow_reset_is_waited_for_and_a_missing_one_is_not_forever<W: Way>() {
 fn what_can_fail_at_the_start_is_told_apart<W: Way>() {
     let size_refused = TransportError::SizeRefused { queue: 0, wanted: 256, found: 300 };
     let shrank = NetError::QueueShrank { role: QueueRole::Receive, before: 256, now: 128 };
-    assert_eq!(failed_start::<W>(|setup| setup.quirks.refuses_features = true), NetError::FeaturesRefused);
+    if !is_legacy::<W>() {
+        let refuses = failed_start::<W>(|setup| setup.quirks.refuses_features = true);
+        assert_eq!(refuses, NetError::FeaturesRefused);
+    }
     assert_eq!(failed_start::<W>(|setup| setup.offered = Features::VERSION_1), NetError::FeaturesRefused);
     assert_eq!(failed_start::<W>(|setup| setup.queue_sizes = vec![128, 256]), shrank);
     if W::CONFIRMS_SIZE {

@@ -20,7 +20,6 @@ in_every_way!(
     whatever_a_device_offers,
 );
 
-const HEADER: u32 = 12;
 /// Random devices for each way of attaching one.
 const CASES: u32 = 200;
 
@@ -29,7 +28,7 @@ fn health(refused: u64, is_broken: bool) -> QueueHealth {
 }
 
 fn an_id_that_is_not_outstanding_is_counted_and_skipped<W: Way>() {
-    let mut bench = Bench::<W>::new(Setup::with_queues(8, 8));
+    let mut bench = Bench::<W>::new(W::with_slots(8, 8));
     for id in 0..4 {
         assert!(bench.put(id, b"frame"));
     }
@@ -42,7 +41,7 @@ fn an_id_that_is_not_outstanding_is_counted_and_skipped<W: Way>() {
 }
 
 fn an_id_comes_back_once<W: Way>() {
-    let mut bench = Bench::<W>::new(Setup::with_queues(8, 8));
+    let mut bench = Bench::<W>::new(W::with_slots(8, 8));
     for id in 0..4 {
         assert!(bench.put(id, b"frame"));
     }
@@ -56,7 +55,7 @@ fn an_id_comes_back_once<W: Way>() {
 
 fn an_index_beyond_what_is_outstanding_breaks_the_queue<W: Way>() {
     for distance in [3, 4, 0x7fff, 0x8000, 0xffff] {
-        let mut bench = Bench::<W>::new(Setup::with_queues(8, 8));
+        let mut bench = Bench::<W>::new(W::with_slots(8, 8));
         assert!(bench.put(0, b"known") && bench.put(1, b"known"));
         bench.tx.kick();
         assert!(bench.put(2, b"not published"));
@@ -75,16 +74,17 @@ fn an_index_beyond_what_is_outstanding_breaks_the_queue<W: Way>() {
 }
 
 fn lengths_that_cannot_be_are_damaged_frames<W: Way>() {
-    let most = HEADER + u32::from(CAPACITY);
+    let header = W::header_bytes();
+    let most = header + u32::from(CAPACITY);
     let cases = [
         (0, Content::Damaged),
-        (HEADER - 1, Content::Damaged),
-        (HEADER, Content::Frame(0)),
-        (HEADER + 60, Content::Frame(60)),
+        (header - 1, Content::Damaged),
+        (header, Content::Frame(0)),
+        (header + 60, Content::Frame(60)),
         (most, Content::Frame(CAPACITY)),
         (most + 1, Content::Damaged),
-        (HEADER + 0x10000, Content::Damaged),
-        (HEADER + 0x10000 + 60, Content::Damaged),
+        (header + 0x10000, Content::Damaged),
+        (header + 0x10000 + 60, Content::Damaged),
         (u32::MAX, Content::Damaged),
     ];
     for (written, content) in cases {
@@ -192,7 +192,7 @@ fn whatever_a_device_writes_into_its_queues<W: Way>() {
         has_event_idx in any::<bool>(),
         steps in prop::collection::vec(step(), 1..150),
     )| {
-        let mut setup = Setup::with_queues(8, 8);
+        let mut setup = W::with_slots(8, 8);
         if !has_event_idx {
             setup = setup.without(Features::RING_EVENT_IDX);
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use millrace_drivers::testing::PacketBuffers;
 use millrace_drivers::virtio::queue::{
-    Completion, Direction, Events, FromDevice, QueueSize, RingMemory, SplitQueue, ToDevice,
+    Completion, Direction, Events, FromDevice, Placement, QueueSize, RingMemory, SplitQueue, ToDevice,
 };
 use millrace_drivers::virtio::transport::Notifier;
 use nm_core::platform::{DmaBlock, Platform};
@@ -55,6 +55,26 @@ impl Notifier for Bell {
     }
 }
 
+/// Bytes of the header, where it is a descriptor of its own.
+const HEADER: u32 = 10;
+
+/// What a queue is like.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Buffers.
+    slots: u16,
+    events: Events,
+    placement: Placement,
+    /// Descriptors a buffer: 1, or 2 with the header in the first.
+    descriptors: u16,
+}
+
+impl Shape {
+    fn modern(slots: u16, events: Events) -> Self {
+        Self { slots, events, placement: Placement::Free, descriptors: 1 }
+    }
+}
+
 /// Our driver's queue at one end, rust-vmm's device queue at the other.
 struct Pair<D> {
     guest: Arc<Guest>,
@@ -62,6 +82,7 @@ struct Pair<D> {
     device: Queue,
     bell: Bell,
     buffers: PacketBuffers,
+    descriptors: u16,
 }
 
 /// A descriptor as rust-vmm reads it.
@@ -73,11 +94,12 @@ struct Part {
 }
 
 impl<D: Direction> Pair<D> {
-    fn new(size: u16, events: Events) -> Self {
+    fn new(Shape { slots, events, placement, descriptors }: Shape) -> Self {
+        let size = slots * descriptors;
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(FIRST), MEMORY_BYTES as usize)]).unwrap();
         let guest = Arc::new(Guest { memory, next: AtomicU64::new(FIRST), start: Instant::now() });
         let platform: Arc<dyn Platform> = guest.clone();
-        let ring = RingMemory::allocate(&platform, QueueSize::within(size).unwrap()).unwrap();
+        let ring = RingMemory::allocate(&platform, QueueSize::within(size).unwrap(), placement).unwrap();
         let place = ring.place();
         let mut device = Queue::new(size).unwrap();
         device.set_size(size);
@@ -92,9 +114,31 @@ impl<D: Direction> Pair<D> {
         device.set_ready(true);
         assert!(device.is_valid(&guest.memory), "rust-vmm accepts the layout");
         let bell = Bell::default();
-        let driver = SplitQueue::new(ring, events, bell.clone());
-        let buffers = PacketBuffers::new(&platform, size.into(), CAPACITY).unwrap();
-        Self { guest, driver, device, bell, buffers }
+        let make = if descriptors == 1 { SplitQueue::new } else { SplitQueue::in_two };
+        let driver = make(ring, events, bell.clone());
+        assert_eq!(driver.size(), slots);
+        let buffers = PacketBuffers::new(&platform, slots.into(), CAPACITY).unwrap();
+        Self { guest, driver, device, bell, buffers, descriptors }
+    }
+
+    fn post(&mut self, id: u16, address: u64, bytes: u32) {
+        let posted = match self.descriptors {
+            1 => self.driver.post(id, address, bytes),
+            _ => self.driver.post_in_two(id, address, bytes, HEADER),
+        };
+        posted.unwrap();
+    }
+
+    /// The bytes of a chain, which is one of `len` bytes that go to the device, or not.
+    fn expect_chain(&self, parts: &[Part], len: u32, is_write_only: bool) {
+        let lens: Vec<u32> = parts.iter().map(|part| part.len).collect();
+        let expected = if self.descriptors == 1 { vec![len] } else { vec![HEADER, len - HEADER] };
+        assert_eq!(lens, expected);
+        assert!(parts.iter().all(|part| part.is_write_only == is_write_only));
+        // Header and payload lie behind each other.
+        for pair in parts.windows(2) {
+            assert_eq!(pair[0].address.0 + u64::from(pair[0].len), pair[1].address.0);
+        }
     }
 
     /// The device's next chain: its number, and the descriptors in it.
@@ -119,28 +163,33 @@ impl From<virtio_queue::desc::split::Descriptor> for Part {
     }
 }
 
-fn sizes_and_events() -> impl Iterator<Item = (u16, Events)> {
-    (0..=10).flat_map(|power| [(1 << power, Events::Index), (1 << power, Events::Flag)])
+fn shapes() -> impl Iterator<Item = Shape> {
+    let kinds = [(Placement::Free, 1), (Placement::Contiguous, 1), (Placement::Contiguous, 2)];
+    (0..=10).flat_map(move |power| {
+        [Events::Index, Events::Flag].into_iter().flat_map(move |events| {
+            kinds.map(|(placement, descriptors)| Shape { slots: 1 << power, events, placement, descriptors })
+        })
+    })
 }
 
 #[test]
 fn transmitted_frames_arrive_and_come_back() {
-    for (size, events) in sizes_and_events() {
-        let mut pair = Pair::<ToDevice>::new(size, events);
+    for shape in shapes() {
+        let size = shape.slots;
+        let mut pair = Pair::<ToDevice>::new(shape);
         for round in 0..4u8 {
             for id in 0..size {
                 let frame = [round, id as u8, (id >> 8) as u8, 7];
                 pair.buffers.fill(id.into(), &frame);
                 let address = pair.buffers.lend(id.into()).write_header([0; 12]);
-                pair.driver.post(id, address, 16).unwrap();
+                pair.post(id, address, 16);
             }
             pair.driver.kick();
             for id in 0..size {
                 let (head, parts) = pair.pop().unwrap();
-                assert_eq!((head, parts.len()), (id, 1));
-                let Part { address, len, is_write_only } = parts[0];
-                assert_eq!((len, is_write_only), (16, false));
-                let packet: [u8; 16] = pair.guest.memory.read_obj(address).unwrap();
+                assert_eq!(head, id);
+                pair.expect_chain(&parts, 16, false);
+                let packet: [u8; 16] = pair.guest.memory.read_obj(parts[0].address).unwrap();
                 assert_eq!(packet, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, round, id as u8, (id >> 8) as u8, 7]);
             }
             assert!(pair.pop().is_none());
@@ -156,20 +205,20 @@ fn transmitted_frames_arrive_and_come_back() {
 
 #[test]
 fn received_frames_arrive() {
-    for (size, events) in sizes_and_events() {
-        let mut pair = Pair::<FromDevice>::new(size, events);
+    for shape in shapes() {
+        let size = shape.slots;
+        let mut pair = Pair::<FromDevice>::new(shape);
         let posted = 12 + u32::from(CAPACITY);
         for round in 0..4u8 {
             for id in 0..size {
                 let address = pair.buffers.lend(id.into()).header_phys::<12>();
-                pair.driver.post(id, address, posted).unwrap();
+                pair.post(id, address, posted);
             }
             pair.driver.kick();
             while let Some((id, parts)) = pair.pop() {
-                let Part { address, len, is_write_only } = parts[0];
-                assert_eq!((parts.len(), len, is_write_only), (1, posted, true));
+                pair.expect_chain(&parts, posted, true);
                 let packet = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, round, id as u8];
-                pair.guest.memory.write_slice(&packet, address).unwrap();
+                pair.guest.memory.write_slice(&packet, parts[0].address).unwrap();
                 pair.complete(id, 14);
                 assert_eq!(pair.driver.pop(), Some(Completion { id, written: 14, posted }));
                 assert_eq!(pair.buffers.payload(id.into(), 2), [round, id as u8]);
@@ -182,7 +231,7 @@ fn received_frames_arrive() {
 #[test]
 fn both_sides_agree_on_notifications() {
     for events in [Events::Index, Events::Flag] {
-        let mut pair = Pair::<ToDevice>::new(8, events);
+        let mut pair = Pair::<ToDevice>::new(Shape::modern(8, events));
         let mut rung = 0;
         for round in 0..70_000u32 {
             let id = (round % 8) as u16;
@@ -226,11 +275,14 @@ proptest! {
     fn any_order_of_steps(
         power in 0..6u32,
         has_event_idx in any::<bool>(),
+        is_legacy in any::<bool>(),
+        descriptors in 1..3u16,
         steps in prop::collection::vec((0..5u8, any::<prop::sample::Index>()), 1..400),
     ) {
         let size = 1u16 << power;
         let events = if has_event_idx { Events::Index } else { Events::Flag };
-        let mut pair = Pair::<ToDevice>::new(size, events);
+        let placement = if is_legacy { Placement::Contiguous } else { Placement::Free };
+        let mut pair = Pair::<ToDevice>::new(Shape { slots: size, events, placement, descriptors });
         let mut free: Vec<u16> = (0..size).collect();
         let (mut posted, mut published) = (Vec::new(), std::collections::VecDeque::new());
         let (mut owned, mut completed) = (Vec::new(), std::collections::VecDeque::new());
@@ -239,7 +291,7 @@ proptest! {
                 0 if !free.is_empty() => {
                     let id = free.swap_remove(choice.index(free.len()));
                     let address = pair.buffers.lend(id.into()).phys();
-                    pair.driver.post(id, address, 100).unwrap();
+                    pair.post(id, address, 100);
                     posted.push(id);
                 }
                 1 => {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use millrace_drivers::testing::{FakeMachine, ModelNotifier, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::features::Features;
-use millrace_drivers::virtio::queue::{Events, FromDevice, QueueSize, RingMemory, SplitQueue, ToDevice};
+use millrace_drivers::virtio::queue::{
+    Events, FromDevice, Placement, QueueSize, RingMemory, SplitQueue, ToDevice,
+};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Transport, activate_queue};
 use nm_core::platform::Platform;
@@ -35,7 +37,8 @@ impl Queues {
         transport.accept_features(features);
         transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK);
         let platform: Arc<dyn Platform> = machine;
-        let ring = || RingMemory::allocate(&platform, QueueSize::within(4).unwrap()).unwrap();
+        let ring =
+            || RingMemory::allocate(&platform, QueueSize::within(4).unwrap(), Placement::Free).unwrap();
         let (receive, transmit) = (ring(), ring());
         let bell = activate_queue(&mut transport, RECEIVE, receive.place()).unwrap();
         let receive = SplitQueue::new(receive, events, bell);
@@ -132,6 +135,24 @@ fn an_interrupt_can_be_asked_for_after_several_completions() {
         }
         assert_eq!(queues.device.violations(), []);
     }
+}
+
+/// A buffer in two descriptors needs a queue that keeps half of its descriptors for them.
+#[test]
+fn a_queue_refuses_what_it_was_not_made_for() {
+    let mut queues = Queues::new(Events::Flag);
+    assert!(queues.transmit.post_in_two(0, 4096, 100, 10).is_err());
+
+    let platform: Arc<dyn Platform> = FakeMachine::new();
+    let ring = RingMemory::allocate(&platform, QueueSize::within(4).unwrap(), Placement::Contiguous).unwrap();
+    let bell = queues.device.transport().enable_queue(TRANSMIT, ring.place()).unwrap();
+    let mut queue = SplitQueue::<ToDevice, _>::in_two(ring, Events::Flag, bell);
+    assert_eq!(queue.size(), 2);
+    assert!(queue.post_in_two(1, 4096, 100, 0).is_err() && queue.post_in_two(2, 4096, 100, 10).is_err());
+    assert!(queue.post_in_two(1, 4096, 100, 10).is_ok());
+    assert!(queue.post_in_two(1, 4096, 100, 10).is_err(), "it is outstanding");
+    assert!(queue.post_in_two(0, 4096, 0, 10).is_err(), "there is nothing in it");
+    assert!(queue.post_in_two(0, 4096, 10, 10).is_ok(), "there is nothing behind the header");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use millrace_drivers::hal::Hal;
 use millrace_drivers::mmio::{MmioError, MmioWindow};
 use millrace_drivers::testing::FakeMachine;
 use millrace_drivers::virtio::features::Features;
-use millrace_drivers::virtio::mmio::{MmioTransport, Slot, SlotError, V2};
+use millrace_drivers::virtio::mmio::{MmioTransport, Slot, SlotError, V1, V2};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{
     Notifier, QueuePlace, Transport, TransportError, activate_queue, read_stable,
@@ -119,6 +119,33 @@ fn registers_are_written_where_they_are() {
     // A status of more than eight bits is not one of a device that works.
     window(&machine).write32(0x70, 0x10f);
     assert_eq!(transport.status().bits(), 0xff);
+}
+
+#[test]
+fn version_1_is_told_of_a_page() {
+    let machine = machine_with(|registers| registers[4] = 1);
+    assert!(matches!(probed(&machine), Some(Ok(Card::LegacyVirtioMmio(_)))), "it need not offer VERSION_1");
+    let slot = Slot::find(Arc::new(window(&machine))).unwrap().unwrap();
+    let mut transport = MmioTransport::<V1>::new(slot);
+    let register = |offset: usize| window(&machine).read32(offset);
+
+    transport.accept_features(Features::NET_MAC | Features::VERSION_1);
+    assert_eq!((register(0x24), register(0x20)), (0, 1 << 5), "the upper half is not there");
+    let place =
+        QueuePlace { size: 128, descriptors: 0x1_2345_6000, available: 0x1_2345_6800, used: 0x1_2345_7000 };
+    activate_queue(&mut transport, 1, place).unwrap();
+    assert_eq!([0x28, 0x30, 0x38, 0x3c, 0x40].map(register), [4096, 1, 128, 4096, 0x12_3456]);
+    assert_eq!([0x44, 0x80, 0x90, 0xa0].map(register), [0; 4], "registers of version 2");
+
+    let again = activate_queue(&mut transport, 1, place).map(|_| ());
+    assert_eq!(again, Err(TransportError::InUse { queue: 1 }));
+    window(&machine).write32(0x40, 0);
+    let far = QueuePlace { descriptors: 1 << 44, ..place };
+    let error = activate_queue(&mut transport, 1, far).map(|_| ()).unwrap_err();
+    assert_eq!((error, register(0x40)), (TransportError::OutOfReach { queue: 1 }, 0));
+    let last = QueuePlace { descriptors: (1 << 44) - 4096, ..place };
+    activate_queue(&mut transport, 1, last).unwrap();
+    assert_eq!(register(0x40), u32::MAX);
 }
 
 #[test]

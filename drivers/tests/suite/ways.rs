@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::testing::{ModelTransport, NetDevice};
-use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V2};
+use millrace_drivers::testing::{MmioVersion, ModelTransport, NetDevice, Setup};
+use millrace_drivers::virtio::features::Features;
+use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V1, V2};
 use millrace_drivers::virtio::transport::Transport;
 
 /// A way in which the card is attached.
@@ -14,9 +15,26 @@ pub trait Way {
     const CUTS_OFF: bool;
     /// The device says whether it takes the size of a queue.
     const CONFIRMS_SIZE: bool;
+    /// Descriptors for each packet.
+    const DESCRIPTORS: u16;
 
-    /// The driver's way to `device`.
+    /// The driver's way to `device`, which becomes one of this way.
     fn attach(device: &NetDevice) -> Self::Transport;
+
+    /// Bytes of the header in front of each packet.
+    fn header_bytes() -> u32 {
+        if is_legacy::<Self>() { 10 } else { 12 }
+    }
+
+    /// A card that has room for so many packets to receive and to transmit.
+    fn with_slots(receive: u16, transmit: u16) -> Setup {
+        Setup::with_queues(receive * Self::DESCRIPTORS, transmit * Self::DESCRIPTORS)
+    }
+}
+
+/// Whether devices of this way are legacy devices.
+pub fn is_legacy<W: Way + ?Sized>() -> bool {
+    W::Transport::IS_LEGACY
 }
 
 /// Each register by a method of its own: what all ways have in common.
@@ -25,10 +43,17 @@ pub enum Plain {}
 /// virtio-mmio, version 2.
 pub enum Mmio2 {}
 
+/// virtio-mmio, version 1, and a device that takes packets in any layout.
+pub enum Mmio1 {}
+
+/// The same with a device that wants the header apart.
+pub enum Mmio1Apart {}
+
 impl Way for Plain {
     type Transport = ModelTransport;
     const CUTS_OFF: bool = true;
     const CONFIRMS_SIZE: bool = true;
+    const DESCRIPTORS: u16 = 1;
 
     fn attach(device: &NetDevice) -> ModelTransport {
         device.transport()
@@ -39,11 +64,48 @@ impl Way for Mmio2 {
     type Transport = MmioTransport<V2>;
     const CUTS_OFF: bool = false;
     const CONFIRMS_SIZE: bool = false;
+    const DESCRIPTORS: u16 = 1;
 
     fn attach(device: &NetDevice) -> MmioTransport<V2> {
-        let slot = Slot::find(Arc::new(device.mmio_bank())).expect("virtio-mmio registers");
-        MmioTransport::new(slot.expect("a device"))
+        MmioTransport::new(slot(device, MmioVersion::V2))
     }
+}
+
+impl Way for Mmio1 {
+    type Transport = MmioTransport<V1>;
+    const CUTS_OFF: bool = false;
+    const CONFIRMS_SIZE: bool = false;
+    const DESCRIPTORS: u16 = 1;
+
+    fn attach(device: &NetDevice) -> MmioTransport<V1> {
+        make_legacy(device, Features::ANY_LAYOUT);
+        MmioTransport::new(slot(device, MmioVersion::V1))
+    }
+}
+
+impl Way for Mmio1Apart {
+    type Transport = MmioTransport<V1>;
+    const CUTS_OFF: bool = false;
+    const CONFIRMS_SIZE: bool = false;
+    const DESCRIPTORS: u16 = 2;
+
+    fn attach(device: &NetDevice) -> MmioTransport<V1> {
+        make_legacy(device, Features::empty());
+        MmioTransport::new(slot(device, MmioVersion::V1))
+    }
+}
+
+/// Makes a legacy device of one that may offer anything, with this layout of packets.
+fn make_legacy(device: &NetDevice, layout: Features) {
+    device.change_setup(|setup| {
+        *setup = setup.clone().legacy().without(Features::ANY_LAYOUT);
+        setup.offered |= layout;
+    });
+}
+
+fn slot(device: &NetDevice, version: MmioVersion) -> Slot {
+    let slot = Slot::find(Arc::new(device.mmio_bank(version))).expect("virtio-mmio registers");
+    slot.expect("a device")
 }
 
 /// Turns `fn test<W: Way>()` into a test for each way.
@@ -53,6 +115,8 @@ macro_rules! in_every_way {
             in_every_way! { @tests $test
                 plain Plain,
                 mmio_2 Mmio2,
+                mmio_1 Mmio1,
+                mmio_1_header_apart Mmio1Apart,
             }
         }
     )+ };

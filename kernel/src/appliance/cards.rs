@@ -53,6 +53,7 @@ fn attach_one(netmap: &Netmap, name: &str, card: Card) -> Result<(), AttachError
         Card::VirtioNet(card) => netmap.attach(name, card),
         Card::E1000(card) => netmap.attach(name, card),
         Card::VirtioMmio(card) => netmap.attach(name, card),
+        Card::LegacyVirtioMmio(card) => netmap.attach(name, card),
     }
 }
 

@@ -1,6 +1,11 @@
-//! Whether a driver reads the configuration so that it cannot get half of a change (section 2.5.1).
+//! Whether a driver reads the configuration so that it cannot get half of a change (sections 2.5.1 and 2.5.4).
 
-/// Reads of the station address, six fields that make one.
+use super::setup::Interface;
+
+/// Fields of the station address, which make one value.
+const FIELDS: u32 = 6;
+
+/// Reads of the station address.
 #[derive(Debug, Default)]
 pub(super) struct ConfigReads {
     /// The generation was looked at.
@@ -9,12 +14,14 @@ pub(super) struct ConfigReads {
     unchecked: u32,
     /// Reads that no look came before.
     unprepared: u32,
+    all: u32,
 }
 
 impl ConfigReads {
     /// A field is read.
     pub fn note(&mut self, field: usize) {
-        if field < 6 {
+        if field < FIELDS as usize {
+            self.all += 1;
             self.unchecked += 1;
             self.unprepared += u32::from(!self.has_looked);
         }
@@ -27,8 +34,11 @@ impl ConfigReads {
     }
 
     /// The driver goes on. Returns whether it has made sure of what it read.
-    pub fn end(&mut self) -> bool {
-        let Self { unchecked, unprepared, .. } = core::mem::take(self);
-        unchecked == 0 && unprepared == 0
+    pub fn end(&mut self, interface: Interface) -> bool {
+        let Self { unchecked, unprepared, all, .. } = core::mem::take(self);
+        match interface {
+            Interface::Modern => unchecked == 0 && unprepared == 0,
+            Interface::Legacy => all == 0 || all >= 2 * FIELDS,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The registers of virtio-mmio (section 4.2.2), and the rules of their use.
+//! The registers of virtio-mmio (sections 4.2.2 and 4.2.4), and the rules of their use.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -12,10 +12,20 @@ const CONFIG: usize = 0x100;
 /// Length of all registers, with the card's configuration.
 const BYTES: usize = 0x200;
 
+/// A version of the registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MmioVersion {
+    /// 1, for devices with [`Interface::Legacy`](super::Interface::Legacy).
+    V1,
+    /// 2, for devices with [`Interface::Modern`](super::Interface::Modern).
+    V2,
+}
+
 /// The registers of a [`NetDevice`] on virtio-mmio.
 #[derive(Debug)]
 pub struct MmioBank {
     device: NetDevice,
+    version: MmioVersion,
     selection: Mutex<Selection>,
 }
 
@@ -28,11 +38,15 @@ struct Selection {
     /// The queue was looked at since it was selected last.
     is_looked_at: bool,
     place: QueuePlace,
+    /// Entries, as far as they were written; version 1 only, as the two below.
+    entries: Option<u32>,
+    align: Option<u32>,
+    page_bytes: Option<u32>,
 }
 
 impl MmioBank {
-    pub(super) fn new(device: NetDevice) -> Self {
-        Self { device, selection: Mutex::default() }
+    pub(super) fn new(device: NetDevice, version: MmioVersion) -> Self {
+        Self { device, version, selection: Mutex::default() }
     }
 
     fn selection(&self) -> MutexGuard<'_, Selection> {
@@ -72,7 +86,7 @@ impl RegisterBank for MmioBank {
         if offset >= CONFIG {
             return u32::from_le_bytes(self.read_config(offset));
         }
-        let value = self.selection().read(&mut self.device.lock(), offset);
+        let value = self.selection().read(&mut self.device.lock(), self.version, offset);
         value.unwrap_or_else(|| {
             self.complain(offset);
             0
@@ -88,7 +102,7 @@ impl RegisterBank for MmioBank {
     }
 
     fn write32(&self, offset: usize, value: u32) {
-        if self.selection().write(&mut self.device.lock(), offset, value).is_none() {
+        if self.selection().write(&mut self.device.lock(), self.version, offset, value).is_none() {
             self.complain(offset);
         }
     }
@@ -96,22 +110,28 @@ impl RegisterBank for MmioBank {
 
 impl Selection {
     /// Reads a register; `None` if that cannot be done.
-    fn read(&mut self, model: &mut Model, offset: usize) -> Option<u32> {
+    fn read(&mut self, model: &mut Model, version: MmioVersion, offset: usize) -> Option<u32> {
+        let is_v1 = version == MmioVersion::V1;
         Some(match offset {
             0x000 => u32::from_le_bytes(*b"virt"),
-            0x004 => 2,
+            0x004 => 2 - u32::from(is_v1),
             0x008 => 1,
             // The vendor, which nobody needs to know.
             0x00c => 0,
+            0x010 if is_v1 && self.offered_word != 0 => 0,
             0x010 => word(model.setup.offered.bits(), self.offered_word),
             0x034 => model.offered_queue_size(self.queue).into(),
-            0x044 => {
+            0x040 if is_v1 => {
+                self.is_looked_at = true;
+                u32::try_from(model.queue_start(self.queue) >> 12).unwrap_or(u32::MAX)
+            }
+            0x044 if !is_v1 => {
                 self.is_looked_at = true;
                 model.is_queue_enabled(self.queue).into()
             }
             0x060 => 0,
             0x070 => model.read_status().into(),
-            0x0fc => {
+            0x0fc if !is_v1 => {
                 model.config_reads.look();
                 model.generation
             }
@@ -120,17 +140,22 @@ impl Selection {
     }
 
     /// Writes a register; `None` if that cannot be done.
-    fn write(&mut self, model: &mut Model, offset: usize, value: u32) -> Option<()> {
+    fn write(&mut self, model: &mut Model, version: MmioVersion, offset: usize, value: u32) -> Option<()> {
+        let is_v1 = version == MmioVersion::V1;
         match offset {
             0x014 => self.offered_word = value,
             0x020 => model.write_features(with_word(model.registers.accepted, self.accepted_word, value)),
             0x024 => self.accepted_word = value,
+            0x028 if is_v1 => self.page_bytes = Some(value),
             0x030 => self.select(u16::try_from(value).unwrap_or(u16::MAX)),
             0x038 => {
                 self.check_looked_at(model);
                 model.write_queue_size(self.queue, u16::try_from(value).unwrap_or(u16::MAX));
+                self.entries = Some(value);
             }
-            0x044 if value == 1 => model.enable_queue(self.queue),
+            0x03c if is_v1 => self.align = Some(value),
+            0x040 if is_v1 => self.write_page(model, value),
+            0x044 if !is_v1 && value == 1 => model.enable_queue(self.queue),
             0x050 => model.ring_doorbell(u16::try_from(value).unwrap_or(u16::MAX)),
             0x064 => {}
             0x070 => {
@@ -139,7 +164,9 @@ impl Selection {
                     *self = Self::default();
                 }
             }
-            0x080 | 0x084 | 0x090 | 0x094 | 0x0a0 | 0x0a4 => self.write_address(model, offset, value),
+            0x080 | 0x084 | 0x090 | 0x094 | 0x0a0 | 0x0a4 if !is_v1 => {
+                self.write_address(model, offset, value)
+            }
             _ => return None,
         }
         Some(())
@@ -147,7 +174,8 @@ impl Selection {
 
     fn select(&mut self, queue: u16) {
         if queue != self.queue {
-            (self.queue, self.is_looked_at, self.place) = (queue, false, QueuePlace::default());
+            let Self { offered_word, accepted_word, page_bytes, .. } = *self;
+            *self = Self { offered_word, accepted_word, page_bytes, queue, ..Self::default() };
         }
     }
 
@@ -162,6 +190,19 @@ impl Selection {
         };
         *part = with_word(*part, u32::from(offset & 4 != 0), value);
         model.write_queue_addresses(self.queue, self.place);
+    }
+
+    /// The number of the queue's first page.
+    fn write_page(&mut self, model: &mut Model, page: u32) {
+        let queue = self.queue;
+        self.check_looked_at(model);
+        match (self.page_bytes, self.align, self.entries) {
+            _ if page == 0 => model.violations.push(Violation::PageZero { queue }),
+            (Some(bytes), Some(align), Some(_)) if bytes.is_power_of_two() && align.is_power_of_two() => {
+                model.write_queue_page(queue, u64::from(page) * u64::from(bytes), align.into());
+            }
+            _ => model.violations.push(Violation::PageOutOfOrder { queue }),
+        }
     }
 
     fn check_looked_at(&self, model: &mut Model) {

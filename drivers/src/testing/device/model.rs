@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::config_reads::ConfigReads;
 use super::registers::{FAILED, Registers, Transition};
-use super::ring::{DeviceRing, Place, Way};
+use super::ring::{DeviceRing, Framing, Place, Way};
 use super::{Setup, Slow, Violation};
 use crate::testing::FakeMachine;
 use crate::virtio::transport::QueuePlace;
@@ -59,7 +59,7 @@ impl Model {
 
     pub fn write_status(&mut self, status: u8) {
         let Self { registers, setup, violations, .. } = self;
-        if !self.config_reads.end() {
+        if !self.config_reads.end(setup.interface) {
             violations.push(Violation::ConfigUnchecked);
         }
         let is_reset_over = self.reset.0 == Slow::Looks(0);
@@ -85,9 +85,11 @@ impl Model {
 
     fn start(&mut self) {
         let has_event_idx = self.registers.accepted & RING_EVENT_IDX != 0;
+        let framing = Framing::of(self.setup.interface, self.registers.accepted);
         for (queue, registers) in (0..).zip(&self.registers.queues) {
             let way = if queue == RECEIVE { Way::In } else { Way::Out };
-            let ring = DeviceRing::new(self.machine.clone(), queue, way, registers.place, has_event_idx);
+            let ring =
+                DeviceRing::new(self.machine.clone(), queue, way, registers.place, framing, has_event_idx);
             self.rings.push(ring);
         }
     }
@@ -113,7 +115,7 @@ impl Model {
             self.setup.quirks.config_changes = left;
             self.generation = self.generation.wrapping_add(1);
             // Every byte of the address is another one now.
-            self.setup.mac.iter_mut().for_each(|byte| *byte ^= 0x40);
+            self.setup.mac.iter_mut().for_each(|byte| *byte = byte.wrapping_add(0x11));
         }
         byte
     }
@@ -134,7 +136,9 @@ impl Model {
     pub fn write_queue_size(&mut self, queue: u16, size: u16) {
         let keeps_size = self.setup.quirks.keeps_queue_size;
         let offered = self.offered_queue_size(queue);
-        let Some(registers) = self.registers.queue_to_write(queue, &mut self.violations) else { return };
+        let Some(registers) = self.registers.queue_to_write(queue, &self.setup, &mut self.violations) else {
+            return;
+        };
         if !size.is_power_of_two() || size > offered {
             self.violations.push(Violation::QueueSize { queue });
         }
@@ -143,7 +147,9 @@ impl Model {
 
     pub fn write_queue_addresses(&mut self, queue: u16, place: QueuePlace) {
         let QueuePlace { descriptors, available, used, .. } = place;
-        let Some(registers) = self.registers.queue_to_write(queue, &mut self.violations) else { return };
+        let Some(registers) = self.registers.queue_to_write(queue, &self.setup, &mut self.violations) else {
+            return;
+        };
         registers.place = Place { size: registers.place.size, descriptors, available, used };
     }
 
@@ -155,10 +161,28 @@ impl Model {
         }
     }
 
+    /// Tells where a queue is in the legacy way (section 2.7.2): by its first page.
+    pub fn write_queue_page(&mut self, queue: u16, first: u64, align: u64) {
+        let place = self.registers.queues.get(usize::from(queue)).map(|queue| queue.place);
+        let entries = u64::from(place.unwrap_or_default().size);
+        let available = first + 16 * entries;
+        let used = (available + 2 * (3 + entries)).next_multiple_of(align.max(1));
+        self.write_queue_addresses(queue, QueuePlace { size: 0, descriptors: first, available, used });
+        self.enable_queue(queue);
+    }
+
+    /// The address of the first byte of a queue that is enabled.
+    pub fn queue_start(&self, queue: u16) -> u64 {
+        let start = self.registers.queues.get(usize::from(queue)).map_or(0, |queue| queue.place.descriptors);
+        if self.is_queue_enabled(queue) { start.max(1 << 12) } else { 0 }
+    }
+
     pub fn enable_queue(&mut self, queue: u16) {
         let machine = self.machine.clone();
         let keeps_disabled = self.setup.quirks.keeps_queue_disabled;
-        let Some(registers) = self.registers.queue_to_write(queue, &mut self.violations) else { return };
+        let Some(registers) = self.registers.queue_to_write(queue, &self.setup, &mut self.violations) else {
+            return;
+        };
         registers.is_enabled = !keeps_disabled;
         self.violations.extend(registers.place.complaint(&machine, queue));
     }

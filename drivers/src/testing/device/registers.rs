@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Violation;
 use super::ring::Place;
-use super::setup::Setup;
+use super::setup::{Interface, Setup};
 
 const ACKNOWLEDGE: u8 = 1;
 const DRIVER: u8 = 2;
@@ -18,6 +18,11 @@ const ORDER: [(u8, u8); 3] = [
     (FEATURES_OK, ACKNOWLEDGE | DRIVER),
     (DRIVER_OK, ACKNOWLEDGE | DRIVER | FEATURES_OK),
 ];
+/// The same where FEATURES_OK is not there (section 3.1.2).
+const LEGACY_ORDER: [(u8, u8); 3] =
+    [(DRIVER, ACKNOWLEDGE), (FEATURES_OK, NEVER), (DRIVER_OK, ACKNOWLEDGE | DRIVER)];
+/// Bits that are never all set.
+const NEVER: u8 = !0;
 
 /// Registers of one queue.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +68,8 @@ impl Registers {
             violations.push(Violation::StatusCleared { from, to });
         }
         let added = to & !from;
-        if ORDER.iter().any(|&(bit, before)| added & bit != 0 && from & before != before) {
+        let order = if setup.interface == Interface::Legacy { LEGACY_ORDER } else { ORDER };
+        if order.iter().any(|&(bit, before)| added & bit != 0 && from & before != before) {
             violations.push(Violation::StatusOrder { from, to });
         }
         self.status = to;
@@ -89,7 +95,14 @@ impl Registers {
         if features & !setup.offered.bits() != 0 {
             violations.push(Violation::FeaturesNotOffered);
         }
-        if self.status & DRIVER == 0 || self.status & FEATURES_OK != 0 {
+        let is_late = match setup.interface {
+            Interface::Modern => self.status & FEATURES_OK != 0,
+            // Before the queues, at the latest: what a queue holds depends on them.
+            Interface::Legacy => {
+                self.status & DRIVER_OK != 0 || self.queues.iter().any(|queue| queue.is_enabled)
+            }
+        };
+        if self.status & DRIVER == 0 || is_late {
             violations.push(Violation::FeaturesAtWrongTime);
         }
         self.accepted = features;
@@ -99,9 +112,11 @@ impl Registers {
     pub fn queue_to_write(
         &mut self,
         queue: u16,
+        setup: &Setup,
         violations: &mut Vec<Violation>,
     ) -> Option<&mut QueueRegisters> {
-        let is_time = self.status & FEATURES_OK != 0 && self.status & DRIVER_OK == 0;
+        let begins = if setup.interface == Interface::Legacy { DRIVER } else { FEATURES_OK };
+        let is_time = self.status & begins != 0 && self.status & DRIVER_OK == 0;
         let registers = self.queues.get_mut(usize::from(queue))?;
         if !is_time || registers.is_enabled {
             violations.push(Violation::QueueAtWrongTime { queue });

@@ -1,16 +1,20 @@
 //! One queue from the device's side, written from the specification (section 2.7), not from the driver.
 
 mod bells;
+mod framing;
+mod owned;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::bells::Bells;
+use self::owned::{Owned, Part};
 use super::Violation;
 use crate::testing::FakeMachine;
 
-const HEADER: usize = 12;
+pub(super) use self::framing::Framing;
+
 const FLAG_NEXT: u16 = 1;
 const FLAG_WRITE: u16 = 2;
 
@@ -53,17 +57,6 @@ impl Place {
     }
 }
 
-/// A buffer that the device owns.
-#[derive(Debug, Clone)]
-pub(super) struct Owned {
-    pub address: u64,
-    pub bytes: u32,
-    /// The descriptor as it was.
-    descriptor: [u8; 16],
-    /// What was in the buffer, where the device is to read it.
-    contents: Option<Vec<u8>>,
-}
-
 /// A queue of a running device.
 #[derive(Debug)]
 pub(super) struct DeviceRing {
@@ -71,6 +64,7 @@ pub(super) struct DeviceRing {
     queue: u16,
     way: Way,
     place: Place,
+    pub framing: Framing,
     has_event_idx: bool,
     /// How far the available ring was read.
     seen: u16,
@@ -83,7 +77,14 @@ pub(super) struct DeviceRing {
 }
 
 impl DeviceRing {
-    pub fn new(machine: Arc<FakeMachine>, queue: u16, way: Way, place: Place, has_event_idx: bool) -> Self {
+    pub fn new(
+        machine: Arc<FakeMachine>,
+        queue: u16,
+        way: Way,
+        place: Place,
+        framing: Framing,
+        has_event_idx: bool,
+    ) -> Self {
         let (pending, owned, violations) = (Vec::new(), BTreeMap::new(), Vec::new());
         let bells = Bells::new();
         Self {
@@ -91,6 +92,7 @@ impl DeviceRing {
             queue,
             way,
             place,
+            framing,
             has_event_idx,
             seen: 0,
             used: 0,
@@ -107,7 +109,7 @@ impl DeviceRing {
 
     /// Address and length of what the device owns.
     pub fn buffers(&self) -> Vec<(u64, u32)> {
-        self.owned.values().map(|owned| (owned.address, owned.bytes)).collect()
+        self.owned.values().flat_map(|owned| &owned.parts).map(|part| (part.address, part.bytes)).collect()
     }
 
     fn position(&self, index: u16) -> u64 {
@@ -156,37 +158,69 @@ impl DeviceRing {
 
     fn take(&mut self, id: u16, others: &[(u64, u32)]) {
         let queue = self.queue;
-        let Some(descriptor) = self.machine.read_array::<16>(self.place.descriptors + 16 * u64::from(id))
-        else {
-            return self.complain(Violation::QueueOutsideMemory { queue });
+        let Some(parts) = self.parts(id) else { return };
+        if self.framing.is_header_apart() {
+            if parts.len() < 2
+                || parts.first().is_none_or(|part| part.bytes as usize != self.framing.header_bytes())
+            {
+                self.complain(Violation::HeaderNotApart { queue, id });
+            }
+        } else if parts.len() > 1 {
+            self.complain(Violation::Chained { queue, id });
+        }
+        let is_taken = |part: &Part| {
+            let owned =
+                self.owned.values().flat_map(|owned| &owned.parts).map(|part| (part.address, part.bytes));
+            owned.chain(others.iter().copied()).any(|(start, len)| {
+                start < part.address.saturating_add(part.bytes.into())
+                    && part.address < start.saturating_add(len.into())
+            })
         };
-        let [a, b, c, d, e, f, g, h, l0, l1, l2, l3, f0, f1, _, _] = descriptor;
-        let address = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let bytes = u32::from_le_bytes([l0, l1, l2, l3]);
-        self.check_flags(id, u16::from_le_bytes([f0, f1]));
-        let overlaps = |&(start, len): &(u64, u32)| {
-            start < address.saturating_add(bytes.into()) && address < start.saturating_add(len.into())
-        };
-        if others.iter().any(overlaps)
-            || self.owned.values().any(|owned| overlaps(&(owned.address, owned.bytes)))
-        {
+        if parts.iter().any(is_taken) {
             self.complain(Violation::BufferGivenTwice { queue, id });
         }
-        let contents = self.machine.read(address, bytes as usize).filter(|contents| !contents.is_empty());
+        let mut owned = Owned { parts, contents: None };
+        let contents = owned.read(&self.machine).filter(|contents| !contents.is_empty());
         match &contents {
             None => self.complain(Violation::BufferOutsideMemory { queue, id }),
             Some(contents) => self.check_header(id, contents),
         }
-        let contents = contents.filter(|_| self.way == Way::Out);
-        self.owned.insert(id, Owned { address, bytes, descriptor, contents });
+        owned.contents = contents.filter(|_| self.way == Way::Out);
+        self.owned.insert(id, owned);
         self.pending.push(id);
+    }
+
+    /// The descriptors from `head` on; complains and returns `None` where they do not lead to an end.
+    fn parts(&mut self, head: u16) -> Option<Vec<Part>> {
+        let queue = self.queue;
+        let mut parts = Vec::new();
+        let mut next = Some(head);
+        while let Some(id) = next {
+            if id >= self.place.size || parts.len() >= usize::from(self.place.size) {
+                self.complain(Violation::NoSuchDescriptor { queue, id });
+                return None;
+            }
+            let Some(descriptor) = self.machine.read_array::<16>(self.place.descriptors + 16 * u64::from(id))
+            else {
+                self.complain(Violation::QueueOutsideMemory { queue });
+                return None;
+            };
+            let [a, b, c, d, e, f, g, h, l0, l1, l2, l3, f0, f1, n0, n1] = descriptor;
+            let address = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+            let bytes = u32::from_le_bytes([l0, l1, l2, l3]);
+            let flags = u16::from_le_bytes([f0, f1]);
+            self.check_flags(head, flags);
+            if bytes == 0 {
+                self.complain(Violation::BufferOutsideMemory { queue, id: head });
+            }
+            parts.push(Part { id, address, bytes, descriptor });
+            next = (flags & FLAG_NEXT != 0).then_some(u16::from_le_bytes([n0, n1]));
+        }
+        Some(parts)
     }
 
     fn check_flags(&mut self, id: u16, flags: u16) {
         let queue = self.queue;
-        if flags & FLAG_NEXT != 0 {
-            self.complain(Violation::Chained { queue, id });
-        }
         let expected = if self.way == Way::In { FLAG_WRITE } else { 0 };
         if flags & !FLAG_NEXT != expected {
             self.complain(Violation::WrongFlags { queue, id });
@@ -194,7 +228,7 @@ impl DeviceRing {
     }
 
     fn check_header(&mut self, id: u16, contents: &[u8]) {
-        match contents.get(..HEADER) {
+        match contents.get(..self.framing.header_bytes()) {
             None => self.complain(Violation::NoRoomForHeader { queue: self.queue, id }),
             Some(header) if self.way == Way::Out && header.iter().any(|&byte| byte != 0) => {
                 self.complain(Violation::HeaderNotZero { id });
@@ -206,14 +240,15 @@ impl DeviceRing {
     /// What is wrong unless the driver has left alone what the device owns.
     fn complaint(&self, id: u16, owned: &Owned) -> Option<Violation> {
         let queue = self.queue;
-        if self.machine.read_array(self.place.descriptors + 16 * u64::from(id)) != Some(owned.descriptor) {
+        let is_changed = |part: &Part| {
+            self.machine.read_array(self.place.descriptors + 16 * u64::from(part.id)) != Some(part.descriptor)
+        };
+        if owned.parts.iter().any(is_changed) {
             return Some(Violation::DescriptorChanged { queue, id });
         }
-        match (&owned.contents, self.machine.has(owned.address, owned.bytes as usize)) {
-            (_, false) => Some(Violation::BufferOutsideMemory { queue, id }),
-            (Some(then), true) if self.machine.read(owned.address, then.len()).as_ref() != Some(then) => {
-                Some(Violation::BufferChanged { queue, id })
-            }
+        match (&owned.contents, owned.read(&self.machine)) {
+            (_, None) => Some(Violation::BufferOutsideMemory { queue, id }),
+            (Some(then), Some(now)) if *then != now => Some(Violation::BufferChanged { queue, id }),
             _ => None,
         }
     }

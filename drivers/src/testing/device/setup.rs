@@ -5,9 +5,20 @@ use alloc::vec::Vec;
 
 use crate::virtio::features::Features;
 
+/// Which rules the card follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// Those of version 1 of the specification and later.
+    Modern,
+    /// Those of the sections named "Legacy Interface".
+    Legacy,
+}
+
 /// What the card offers.
 #[derive(Debug, Clone)]
 pub struct Setup {
+    /// Its rules.
+    pub interface: Interface,
     /// Feature bits.
     pub offered: Features,
     /// Station address.
@@ -63,6 +74,7 @@ impl Default for Setup {
         // CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MRG_RXBUF, CTRL_VQ, INDIRECT_DESC.
         let others = 1 << 0 | 1 << 1 | 1 << 7 | 1 << 11 | 1 << 15 | 1 << 17 | 1 << 28;
         Self {
+            interface: Interface::Modern,
             offered: known | Features::from_bits_retain(others),
             mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
             queue_sizes: vec![256, 256],
@@ -76,6 +88,14 @@ impl Setup {
     /// The default, with queues of these sizes.
     pub fn with_queues(receive: u16, transmit: u16) -> Self {
         Self { queue_sizes: vec![receive, transmit], ..Self::default() }
+    }
+
+    /// The same as a legacy device.
+    #[must_use]
+    pub fn legacy(mut self) -> Self {
+        self.interface = Interface::Legacy;
+        self.offered.remove(Features::VERSION_1);
+        self
     }
 
     /// The same without these features.

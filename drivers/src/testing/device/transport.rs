@@ -26,6 +26,7 @@ impl ModelTransport {
 
 impl Transport for ModelTransport {
     type Notifier = ModelNotifier;
+    const IS_LEGACY: bool = false;
 
     fn offered_features(&self) -> Features {
         self.device.lock().setup.offered

@@ -39,6 +39,17 @@ pub enum Violation {
         /// The queue.
         queue: u16,
     },
+    /// A legacy device was told of a queue's page before it knew the size of pages, the alignment, or the number of entries
+    /// (section 4.2.4).
+    PageOutOfOrder {
+        /// The queue.
+        queue: u16,
+    },
+    /// A legacy device was told that a queue lies at page 0, which resets it.
+    PageZero {
+        /// The queue.
+        queue: u16,
+    },
     /// A queue was set up before FEATURES_OK, after DRIVER_OK, or while it was enabled.
     QueueAtWrongTime {
         /// The queue.
@@ -133,6 +144,13 @@ pub enum Violation {
     },
     /// A descriptor continues in another, where one was to hold header and packet.
     Chained {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
+    /// A legacy device without ANY_LAYOUT was given a header and its packet in one descriptor (section 5.1.6.6).
+    HeaderNotApart {
         /// The queue.
         queue: u16,
         /// The descriptor.

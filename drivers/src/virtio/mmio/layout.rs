@@ -14,12 +14,18 @@ pub(super) const DEVICE_FEATURES_SEL: usize = 0x014;
 pub(super) const DRIVER_FEATURES: usize = 0x020;
 /// Selects that word.
 pub(super) const DRIVER_FEATURES_SEL: usize = 0x024;
+/// The size of the pages in which queues are counted; version 1 only.
+pub(super) const GUEST_PAGE_SIZE: usize = 0x028;
 /// Selects the queue that the registers below are about.
 pub(super) const QUEUE_SEL: usize = 0x030;
 /// The most entries that the device offers for it.
 pub(super) const QUEUE_NUM_MAX: usize = 0x034;
 /// The entries that the driver wants.
 pub(super) const QUEUE_NUM: usize = 0x038;
+/// What the used ring is aligned to; version 1 only.
+pub(super) const QUEUE_ALIGN: usize = 0x03c;
+/// Number of the queue's first page, 0 when there is none; version 1 only.
+pub(super) const QUEUE_PFN: usize = 0x040;
 /// The queue is enabled; not in version 1.
 pub(super) const QUEUE_READY: usize = 0x044;
 /// Doorbell of all queues: takes a queue's number.

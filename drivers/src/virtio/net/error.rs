@@ -41,6 +41,11 @@ pub enum NetError {
         /// The queue.
         role: QueueRole,
     },
+    /// The queue does not hold a single packet: it has one entry, and a packet takes two.
+    NoRoom {
+        /// The queue.
+        role: QueueRole,
+    },
     /// The device offers a smaller queue than when it was looked at first.
     QueueShrank {
         /// The queue.
@@ -85,6 +90,7 @@ impl fmt::Display for NetError {
             Self::FeaturesRefused => f.write_str("the device refuses features that it offered"),
             Self::DeviceFailed => f.write_str("the device reports an error while it is being set up"),
             Self::NoQueue { role } => write!(f, "the device's {role} queue has no entries"),
+            Self::NoRoom { role } => write!(f, "the device's {role} queue is too short for a packet"),
             Self::QueueShrank { role, before, now } => {
                 write!(f, "the device's {role} queue had {before} entries and has {now} now")
             }

@@ -1,5 +1,7 @@
 //! From reset to running: the order of section 3.1.1.
 //!
+//! A legacy device (section 3.1.2) takes features without a word, and the bit FEATURES_OK is not there.
+//!
 //! | step                         | here                    | status written                        |
 //! |------------------------------|-------------------------|---------------------------------------|
 //! | 1 reset                      | [`begin`] ([`reset`])   | 0, then read until it is 0            |
@@ -40,11 +42,18 @@ pub(super) fn begin<T: Transport>(transport: &mut T) -> Result<(), NetError> {
     Ok(())
 }
 
-/// What this driver uses of what the device offers. Only VERSION_1 is demanded.
+/// What this driver uses of what the device offers. Only VERSION_1 is demanded, of a device that is not a legacy one.
 pub(super) fn wanted_features<T: Transport>(transport: &T) -> Result<Features, NetError> {
-    let used = Features::VERSION_1 | Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS;
+    let generation = if T::IS_LEGACY { Features::ANY_LAYOUT } else { Features::VERSION_1 };
+    let used = generation | Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS;
     let wanted = transport.offered_features() & used;
-    if wanted.contains(Features::VERSION_1) { Ok(wanted) } else { Err(NetError::NotVersion1) }
+    if T::IS_LEGACY || wanted.contains(Features::VERSION_1) { Ok(wanted) } else { Err(NetError::NotVersion1) }
+}
+
+/// The status once features are agreed on.
+fn agreed<T: Transport>() -> Status {
+    let begun = Status::ACKNOWLEDGE | Status::DRIVER;
+    if T::IS_LEGACY { begun } else { begun | Status::FEATURES_OK }
 }
 
 /// Agrees on `features` with the device.
@@ -53,13 +62,16 @@ pub(super) fn negotiate<T: Transport>(transport: &mut T, features: Features) -> 
         return Err(NetError::FeaturesRefused);
     }
     transport.accept_features(features);
-    transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK);
+    if T::IS_LEGACY {
+        return Ok(());
+    }
+    transport.set_status(agreed::<T>());
     if transport.status().contains(Status::FEATURES_OK) { Ok(()) } else { Err(NetError::FeaturesRefused) }
 }
 
 /// Lets the device work.
 pub(super) fn finish<T: Transport>(transport: &mut T) -> Result<(), NetError> {
-    transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK | Status::DRIVER_OK);
+    transport.set_status(agreed::<T>() | Status::DRIVER_OK);
     let status = transport.status();
     if status.contains(Status::DRIVER_OK) && !status.intersects(Status::NEEDS_RESET | Status::FAILED) {
         Ok(())

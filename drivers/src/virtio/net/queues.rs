@@ -3,45 +3,50 @@
 
 use nm_core::nic::{Armed, Content, DmaBuffer, QueueFull, QueueHealth, Received, RxQueue, TxQueue};
 
+use super::packet::PacketLayout;
 use crate::virtio::queue::{Completion, Direction, FromDevice, SplitQueue, ToDevice};
-use crate::virtio::transport::Notifier;
-
-/// Length of the device's header, `struct virtio_net_hdr`: 12 bytes with VERSION_1, whatever else was negotiated
-/// (section 5.1.6).
-const HEADER: usize = 12;
-const HEADER_BYTES: u32 = HEADER as u32;
-
-/// The header of a packet that asks for nothing: no checksum, no segmentation.
-const PLAIN: [u8; HEADER] = [0; HEADER];
+use crate::virtio::transport::Transport;
 
 /// A transmit queue.
 #[derive(Debug)]
-pub struct Transmit<N> {
-    queue: SplitQueue<ToDevice, N>,
+pub struct Transmit<T: Transport> {
+    queue: SplitQueue<ToDevice, T::Notifier>,
+    layout: PacketLayout<T>,
     has_interrupt: bool,
 }
 
 /// A receive queue.
 #[derive(Debug)]
-pub struct Receive<N> {
-    queue: SplitQueue<FromDevice, N>,
+pub struct Receive<T: Transport> {
+    queue: SplitQueue<FromDevice, T::Notifier>,
+    layout: PacketLayout<T>,
     has_interrupt: bool,
 }
 
-impl<N> Transmit<N> {
-    pub(super) fn new(queue: SplitQueue<ToDevice, N>, has_interrupt: bool) -> Self {
-        Self { queue, has_interrupt }
+impl<T: Transport> Transmit<T> {
+    /// Over a queue that was made for packets in this layout.
+    pub(super) fn new(
+        queue: SplitQueue<ToDevice, T::Notifier>,
+        layout: PacketLayout<T>,
+        has_interrupt: bool,
+    ) -> Self {
+        Self { queue, layout, has_interrupt }
     }
 }
 
-impl<N> Receive<N> {
-    pub(super) fn new(queue: SplitQueue<FromDevice, N>, has_interrupt: bool) -> Self {
-        Self { queue, has_interrupt }
+impl<T: Transport> Receive<T> {
+    /// Over a queue that was made for packets in this layout.
+    pub(super) fn new(
+        queue: SplitQueue<FromDevice, T::Notifier>,
+        layout: PacketLayout<T>,
+        has_interrupt: bool,
+    ) -> Self {
+        Self { queue, layout, has_interrupt }
     }
 }
 
 // SAFETY: `SplitQueue::pop` reports an id only if it is outstanding, once, and after the device named it as used.
-unsafe impl<N: Notifier> TxQueue for Transmit<N> {
+unsafe impl<T: Transport> TxQueue for Transmit<T> {
     #[inline]
     fn capacity(&self) -> u16 {
         self.queue.size()
@@ -50,9 +55,9 @@ unsafe impl<N: Notifier> TxQueue for Transmit<N> {
     /// A `len` beyond the buffer's capacity is cut to it: the device never reads behind a buffer.
     #[inline]
     fn put(&mut self, id: u16, mut buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull> {
-        let address = buffer.write_header(PLAIN);
-        let bytes = HEADER_BYTES + u32::from(len.min(buffer.capacity()));
-        self.queue.post(id, address, bytes)
+        let address = PacketLayout::<T>::write_header(&mut buffer);
+        let bytes = PacketLayout::<T>::HEADER_BYTES + u32::from(len.min(buffer.capacity()));
+        self.layout.post(&mut self.queue, id, address, bytes)
     }
 
     #[inline]
@@ -79,7 +84,7 @@ unsafe impl<N: Notifier> TxQueue for Transmit<N> {
 }
 
 // SAFETY: as for `Transmit`; `content` checks the length.
-unsafe impl<N: Notifier> RxQueue for Receive<N> {
+unsafe impl<T: Transport> RxQueue for Receive<T> {
     #[inline]
     fn capacity(&self) -> u16 {
         self.queue.size()
@@ -87,8 +92,8 @@ unsafe impl<N: Notifier> RxQueue for Receive<N> {
 
     #[inline]
     fn give(&mut self, id: u16, buffer: DmaBuffer<'_>) -> Result<(), QueueFull> {
-        let bytes = HEADER_BYTES + u32::from(buffer.capacity());
-        self.queue.post(id, buffer.header_phys::<HEADER>(), bytes)
+        let bytes = PacketLayout::<T>::HEADER_BYTES + u32::from(buffer.capacity());
+        self.layout.post(&mut self.queue, id, PacketLayout::<T>::header_phys(&buffer), bytes)
     }
 
     #[inline]
@@ -99,7 +104,7 @@ unsafe impl<N: Notifier> RxQueue for Receive<N> {
     #[inline]
     fn take(&mut self) -> Option<Received> {
         let completion = self.queue.pop()?;
-        Some(Received { id: completion.id, content: content(completion) })
+        Some(Received { id: completion.id, content: content::<T>(completion) })
     }
 
     fn health(&self) -> QueueHealth {
@@ -122,9 +127,9 @@ fn arm<D: Direction, N>(queue: &mut SplitQueue<D, N>, completions: u16) -> Armed
 
 /// What the device put into a buffer: at least a header, and no more than the buffer holds.
 #[inline]
-fn content(completion: Completion) -> Content {
+fn content<T: Transport>(completion: Completion) -> Content {
     // `give` posted a header and a capacity of 16 bits: a length up to that capacity is one of 16 bits.
-    let capacity = completion.posted - HEADER_BYTES;
-    let len = completion.written.wrapping_sub(HEADER_BYTES);
+    let capacity = completion.posted - PacketLayout::<T>::HEADER_BYTES;
+    let len = completion.written.wrapping_sub(PacketLayout::<T>::HEADER_BYTES);
     if len <= capacity { Content::Frame(len as u16) } else { Content::Damaged }
 }

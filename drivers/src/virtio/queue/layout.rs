@@ -20,6 +20,9 @@ pub(super) const NO_INTERRUPT: u16 = 1;
 /// The device wants no doorbell (`VIRTQ_USED_F_NO_NOTIFY`, section 2.7.8).
 pub(super) const NO_NOTIFY: u16 = 1;
 
+/// The buffer continues in another descriptor (`VIRTQ_DESC_F_NEXT`, section 2.7.5).
+pub(super) const DESCRIPTOR_NEXT: u16 = 1;
+
 /// What the driver writes and what the device writes lie on cache lines of their own.
 const LINE: usize = 64;
 const DESCRIPTOR_BYTES: usize = 16;
@@ -47,21 +50,40 @@ impl QueueSize {
     }
 }
 
+/// How the parts of a queue lie to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Where they like, as a device is told of each.
+    Free,
+    /// As a device expects that is told of the first page alone (section 2.7.2): the available ring behind the descriptors,
+    /// the used ring at the next multiple of [`LEGACY_PAGE`].
+    Contiguous,
+}
+
+/// The page in which a legacy device counts, and to which the used ring is aligned.
+pub const LEGACY_PAGE: usize = 4096;
+
 /// Offsets of the parts in the queue's block of memory, for one size.
 struct Layout {
     available: usize,
     used: usize,
     bytes: usize,
+    /// What the block itself is aligned to.
+    align: usize,
 }
 
 impl Layout {
-    fn of(size: QueueSize) -> Self {
+    fn of(size: QueueSize, placement: Placement) -> Self {
         let entries = usize::from(size.get());
-        let available = (entries * DESCRIPTOR_BYTES).next_multiple_of(LINE);
+        let (available_align, align) = match placement {
+            Placement::Free => (LINE, LINE),
+            Placement::Contiguous => (1, LEGACY_PAGE),
+        };
+        let available = (entries * DESCRIPTOR_BYTES).next_multiple_of(available_align);
         let available_bytes = RING_HEAD + entries * AVAILABLE_ENTRY_BYTES + RING_TAIL;
-        let used = (available + available_bytes).next_multiple_of(LINE);
+        let used = (available + available_bytes).next_multiple_of(align);
         let bytes = used + RING_HEAD + entries * USED_ENTRY_BYTES + RING_TAIL;
-        Self { available, used, bytes }
+        Self { available, used, bytes, align }
     }
 }
 
@@ -74,6 +96,7 @@ pub struct RingMemory {
     /// The size less one. All sizes are powers of two.
     mask: usize,
     size: QueueSize,
+    placement: Placement,
     memory: Arc<DmaMemory>,
 }
 
@@ -83,19 +106,23 @@ unsafe impl Send for RingMemory {}
 /// Setting up.
 impl RingMemory {
     /// Allocates the zeroed memory of a queue of this size.
-    pub fn allocate(platform: &Arc<dyn Platform>, size: QueueSize) -> Result<Self, OutOfDmaMemory> {
-        let layout = Layout::of(size);
-        let memory = DmaMemory::allocate(platform, layout.bytes, LINE)?;
+    pub fn allocate(
+        platform: &Arc<dyn Platform>,
+        size: QueueSize,
+        placement: Placement,
+    ) -> Result<Self, OutOfDmaMemory> {
+        let layout = Layout::of(size, placement);
+        let memory = DmaMemory::allocate(platform, layout.bytes, layout.align)?;
         let descriptors = memory.virt();
         // SAFETY: both offsets lie within the `layout.bytes` that were allocated.
         let (available, used) = unsafe { (descriptors.add(layout.available), descriptors.add(layout.used)) };
         let mask = usize::from(size.get()) - 1;
-        Ok(Self { descriptors, available, used, mask, size, memory: Arc::new(memory) })
+        Ok(Self { descriptors, available, used, mask, size, placement, memory: Arc::new(memory) })
     }
 
     /// What the device has to be told.
     pub fn place(&self) -> QueuePlace {
-        let Layout { available, used, .. } = Layout::of(self.size);
+        let Layout { available, used, .. } = Layout::of(self.size, self.placement);
         let start = self.memory.phys();
         QueuePlace {
             size: self.size.get(),
@@ -119,19 +146,28 @@ impl RingMemory {
 
 /// What the driver writes.
 impl RingMemory {
-    /// Writes a descriptor, all of its fields: what was in it before does not matter, and it is never read.
+    /// Writes a descriptor, all of its fields: what was in it before does not matter, and it is never read. `next` is
+    /// that in which it continues, if `flags` say that it does.
     ///
     /// # Safety
     /// `number` is below [`size`](Self::size).
     #[inline]
-    pub(super) unsafe fn write_descriptor(&self, number: u16, address: u64, bytes: u32, flags: u16) {
+    pub(super) unsafe fn write_descriptor(
+        &self,
+        number: u16,
+        address: u64,
+        bytes: u32,
+        flags: u16,
+        next: u16,
+    ) {
         let offset = usize::from(number) * DESCRIPTOR_BYTES;
         // SAFETY: the caller keeps the offset within the descriptor table, whose start and entries are aligned to 16.
         unsafe {
             atomic64(self.descriptors, offset).store(address.to_le(), Ordering::Relaxed);
             atomic32(self.descriptors, offset + 8).store(bytes.to_le(), Ordering::Relaxed);
-            // The flags, and above them the number of the next descriptor, of which there is none.
-            atomic32(self.descriptors, offset + 12).store(u32::from(flags).to_le(), Ordering::Relaxed);
+            // The flags, and above them the number of the next descriptor.
+            let flags_and_next = u32::from(flags) | u32::from(next) << 16;
+            atomic32(self.descriptors, offset + 12).store(flags_and_next.to_le(), Ordering::Relaxed);
         }
     }
 
@@ -244,11 +280,29 @@ mod tests {
         for power in 0..=12 {
             let size = QueueSize::within(1 << power).unwrap();
             let entries = usize::from(size.get());
-            let layout = Layout::of(size);
-            assert!(layout.available >= 16 * entries && layout.available.is_multiple_of(2));
-            assert!(layout.used >= layout.available + 6 + 2 * entries && layout.used.is_multiple_of(4));
-            assert!(layout.bytes >= layout.used + 6 + 8 * entries);
-            assert_eq!(layout.used % LINE, 0);
+            for placement in [Placement::Free, Placement::Contiguous] {
+                let layout = Layout::of(size, placement);
+                assert!(layout.available >= 16 * entries && layout.available.is_multiple_of(2));
+                assert!(layout.used >= layout.available + 6 + 2 * entries && layout.used.is_multiple_of(4));
+                assert!(layout.bytes >= layout.used + 6 + 8 * entries);
+                assert_eq!(layout.used % LINE, 0);
+            }
+        }
+    }
+
+    /// The numbers are those of the formula in section 2.7.2, worked out by hand.
+    #[test]
+    fn a_contiguous_queue_lies_as_a_legacy_device_computes_it() {
+        for (entries, available, used) in [
+            (1, 16, 4096),
+            (2, 32, 4096),
+            (128, 2048, 4096),
+            (256, 4096, 8192),
+            (1024, 16384, 20480),
+            (4096, 65536, 77824),
+        ] {
+            let layout = Layout::of(QueueSize::within(entries).unwrap(), Placement::Contiguous);
+            assert_eq!((layout.available, layout.used, layout.align), (available, used, 4096), "{entries}");
         }
     }
 }

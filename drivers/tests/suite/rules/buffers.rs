@@ -2,7 +2,7 @@
 
 use millrace_drivers::testing::Violation;
 
-use super::by_hand::{ByHand, FLAG_INDIRECT, FLAG_NEXT, FLAG_WRITE, RX, SIZE, TX};
+use super::by_hand::{ANY_LAYOUT, ByHand, FLAG_INDIRECT, FLAG_NEXT, FLAG_WRITE, RX, SIZE, TX};
 
 #[test]
 fn not_more_entries_than_the_queue_holds() {
@@ -109,9 +109,7 @@ fn a_buffer_is_not_freed_while_the_device_owns_it() {
 #[test]
 fn header_and_packet_are_one_descriptor() {
     let driver = ByHand::running(0);
-    driver.descriptor(TX, 0, driver.buffer(0), 12, FLAG_NEXT);
-    driver.publish(TX, 0, 0);
-    driver.device.ring_doorbell(TX);
+    post_apart(&driver, 12, 1);
     driver.expect(Violation::Chained { queue: TX, id: 0 });
 
     let driver = ByHand::running(0);
@@ -119,6 +117,58 @@ fn header_and_packet_are_one_descriptor() {
     driver.publish(TX, 0, 0);
     driver.device.ring_doorbell(TX);
     driver.expect(Violation::NoRoomForHeader { queue: TX, id: 0 });
+}
+
+/// Posts a packet under id 0 whose header of so many bytes is a descriptor by itself, and the rest in descriptor `next`.
+fn post_apart(driver: &ByHand, header: u32, next: u16) {
+    driver.descriptor(TX, 0, driver.buffer(0), header, FLAG_NEXT);
+    driver.link(TX, 0, next);
+    driver.descriptor(TX, 1, driver.buffer(0) + u64::from(header), 60, 0);
+    driver.publish(TX, 0, 0);
+    driver.device.ring_doorbell(TX);
+}
+
+#[test]
+fn a_legacy_device_gets_header_and_packet_as_it_wants_them() {
+    let driver = ByHand::running_legacy(ANY_LAYOUT);
+    driver.post(TX, 0, 0);
+    assert_eq!(driver.device.transmit(0).unwrap().len(), 90, "a header is ten bytes");
+    driver.expect_none();
+    let driver = ByHand::running_legacy(ANY_LAYOUT);
+    post_apart(&driver, 10, 1);
+    driver.expect(Violation::Chained { queue: TX, id: 0 });
+
+    let driver = ByHand::running_legacy(0);
+    post_apart(&driver, 10, 1);
+    assert_eq!(driver.device.transmit(0).unwrap().len(), 60);
+    driver.expect_none();
+    let apart = Violation::HeaderNotApart { queue: TX, id: 0 };
+    let driver = ByHand::running_legacy(0);
+    driver.post(TX, 0, 0);
+    driver.expect(apart);
+    let driver = ByHand::running_legacy(0);
+    post_apart(&driver, 12, 1);
+    driver.expect(apart);
+}
+
+#[test]
+fn descriptors_continue_in_descriptors_that_there_are_and_end() {
+    for next in [0, SIZE] {
+        let driver = ByHand::running_legacy(0);
+        post_apart(&driver, 10, next);
+        driver.expect(Violation::NoSuchDescriptor { queue: TX, id: next });
+    }
+}
+
+/// The second descriptor belongs to the device as much as the first.
+#[test]
+fn no_descriptor_of_a_packet_is_reused_while_the_device_owns_it() {
+    let driver = ByHand::running_legacy(0);
+    post_apart(&driver, 10, 1);
+    driver.expect_none();
+    driver.descriptor(TX, 1, driver.buffer(9), 60, 0);
+    driver.device.transmit(0).unwrap();
+    driver.expect(Violation::DescriptorChanged { queue: TX, id: 0 });
 }
 
 #[test]

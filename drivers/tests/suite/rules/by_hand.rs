@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millrace_drivers::testing::{FakeMachine, NetDevice, Setup, Violation};
+use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::transport::QueuePlace;
 use nm_core::platform::{DmaMemory, Platform};
 
@@ -16,6 +17,7 @@ pub const DRIVER_OK: u8 = 4;
 pub const FEATURES_OK: u8 = 8;
 pub const VERSION_1: u64 = 1 << 32;
 pub const EVENT_IDX: u64 = 1 << 29;
+pub const ANY_LAYOUT: u64 = 1 << 27;
 
 pub const FLAG_NEXT: u16 = 1;
 pub const FLAG_WRITE: u16 = 2;
@@ -52,14 +54,37 @@ impl ByHand {
         driver
     }
 
+    /// At a legacy device that has been given these features.
+    pub fn negotiated_legacy(features: u64) -> Self {
+        let driver = Self::new();
+        driver.device.change_setup(|setup| {
+            *setup = setup.clone().legacy();
+            setup.offered |= Features::ANY_LAYOUT;
+        });
+        driver.device.write_status(ACKNOWLEDGE);
+        driver.device.write_status(ACKNOWLEDGE | DRIVER);
+        driver.device.write_features(features);
+        driver
+    }
+
     /// At a running device.
     pub fn running(features: u64) -> Self {
-        let driver = Self::negotiated(features);
+        Self::negotiated(features).start(FEATURES_OK)
+    }
+
+    /// At a running legacy device.
+    pub fn running_legacy(features: u64) -> Self {
+        Self::negotiated_legacy(features).start(0)
+    }
+
+    /// Sets the device running that has agreed with `agreed` on features.
+    fn start(self, agreed: u8) -> Self {
+        let driver = self;
         for queue in [RX, TX] {
             driver.set_up(queue, driver.place(queue));
             driver.device.enable_queue(queue);
         }
-        driver.device.write_status(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+        driver.device.write_status(ACKNOWLEDGE | DRIVER | agreed | DRIVER_OK);
         assert_eq!(driver.device.violations(), []);
         driver
     }
@@ -82,6 +107,12 @@ impl ByHand {
     pub fn descriptor(&self, queue: u16, id: u16, address: u64, bytes: u32, flags: u16) {
         let fields = [&address.to_le_bytes()[..], &bytes.to_le_bytes(), &flags.to_le_bytes(), &[0, 0]];
         self.machine.write(self.place(queue).descriptors + 16 * u64::from(id), &fields.concat()).unwrap();
+    }
+
+    /// Makes descriptor `id`, whose flags say that it continues, continue in `next`.
+    pub fn link(&self, queue: u16, id: u16, next: u16) {
+        let at = self.place(queue).descriptors + 16 * u64::from(id) + 14;
+        self.machine.write(at, &next.to_le_bytes()).unwrap();
     }
 
     /// Puts `id` into the available ring as entry number `index`, and publishes it.

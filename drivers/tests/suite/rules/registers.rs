@@ -59,6 +59,24 @@ fn features_are_accepted_of_those_offered_and_in_time() {
     driver.expect(Violation::FeaturesAtWrongTime);
 }
 
+/// FEATURES_OK came with version 1: a legacy device takes features when they are written.
+#[test]
+fn a_legacy_device_does_not_know_features_ok() {
+    let driver = ByHand::running_legacy(EVENT_IDX);
+    driver.expect_none();
+
+    let driver = ByHand::negotiated_legacy(0);
+    let from = ACKNOWLEDGE | DRIVER;
+    driver.device.write_status(from | FEATURES_OK);
+    driver.expect(Violation::StatusOrder { from, to: from | FEATURES_OK });
+
+    let driver = ByHand::negotiated_legacy(0);
+    driver.set_up(RX, driver.place(RX));
+    driver.device.enable_queue(RX);
+    driver.device.write_features(EVENT_IDX);
+    driver.expect(Violation::FeaturesAtWrongTime);
+}
+
 #[test]
 fn a_queue_has_addresses_before_it_is_enabled() {
     let driver = ByHand::negotiated(0);
