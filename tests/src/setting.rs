@@ -9,6 +9,10 @@ pub enum Card {
     Virtio,
     /// virtio-net on virtio-mmio, registers of version 2.
     VirtioMmio,
+    /// The same with registers of version 1, the legacy interface.
+    VirtioMmio1,
+    /// The same with a device that wants the header of a packet apart.
+    VirtioMmio1Apart,
     /// 82540EM.
     E1000,
     /// 82544GC.
@@ -25,7 +29,8 @@ impl Card {
     pub fn device(self) -> &'static str {
         match self {
             Card::Virtio => "virtio-net-pci,romfile=",
-            Card::VirtioMmio => "virtio-net-device",
+            Card::VirtioMmio | Card::VirtioMmio1 => "virtio-net-device",
+            Card::VirtioMmio1Apart => "virtio-net-device,any_layout=off",
             Card::E1000 => "e1000,romfile=",
             Card::E1000Gc => "e1000-82544gc,romfile=",
             Card::E1000Em => "e1000-82545em,romfile=",
@@ -38,6 +43,9 @@ impl Card {
         match self {
             // Without ACPI, QEMU puts the places of such cards on the kernel command line.
             Card::VirtioMmio => &["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=off"],
+            Card::VirtioMmio1 | Card::VirtioMmio1Apart => {
+                &["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=on"]
+            }
             _ => &[],
         }
     }
@@ -50,7 +58,7 @@ impl Card {
     /// What the image's names for such cards begin with.
     fn prefix(self) -> &'static str {
         match self {
-            Card::Virtio | Card::VirtioMmio => "vtnet",
+            Card::Virtio | Card::VirtioMmio | Card::VirtioMmio1 | Card::VirtioMmio1Apart => "vtnet",
             Card::E1000 | Card::E1000Gc | Card::E1000Em | Card::E1000e => "em",
         }
     }
