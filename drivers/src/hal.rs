@@ -1,10 +1,14 @@
-//! The machine as a driver sees it: memory for devices, the registers of devices, and their interrupts.
+//! The machine as a driver sees it: memory for devices, the registers of devices in memory or in io ports, and their
+//! interrupts.
 #![expect(unsafe_code, reason = "the trait carries a contract about addresses")]
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::ptr::NonNull;
 
 use nm_core::platform::Platform;
+
+use crate::bank::RegisterBank;
 
 /// What drivers need of the machine: [`Platform`]'s device memory, and access to device registers.
 ///
@@ -16,6 +20,10 @@ pub unsafe trait Hal: Platform {
     /// range is not a possible one (empty, wraps around, beyond what the processor can address) or the machine has no
     /// memory left to map it.
     fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>>;
+
+    /// The io ports `first..first + ports` of a card. `None` on a machine without, and when they are not such as a card can
+    /// have: empty, beyond the last port, or among those that the machine itself uses.
+    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>>;
 
     /// An interrupt line that no other card has. `None` when all are in use, or when the machine takes no interrupts.
     fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {

@@ -23,7 +23,7 @@ mod function;
 mod msix;
 
 pub use address::Address;
-pub use bar::{Bar, BarError, Bars, MemoryRange};
+pub use bar::{Bar, BarError, Bars, MemoryRange, PortRange};
 pub use capability::{Capabilities, Capability, CapabilityId};
 pub use claim::Claim;
 pub use config::{Command, ConfigSpace};

@@ -7,6 +7,7 @@ use crate::e1000::{E1000, MapError, Model, PciRegisters, StartError};
 use crate::hal::Hal;
 use crate::mmio::MmioWindow;
 use crate::pci::{ConfigSpace, Function};
+use crate::virtio::legacy::{LegacyPciError, LegacyPciTransport};
 use crate::virtio::mmio::{MmioTransport, Slot, SlotError, SlotVersion, V1, V2};
 use crate::virtio::net::{NetError, VirtioNet};
 use crate::virtio::pci::{PciError, PciTransport};
@@ -15,8 +16,8 @@ use crate::virtio::pci::{PciError, PciTransport};
 const CARDS: [(u16, u16, Driver); 7] = [
     // virtio 1.2, section 4.1.2: 0x1040 and the device type, 1 for a network card.
     (0x1af4, 0x1041, Driver::VirtioNet),
-    // The transitional network card (section 4.1.2.3): driven as long as it has the modern interface too.
-    (0x1af4, 0x1000, Driver::VirtioNet),
+    // The transitional network card (section 4.1.2.3): driven by the modern interface if it has that.
+    (0x1af4, 0x1000, Driver::TransitionalVirtioNet),
     (0x8086, 0x100e, Driver::E1000(Model::I82540em)),
     (0x8086, 0x1008, Driver::E1000(Model::I82544)),
     (0x8086, 0x100c, Driver::E1000(Model::I82544)),
@@ -32,6 +33,7 @@ const MMIO_LIMIT: u64 = 4096;
 #[derive(Debug, Clone, Copy)]
 enum Driver {
     VirtioNet,
+    TransitionalVirtioNet,
     E1000(Model),
 }
 
@@ -40,6 +42,8 @@ enum Driver {
 pub enum Card {
     /// A virtio network card.
     VirtioNet(VirtioNet<PciTransport>),
+    /// A virtio network card that has the legacy interface only.
+    LegacyVirtioNet(VirtioNet<LegacyPciTransport>),
     /// A virtio network card without a bus.
     VirtioMmio(VirtioNet<MmioTransport<V2>>),
     /// The same with registers of version 1.
@@ -52,7 +56,10 @@ impl Card {
     /// The letters that an interface name of such a card begins with; a running number follows.
     pub fn name_prefix(&self) -> &'static str {
         match self {
-            Self::VirtioNet(_) | Self::VirtioMmio(_) | Self::LegacyVirtioMmio(_) => "vtnet",
+            Self::VirtioNet(_)
+            | Self::LegacyVirtioNet(_)
+            | Self::VirtioMmio(_)
+            | Self::LegacyVirtioMmio(_) => "vtnet",
             Self::E1000(_) => "em",
         }
     }
@@ -63,6 +70,8 @@ impl Card {
 pub enum ProbeError {
     /// The registers of a virtio device cannot be found.
     Pci(PciError),
+    /// Nor can they by the legacy interface.
+    LegacyPci(LegacyPciError),
     /// There is no virtio-mmio device that can be driven.
     Slot(SlotError),
     /// It is not a virtio network card that this driver can use.
@@ -83,7 +92,11 @@ pub fn probe(
         |&&(vendor, device, _): &&(u16, u16, Driver)| (vendor, device) == (function.vendor, function.device);
     let &(_, _, driver) = CARDS.iter().find(is_it)?;
     Some(match driver {
-        Driver::VirtioNet => probe_virtio_net(hal, config, function).map(Card::VirtioNet),
+        Driver::VirtioNet => probe_virtio_net(hal, config, function),
+        Driver::TransitionalVirtioNet => match probe_virtio_net(hal, config, function) {
+            Err(ProbeError::Pci(PciError::LegacyOnly)) => probe_legacy_virtio_net(hal, config, function),
+            found => found,
+        },
         Driver::E1000(model) => probe_e1000(hal, config, function, model).map(Card::E1000),
     })
 }
@@ -92,10 +105,18 @@ fn probe_virtio_net(
     hal: &Arc<dyn Hal>,
     config: &Arc<dyn ConfigSpace>,
     function: &Function,
-) -> Result<VirtioNet<PciTransport>, ProbeError> {
+) -> Result<Card, ProbeError> {
     let transport = PciTransport::new(hal.as_ref(), config, function)?;
-    let card = VirtioNet::new(transport, hal.clone(), fallback_mac(function))?;
-    Ok(card)
+    Ok(Card::VirtioNet(VirtioNet::new(transport, hal.clone(), fallback_mac(function))?))
+}
+
+fn probe_legacy_virtio_net(
+    hal: &Arc<dyn Hal>,
+    config: &Arc<dyn ConfigSpace>,
+    function: &Function,
+) -> Result<Card, ProbeError> {
+    let transport = LegacyPciTransport::new(hal.as_ref(), config, function)?;
+    Ok(Card::LegacyVirtioNet(VirtioNet::new(transport, hal.clone(), fallback_mac(function))?))
 }
 
 fn probe_e1000(
@@ -150,6 +171,12 @@ impl From<PciError> for ProbeError {
     }
 }
 
+impl From<LegacyPciError> for ProbeError {
+    fn from(error: LegacyPciError) -> Self {
+        Self::LegacyPci(error)
+    }
+}
+
 impl From<SlotError> for ProbeError {
     fn from(error: SlotError) -> Self {
         Self::Slot(error)
@@ -178,6 +205,7 @@ impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pci(error) => write!(f, "{error}"),
+            Self::LegacyPci(error) => write!(f, "{error}"),
             Self::Slot(error) => write!(f, "{error}"),
             Self::Net(error) => write!(f, "{error}"),
             Self::Map(error) => write!(f, "{error}"),

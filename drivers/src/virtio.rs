@@ -6,12 +6,13 @@
 //! net        what a network card is: header, configuration, one queue pair     (VirtioNet: Nic)
 //! queue      the split virtqueue, in memory that both sides see                (SplitQueue)
 //! transport  how registers and doorbell are reached                            (Transport)
-//!              pci: PciTransport · mmio: MmioTransport
+//!              pci: PciTransport · legacy: LegacyPciTransport · mmio: MmioTransport
 //! ```
 //!
 //! Section numbers are those of the OASIS specification "Virtual I/O Device (VIRTIO) Version 1.2".
 
 pub mod features;
+pub mod legacy;
 pub mod mmio;
 pub mod net;
 pub mod pci;

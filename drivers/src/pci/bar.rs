@@ -43,8 +43,21 @@ pub enum BarError {
     NotAligned,
     /// It is io ports where memory was wanted.
     IoPorts,
+    /// It is memory where io ports were wanted.
+    Memory,
     /// Nobody has given it an address.
     Unassigned,
+    /// Its io ports are not among the 65536 that there are.
+    NoSuchPort,
+}
+
+/// Where the io ports of a BAR are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first, a multiple of `ports` and not 0.
+    pub first: u16,
+    /// How many, a power of two.
+    pub ports: u16,
 }
 
 /// Where the memory of a BAR is.
@@ -75,6 +88,19 @@ impl Bars {
             Bar::Memory { address: 0, .. } => Err(BarError::Unassigned),
             Bar::Memory { address, bytes, .. } => Ok(MemoryRange { address, bytes }),
         }
+    }
+
+    /// The io ports of the BAR with this number.
+    pub fn ports(&self, number: u8) -> Result<PortRange, BarError> {
+        let (first, ports) = match self.get(number)? {
+            Bar::Memory { .. } => return Err(BarError::Memory),
+            Bar::Io { port: 0, .. } => return Err(BarError::Unassigned),
+            Bar::Io { port, ports } => (port, ports),
+        };
+        let (Ok(first), Ok(ports)) = (u16::try_from(first), u16::try_from(ports)) else {
+            return Err(BarError::NoSuchPort);
+        };
+        Ok(PortRange { first, ports })
     }
 
     /// The BARs that can be used, with their numbers.
@@ -188,6 +214,8 @@ impl fmt::Display for BarError {
             Self::NoUpperHalf => "it is a 64-bit BAR without an upper half",
             Self::NotAligned => "its length is not a power of two, or its address not a multiple of it",
             Self::IoPorts => "it is io ports, not memory",
+            Self::Memory => "it is memory, not io ports",
+            Self::NoSuchPort => "it has io ports beyond the last one",
             Self::Unassigned => "it has no address: the firmware assigned none",
         })
     }

@@ -11,10 +11,10 @@ const MAX_STEPS: u8 = 48;
 pub struct CapabilityId(pub u8);
 
 impl CapabilityId {
+    /// MSI-X: interrupts as messages, from a table.
+    pub const MSI_X: Self = Self(0x11);
     /// Vendor specific: what is in it, the vendor says (virtio uses it).
     pub const VENDOR: Self = Self(0x09);
-    /// Interrupts by message, each with an address of its own.
-    pub const MSI_X: Self = Self(0x11);
 }
 
 /// One capability of a function.

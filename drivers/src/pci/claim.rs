@@ -5,16 +5,25 @@ use core::fmt;
 
 use super::{Command, ConfigSpace, Function};
 
-/// A function that a driver has taken: it answers at its memory and may access ours, and its INTx line is off.
+/// A function that a driver has taken: it answers at its registers and may access our memory, and its INTx line is off.
 pub struct Claim {
     config: Arc<dyn ConfigSpace>,
     function: Function,
 }
 
 impl Claim {
-    /// Takes the function.
+    /// Takes a function whose registers lie in memory.
     pub fn new(config: &Arc<dyn ConfigSpace>, function: &Function) -> Self {
-        let on = Command::MEMORY | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
+        Self::take(config, function, Command::MEMORY)
+    }
+
+    /// Takes a function whose registers lie in io ports.
+    pub fn with_ports(config: &Arc<dyn ConfigSpace>, function: &Function) -> Self {
+        Self::take(config, function, Command::IO)
+    }
+
+    fn take(config: &Arc<dyn ConfigSpace>, function: &Function, registers: Command) -> Self {
+        let on = registers | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
         function.change_command(config.as_ref(), on, Command::empty());
         Self { config: config.clone(), function: *function }
     }

@@ -4,6 +4,7 @@
 //! same card. The device does nothing on its own: each step is a call, so that a test decides about every order.
 
 mod config_reads;
+mod legacy_pci;
 mod mmio;
 mod model;
 mod registers;
@@ -21,6 +22,7 @@ use self::ring::DeviceRing;
 use super::{FakeMachine, lock};
 use crate::virtio::transport::QueuePlace;
 
+pub use self::legacy_pci::LegacyPciBank;
 pub use self::mmio::MmioBank;
 pub use self::mmio::MmioVersion;
 pub use self::setup::{Interface, Quirks, Setup, Slow};
@@ -43,6 +45,11 @@ impl NetDevice {
     /// The driver's way to the card.
     pub fn transport(&self) -> ModelTransport {
         ModelTransport::new(self.clone())
+    }
+
+    /// The card's registers on PCI, by the legacy interface.
+    pub fn legacy_pci_bank(&self) -> LegacyPciBank {
+        LegacyPciBank::new(self.clone())
     }
 
     /// The card's registers on virtio-mmio.

@@ -15,6 +15,7 @@ use nm_core::platform::{DmaBlock, Platform};
 
 use super::lines::Lines;
 use super::lock;
+use crate::bank::RegisterBank;
 use crate::hal::{Hal, InterruptLine, Message};
 
 /// Physical address of the first block. A process has nothing there, so that an address of the wrong kind faults.
@@ -52,6 +53,7 @@ pub struct FakeMachine {
 struct State {
     blocks: BTreeMap<u64, Block>,
     registers: BTreeMap<u64, Block>,
+    ports: BTreeMap<u16, Arc<dyn RegisterBank>>,
     next_phys: u64,
     /// Bytes that can still be allocated.
     left: usize,
@@ -79,6 +81,7 @@ impl FakeMachine {
         let state = State {
             blocks: BTreeMap::new(),
             registers: BTreeMap::new(),
+            ports: BTreeMap::new(),
             next_phys: FIRST_PHYS,
             left: bytes,
             misuse: Vec::new(),
@@ -117,6 +120,11 @@ impl FakeMachine {
         // SAFETY: the block is as long as `contents`, and new.
         unsafe { block.virt.as_ptr().copy_from_nonoverlapping(contents.as_ptr(), contents.len()) };
         lock(&self.state).registers.insert(phys, block);
+    }
+
+    /// Puts `bank` where [`Hal::io_ports`] finds it, at its first port.
+    pub fn add_ports(&self, first: u16, bank: Arc<dyn RegisterBank>) {
+        lock(&self.state).ports.insert(first, bank);
     }
 
     /// The registers that were put at `phys`, as they are now.
@@ -225,6 +233,11 @@ unsafe impl Platform for FakeMachine {
 unsafe impl Hal for FakeMachine {
     fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
         find(&lock(&self.state).registers, phys, bytes)
+    }
+
+    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>> {
+        let bank = lock(&self.state).ports.get(&first)?.clone();
+        (bank.bytes() == usize::from(ports)).then_some(bank)
     }
 
     fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {

@@ -69,6 +69,13 @@ impl FakeFunction {
         }
     }
 
+    /// Makes BAR `number` one of `ports` io ports (a power of two) from `first` on.
+    pub fn set_port_bar(&mut self, number: u8, first: u16, ports: u16) {
+        let offset = 0x10 + 4 * u16::from(number);
+        self.set(offset, u32::from(first) | 1);
+        self.set_writable(offset, !(u32::from(ports) - 1) & !3);
+    }
+
     /// Puts a capability in front of the list: `body` follows its id and next pointer. `offset` is where, 0x40 or more.
     pub fn push_capability(&mut self, offset: u8, id: u8, body: &[u8]) {
         let next = self.get(0x34).to_le_bytes();

@@ -189,5 +189,10 @@ impl<T: Transport> Drop for VirtioNet<T> {
 
 /// The size to use of what the device offers for a queue.
 fn offered_size<T: Transport>(transport: &T, role: QueueRole) -> Result<QueueSize, NetError> {
-    QueueSize::within(transport.queue_size(role.number())).ok_or(NetError::NoQueue { role })
+    let entries = transport.queue_size(role.number());
+    let size = QueueSize::within(entries).ok_or(NetError::NoQueue { role })?;
+    if T::HAS_FIXED_SIZES && size.get() != entries {
+        return Err(NetError::FixedSize { role, entries });
+    }
+    Ok(size)
 }

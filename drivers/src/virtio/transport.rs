@@ -22,6 +22,9 @@ pub trait Transport: Send + 'static {
     /// Interface").
     const IS_LEGACY: bool;
 
+    /// The driver has no say in how many entries a queue has.
+    const HAS_FIXED_SIZES: bool = false;
+
     /// The features that the device offers.
     fn offered_features(&self) -> Features;
 

@@ -19,6 +19,7 @@ in_every_way!(
     an_address_that_changes_while_it_is_read_is_read_again,
     the_link_is_as_the_device_says_and_up_if_it_says_nothing,
     a_queue_without_entries_is_named,
+    a_queue_of_fixed_size_has_one_that_can_be_used,
     a_queue_that_is_too_short_for_a_packet_is_named,
     a_slow_reset_is_waited_for_and_a_missing_one_is_not_forever,
     what_can_fail_at_the_start_is_told_apart,
@@ -128,6 +129,21 @@ fn a_queue_without_entries_is_named<W: Way>() {
     assert_eq!(refusal::<W>(one_queue), NetError::NoQueue { role: QueueRole::Transmit });
 }
 
+fn a_queue_of_fixed_size_has_one_that_can_be_used<W: Way>() {
+    if W::HAS_FIXED_SIZES {
+        let role = QueueRole::Receive;
+        for entries in [3, 300, 8192, 65535] {
+            let refused = refusal::<W>(Setup::with_queues(entries, 256));
+            assert_eq!(refused, NetError::FixedSize { role, entries });
+        }
+        let changed = failed_start::<W>(|setup| setup.queue_sizes = vec![512, 256]);
+        assert_eq!(
+            changed,
+            NetError::Transport(TransportError::SizeRefused { queue: 0, wanted: 256, found: 512 })
+        );
+    }
+}
+
 fn a_queue_that_is_too_short_for_a_packet_is_named<W: Way>() {
     if W::DESCRIPTORS > 1 {
         assert_eq!(refusal::<W>(Setup::with_queues(1, 256)), NetError::NoRoom { role: QueueRole::Receive });
@@ -154,7 +170,7 @@ fn what_can_fail_at_the_start_is_told_apart<W: Way>() {
     }
     assert_eq!(failed_start::<W>(|setup| setup.offered = Features::VERSION_1), NetError::FeaturesRefused);
     assert_eq!(failed_start::<W>(|setup| setup.queue_sizes = vec![128, 256]), shrank);
-    if W::CONFIRMS_SIZE {
+    if W::CONFIRMS_SIZE && !W::HAS_FIXED_SIZES {
         let keeps = failed_start::<W>(|setup| {
             setup.queue_sizes = vec![300, 300];
             setup.quirks.keeps_queue_size = true;

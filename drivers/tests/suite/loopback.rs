@@ -72,6 +72,10 @@ fn frames_pass_at_every_queue_size<W: Way>() {
 
 fn sizes_that_are_no_power_of_two_are_rounded_down_and_written_back<W: Way>() {
     for (offered, used) in [(3, 2), (100, 64), (257, 256), (1023, 512), (5000, 4096), (65535, 4096)] {
+        if W::HAS_FIXED_SIZES {
+            // The driver cannot ask for less: the tests of the handshake have what becomes of such a device.
+            continue;
+        }
         let mut bench = Bench::<W>::new(Setup::with_queues(offered, offered));
         let slots = used / W::DESCRIPTORS;
         assert_eq!((bench.tx.capacity(), bench.rx.capacity()), (slots, slots));

@@ -22,5 +22,6 @@ mod pci;
 mod rules;
 mod rust_vmm;
 mod sleeping;
+mod virtio_legacy;
 mod virtio_mmio;
 mod virtio_pci;

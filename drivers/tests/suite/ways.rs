@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::testing::{MmioVersion, ModelTransport, NetDevice, Setup};
+use millrace_drivers::pci::{Address, ConfigSpace, Function};
+use millrace_drivers::testing::{
+    FakeFunction, FakeMachine, FakePci, MmioVersion, ModelTransport, NetDevice, Setup,
+};
 use millrace_drivers::virtio::features::Features;
+use millrace_drivers::virtio::legacy::LegacyPciTransport;
 use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V1, V2};
 use millrace_drivers::virtio::transport::Transport;
 
@@ -11,10 +15,13 @@ use millrace_drivers::virtio::transport::Transport;
 pub trait Way {
     /// How its registers are reached.
     type Transport: Transport;
-    /// A device that does not stop can be cut off from memory.
+    /// A device that does not stop can be cut off from memory, and the model sees that it is (what configuration space says
+    /// of it is for the tests of PCI).
     const CUTS_OFF: bool;
     /// The device says whether it takes the size of a queue.
     const CONFIRMS_SIZE: bool;
+    /// The device says how many entries a queue has, and the driver takes them as they are.
+    const HAS_FIXED_SIZES: bool = false;
     /// Descriptors for each packet.
     const DESCRIPTORS: u16;
 
@@ -48,6 +55,12 @@ pub enum Mmio1 {}
 
 /// The same with a device that wants the header apart.
 pub enum Mmio1Apart {}
+
+/// PCI by the legacy interface, and a device that takes packets in any layout.
+pub enum LegacyPci {}
+
+/// The same with a device that wants the header apart.
+pub enum LegacyPciApart {}
 
 impl Way for Plain {
     type Transport = ModelTransport;
@@ -95,6 +108,46 @@ impl Way for Mmio1Apart {
     }
 }
 
+impl Way for LegacyPci {
+    type Transport = LegacyPciTransport;
+    const CUTS_OFF: bool = false;
+    const CONFIRMS_SIZE: bool = true;
+    const HAS_FIXED_SIZES: bool = true;
+    const DESCRIPTORS: u16 = 1;
+
+    fn attach(device: &NetDevice) -> LegacyPciTransport {
+        make_legacy(device, Features::ANY_LAYOUT);
+        legacy_pci(device)
+    }
+}
+
+impl Way for LegacyPciApart {
+    type Transport = LegacyPciTransport;
+    const CUTS_OFF: bool = false;
+    const CONFIRMS_SIZE: bool = true;
+    const HAS_FIXED_SIZES: bool = true;
+    const DESCRIPTORS: u16 = 2;
+
+    fn attach(device: &NetDevice) -> LegacyPciTransport {
+        make_legacy(device, Features::empty());
+        legacy_pci(device)
+    }
+}
+
+/// The device's io ports, in a machine that has nothing else.
+fn legacy_pci(device: &NetDevice) -> LegacyPciTransport {
+    let machine = FakeMachine::new();
+    machine.add_ports(0xc000, Arc::new(device.legacy_pci_bank()));
+    let address = Address::new(0, 3, 0).expect("an address");
+    let mut function = FakeFunction::endpoint(0x1af4, 0x1000);
+    function.set_port_bar(0, 0xc000, 32);
+    let pci = FakePci::default();
+    pci.insert(address, function);
+    let config: Arc<dyn ConfigSpace> = Arc::new(pci);
+    let function = Function::read(config.as_ref(), address).expect("the function");
+    LegacyPciTransport::new(machine.as_ref(), &config, &function).expect("a legacy device")
+}
+
 /// Makes a legacy device of one that may offer anything, with this layout of packets.
 fn make_legacy(device: &NetDevice, layout: Features) {
     device.change_setup(|setup| {
@@ -117,6 +170,8 @@ macro_rules! in_every_way {
                 mmio_2 Mmio2,
                 mmio_1 Mmio1,
                 mmio_1_header_apart Mmio1Apart,
+                legacy_pci LegacyPci,
+                legacy_pci_header_apart LegacyPciApart,
             }
         }
     )+ };

@@ -2,13 +2,16 @@
 #![expect(unsafe_code, reason = "implements traits that promise what memory is like")]
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::ptr::NonNull;
 
 use millrace_boot::Span;
+use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::hal::{Hal, InterruptLine};
 use nm_core::platform::{DmaBlock, Platform, Sleeper};
 
 use super::{device, frames};
+use crate::ports::CardPorts;
 use crate::{clock, interrupts};
 
 /// Largest alignment that is promised for device memory, in bytes.
@@ -62,6 +65,10 @@ unsafe impl Platform for Hardware {
 unsafe impl Hal for Hardware {
     fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
         device::map(phys, bytes)
+    }
+
+    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>> {
+        Some(Arc::new(CardPorts::new(first, ports)?))
     }
 
     fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {

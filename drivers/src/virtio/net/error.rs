@@ -41,6 +41,13 @@ pub enum NetError {
         /// The queue.
         role: QueueRole,
     },
+    /// The queue has a number of entries that this driver does not work with, and no other.
+    FixedSize {
+        /// The queue.
+        role: QueueRole,
+        /// Its entries.
+        entries: u16,
+    },
     /// The queue does not hold a single packet: it has one entry, and a packet takes two.
     NoRoom {
         /// The queue.
@@ -90,6 +97,12 @@ impl fmt::Display for NetError {
             Self::FeaturesRefused => f.write_str("the device refuses features that it offered"),
             Self::DeviceFailed => f.write_str("the device reports an error while it is being set up"),
             Self::NoQueue { role } => write!(f, "the device's {role} queue has no entries"),
+            Self::FixedSize { role, entries } => {
+                write!(
+                    f,
+                    "the device's {role} queue has {entries} entries, which is no power of two up to 4096"
+                )
+            }
             Self::NoRoom { role } => write!(f, "the device's {role} queue is too short for a packet"),
             Self::QueueShrank { role, before, now } => {
                 write!(f, "the device's {role} queue had {before} entries and has {now} now")

@@ -27,7 +27,7 @@ pub enum Part {
 /// Why the registers of a function cannot be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PciError {
-    /// The function has no virtio capability: it has the legacy interface only.
+    /// The function has no virtio capability: it has the legacy interface only, if any.
     LegacyOnly,
     /// There is no capability for a part that the driver needs.
     Missing(Part),
@@ -206,9 +206,7 @@ impl fmt::Display for Part {
 impl fmt::Display for PciError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LegacyOnly => f.write_str(
-                "the device has the legacy interface only; legacy mode (disable-modern=on) is not supported",
-            ),
+            Self::LegacyOnly => f.write_str("the device does not say where its registers are"),
             Self::Missing(part) => write!(f, "the device does not say where its {part} is"),
             Self::TooShort { part, bytes } => write!(f, "the {part} is only {bytes} bytes long"),
             Self::Bar { part, bar, error } => write!(f, "the {part} lies in BAR {bar}: {error}"),

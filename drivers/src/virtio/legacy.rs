@@ -1,0 +1,192 @@
+//! virtio over PCI, legacy interface (section 4.1.4.10): registers in the io ports of the first BAR.
+//!
+//! A transitional device without the modern interface has this alone. Everything but the features, the page of each queue and
+//! the status is the device's to say; the queues' sizes are fixed.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::features::Features;
+use super::status::Status;
+use super::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size};
+use crate::bank::RegisterBank;
+use crate::hal::Hal;
+use crate::mmio::MmioError;
+use crate::pci::{BarError, CapabilityId, Claim, ConfigSpace, Function};
+
+/// The BAR with the registers.
+const BAR: u8 = 0;
+
+/// Offered features, 32 bits.
+const DEVICE_FEATURES: usize = 0x00;
+/// Accepted features, 32 bits.
+const DRIVER_FEATURES: usize = 0x04;
+/// Number of the selected queue's first page, 0 when there is none, 32 bits. Writing a 0 resets the device.
+const QUEUE_PAGE: usize = 0x08;
+/// Entries of the selected queue, 16 bits.
+const QUEUE_SIZE: usize = 0x0c;
+/// Selects the queue that the two above are about, 16 bits.
+const QUEUE_SELECT: usize = 0x0e;
+/// Doorbell of all queues: takes a queue's number, 16 bits.
+const QUEUE_NOTIFY: usize = 0x10;
+/// Device status, 8 bits.
+const STATUS: usize = 0x12;
+/// The configuration of this kind of device; two numbers of vectors are in front of it while MSI-X is on.
+const CONFIG: usize = 0x14;
+const CONFIG_WITH_MSI_X: usize = 0x18;
+
+/// MSI-X is on: a bit of the capability's first dword.
+const MSI_X_ENABLE: u32 = 1 << 31;
+
+/// The registers of a virtio device on PCI, by the legacy interface.
+#[derive(Debug)]
+pub struct LegacyPciTransport {
+    claim: Claim,
+    ports: Arc<dyn RegisterBank>,
+    /// Where the device's own configuration starts.
+    config: usize,
+}
+
+/// The doorbell of one queue.
+#[derive(Debug)]
+pub struct LegacyPciNotifier {
+    ports: Arc<dyn RegisterBank>,
+    queue: u16,
+}
+
+/// Why the registers of a function cannot be reached by the legacy interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegacyPciError {
+    /// The first BAR cannot be used.
+    Bar(BarError),
+    /// It has too few io ports for the registers.
+    TooShort {
+        /// How many.
+        ports: u16,
+    },
+    /// This machine has no such io ports for a card.
+    NoPorts {
+        /// The first of them.
+        first: u16,
+    },
+}
+
+impl LegacyPciTransport {
+    /// Finds the registers, and lets the function decode its io ports and access memory. Its INTx line is off.
+    pub fn new(
+        hal: &dyn Hal,
+        config: &Arc<dyn ConfigSpace>,
+        function: &Function,
+    ) -> Result<Self, LegacyPciError> {
+        let range = function.bars(config.as_ref()).ports(BAR).map_err(LegacyPciError::Bar)?;
+        let offset = config_offset(config.as_ref(), function);
+        if usize::from(range.ports) < offset {
+            return Err(LegacyPciError::TooShort { ports: range.ports });
+        }
+        let no_ports = LegacyPciError::NoPorts { first: range.first };
+        let ports = hal.io_ports(range.first, range.ports).ok_or(no_ports)?;
+        Ok(Self { claim: Claim::with_ports(config, function), ports, config: offset })
+    }
+
+    /// The registers with this queue selected.
+    fn select(&self, queue: u16) -> &dyn RegisterBank {
+        self.ports.write16(QUEUE_SELECT, queue);
+        self.ports.as_ref()
+    }
+
+    /// Where `bytes` of the configuration at `offset` are.
+    fn config(&self, offset: usize, bytes: usize) -> Result<usize, TransportError> {
+        let window = self.ports.bytes();
+        let offset = offset.saturating_add(self.config);
+        if offset.saturating_add(bytes) <= window {
+            Ok(offset)
+        } else {
+            Err(MmioError::OutOfWindow { offset, window }.into())
+        }
+    }
+}
+
+/// Where the configuration starts: this driver leaves MSI-X as it is, which is off unless somebody before it used it.
+fn config_offset(config: &dyn ConfigSpace, function: &Function) -> usize {
+    let mut capabilities = function.capabilities(config);
+    let control =
+        capabilities.find(|found| found.id == CapabilityId::MSI_X).and_then(|found| found.read32(config, 0));
+    let is_on = control.is_some_and(|control| control & MSI_X_ENABLE != 0);
+    if is_on { CONFIG_WITH_MSI_X } else { CONFIG }
+}
+
+impl Transport for LegacyPciTransport {
+    type Notifier = LegacyPciNotifier;
+    const IS_LEGACY: bool = true;
+    const HAS_FIXED_SIZES: bool = true;
+
+    fn offered_features(&self) -> Features {
+        Features::from_bits_retain(self.ports.read32(DEVICE_FEATURES).into())
+    }
+
+    fn accept_features(&mut self, features: Features) {
+        let [a, b, c, d, ..] = features.bits().to_le_bytes();
+        self.ports.write32(DRIVER_FEATURES, u32::from_le_bytes([a, b, c, d]));
+    }
+
+    fn status(&self) -> Status {
+        Status::from_bits_retain(self.ports.read8(STATUS))
+    }
+
+    fn set_status(&mut self, status: Status) {
+        self.ports.write8(STATUS, status.bits());
+    }
+
+    fn queue_size(&self, queue: u16) -> u16 {
+        self.select(queue).read16(QUEUE_SIZE)
+    }
+
+    fn set_queue_size(&mut self, queue: u16, size: u16) -> Result<(), TransportError> {
+        agree_on_size(queue, size, self.queue_size(queue))
+    }
+
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<LegacyPciNotifier, TransportError> {
+        let page = place.page(queue)?;
+        self.select(queue).write32(QUEUE_PAGE, page);
+        Ok(LegacyPciNotifier { ports: self.ports.clone(), queue })
+    }
+
+    fn is_queue_enabled(&self, queue: u16) -> bool {
+        self.select(queue).read32(QUEUE_PAGE) != 0
+    }
+
+    fn config_generation(&self) -> u32 {
+        0
+    }
+
+    fn config_u8(&self, offset: usize) -> Result<u8, TransportError> {
+        Ok(self.ports.read8(self.config(offset, 1)?))
+    }
+
+    fn config_u16(&self, offset: usize) -> Result<u16, TransportError> {
+        Ok(self.ports.read16(self.config(offset, 2)?))
+    }
+
+    fn quiesce(&mut self) -> bool {
+        self.claim.cut_off()
+    }
+}
+
+impl Notifier for LegacyPciNotifier {
+    fn notify(&self) {
+        self.ports.write16(QUEUE_NOTIFY, self.queue);
+    }
+}
+
+impl fmt::Display for LegacyPciError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the device has the legacy interface only, and ")?;
+        match self {
+            Self::Bar(error) => write!(f, "its BAR {BAR} cannot be used: {error}"),
+            Self::TooShort { ports } => write!(f, "{ports} io ports are too few for its registers"),
+            Self::NoPorts { first } => write!(f, "its io ports from {first:#x} on are not to be had"),
+        }
+    }
+}
+
+impl core::error::Error for LegacyPciError {}
