@@ -102,6 +102,8 @@ macro_rules! with_every_card {
                 e1000e_q35 Q35 E1000e E1000e,
                 virtio_and_e1000_pc Pc Virtio E1000,
                 e1000e_and_virtio_q35 Q35 E1000e Virtio,
+                virtio_legacy_pc Pc VirtioLegacy VirtioLegacyApart,
+                virtio_legacy_q35 Q35 VirtioLegacyApart Virtio,
                 virtio_mmio_microvm Microvm VirtioMmio VirtioMmio,
                 virtio_mmio_1_microvm Microvm VirtioMmio1 VirtioMmio1Apart,
             }

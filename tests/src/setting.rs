@@ -7,11 +7,15 @@ use crate::Machine;
 pub enum Card {
     /// virtio-net on PCI, modern interface.
     Virtio,
+    /// virtio-net on PCI, legacy interface only.
+    VirtioLegacy,
+    /// The same with a device that wants the header of a packet apart.
+    VirtioLegacyApart,
     /// virtio-net on virtio-mmio, registers of version 2.
     VirtioMmio,
     /// The same with registers of version 1, the legacy interface.
     VirtioMmio1,
-    /// The same with a device that wants the header of a packet apart.
+    /// The last with a device that wants the header of a packet apart.
     VirtioMmio1Apart,
     /// 82540EM.
     E1000,
@@ -29,6 +33,8 @@ impl Card {
     pub fn device(self) -> &'static str {
         match self {
             Card::Virtio => "virtio-net-pci,romfile=",
+            Card::VirtioLegacy => "virtio-net-pci,romfile=,disable-modern=on",
+            Card::VirtioLegacyApart => "virtio-net-pci,romfile=,disable-modern=on,any_layout=off",
             Card::VirtioMmio | Card::VirtioMmio1 => "virtio-net-device",
             Card::VirtioMmio1Apart => "virtio-net-device,any_layout=off",
             Card::E1000 => "e1000,romfile=",
@@ -58,7 +64,12 @@ impl Card {
     /// What the image's names for such cards begin with.
     fn prefix(self) -> &'static str {
         match self {
-            Card::Virtio | Card::VirtioMmio | Card::VirtioMmio1 | Card::VirtioMmio1Apart => "vtnet",
+            Card::Virtio
+            | Card::VirtioLegacy
+            | Card::VirtioLegacyApart
+            | Card::VirtioMmio
+            | Card::VirtioMmio1
+            | Card::VirtioMmio1Apart => "vtnet",
             Card::E1000 | Card::E1000Gc | Card::E1000Em | Card::E1000e => "em",
         }
     }

@@ -123,6 +123,10 @@ fn every_model_becomes_its_device() -> Result<()> {
     }
     would_run(&["--nic", "virtio,user"], &["-device virtio-net-pci,netdev=net0,romfile=,mac="])?;
     would_run(
+        &["--nic", "virtio:disable-modern=on,user"],
+        &["-device virtio-net-pci,", ",disable-modern=on "],
+    )?;
+    would_run(
         &["--nic", "e1000e:mac=52:54:00:aa:bb:cc,disable_vnet_hdr=on,user"],
         &["-device e1000e,netdev=net0,romfile=,mac=52:54:00:aa:bb:cc,disable_vnet_hdr=on "],
     )
