@@ -9,6 +9,9 @@
 
 use core::fmt;
 
+/// Longest command line that is taken from a loader, in bytes.
+pub const MAX_LINE: usize = 16 * 1024;
+
 /// Longest word, quotes included, in bytes.
 pub const MAX_WORD: usize = 1024;
 

@@ -5,10 +5,16 @@
 
 use core::fmt;
 
+use crate::physical::{u32_at, u64_at};
 use crate::{Full, Span, SpanSet};
 
 /// Regions that a loader's list, and RAM after sorting, may have. Firmware lists have a dozen.
 pub const MAX_REGIONS: usize = 128;
+
+/// Bytes of an entry of a loader's table that are looked at: address, size, type. The last four are reserved.
+pub(crate) const ENTRY_BYTES: usize = 24;
+/// The type of an entry that is RAM. Both loaders number the types as E820 does.
+const TYPE_RAM: u32 = 1;
 
 /// What a region of the loader's list is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +92,16 @@ impl MemoryMap {
             return Err(MapError::NoRam);
         }
         Ok(Self { ram })
+    }
+
+    /// Reads a loader's table, each entry of which has `entry_bytes`: [`ENTRY_BYTES`] that are known, and what a
+    /// later version may have added. Whatever is not plainly RAM is not used, be its type known or not.
+    pub(crate) fn from_table(table: &[u8], entry_bytes: usize) -> Result<Self, MapError> {
+        let regions = table.chunks_exact(entry_bytes.max(ENTRY_BYTES)).filter_map(|entry| {
+            let kind = if u32_at(entry, 16)? == TYPE_RAM { MemoryKind::Ram } else { MemoryKind::Other };
+            Some((u64_at(entry, 0)?, u64_at(entry, 8)?, kind))
+        });
+        Self::from_regions(regions)
     }
 
     /// The stretches of RAM, ascending, apart from each other.

@@ -14,19 +14,14 @@
 
 use core::fmt;
 
+use crate::command_line::MAX_LINE;
+use crate::memory_map::ENTRY_BYTES;
 use crate::physical::{u32_at, u64_at};
-use crate::{BootInfo, Loader, MAX_REGIONS, MapError, MemoryKind, MemoryMap, PhysicalMemory, Span};
+use crate::{BootInfo, Loader, MAX_REGIONS, MapError, MemoryMap, PhysicalMemory, Span};
 
 const MAGIC: u32 = 0x336e_c578;
 /// Bytes of the structure up to and with the memory map's fields.
 const BYTES: usize = 56;
-/// Bytes of a memory map entry: address, size, type, reserved.
-const ENTRY_BYTES: usize = 24;
-/// The type of a memory map entry that is RAM, as in E820.
-const TYPE_RAM: u32 = 1;
-
-/// Longest command line that is accepted, in bytes.
-pub const MAX_COMMAND_LINE: usize = 16 * 1024;
 
 /// Why what the loader handed over is not usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +43,7 @@ pub enum StartInfoError {
     Map(MapError),
     /// The command line, or its end, is not in readable memory.
     CommandLineUnreadable(u64),
-    /// The command line has no end within [`MAX_COMMAND_LINE`] bytes.
+    /// The command line has no end within [`MAX_LINE`] bytes.
     CommandLineTooLong,
 }
 
@@ -63,7 +58,7 @@ impl fmt::Display for StartInfoError {
             MapUnreadable(at) => write!(f, "the memory map at {at:#x} is not in readable memory"),
             Map(error) => error.fmt(f),
             CommandLineUnreadable(at) => write!(f, "the command line at {at:#x} is not in readable memory"),
-            CommandLineTooLong => write!(f, "the command line is longer than {MAX_COMMAND_LINE} bytes"),
+            CommandLineTooLong => write!(f, "the command line is longer than {MAX_LINE} bytes"),
         }
     }
 }
@@ -114,11 +109,7 @@ fn memory_map<M: PhysicalMemory>(
     let count = usize::try_from(entries).ok().filter(|&count| count <= MAX_REGIONS);
     let bytes = count.ok_or(StartInfoError::TooManyRegions(entries))? * ENTRY_BYTES;
     let table = memory.bytes(at, bytes).ok_or(StartInfoError::MapUnreadable(at))?;
-    let regions = table.chunks_exact(ENTRY_BYTES).filter_map(|entry| {
-        let kind = if u32_at(entry, 16)? == TYPE_RAM { MemoryKind::Ram } else { MemoryKind::Other };
-        Some((u64_at(entry, 0)?, u64_at(entry, 8)?, kind))
-    });
-    let map = MemoryMap::from_regions(regions).map_err(StartInfoError::Map)?;
+    let map = MemoryMap::from_table(table, ENTRY_BYTES).map_err(StartInfoError::Map)?;
     Ok((map, Span::sized(at, bytes as u64)))
 }
 
@@ -128,7 +119,7 @@ fn command_line<M: PhysicalMemory>(memory: &M, at: u64) -> Result<&[u8], StartIn
         return Ok(&[]);
     }
     let unreadable = StartInfoError::CommandLineUnreadable(at);
-    for len in 0..=MAX_COMMAND_LINE {
+    for len in 0..=MAX_LINE {
         // Byte by byte: nothing says that memory goes on behind the zero.
         let end = at.checked_add(len as u64).ok_or(unreadable)?;
         if memory.bytes(end, 1).ok_or(unreadable)? == [0] {

@@ -127,10 +127,10 @@ fn the_command_line_must_end_somewhere() {
         Blocks::default().with(INFO, GOOD.bytes()).with(MAP, map).with(LINE, line)
     };
     assert_eq!(error_of(&with_line(b"app=bridge".to_vec())), CommandLineUnreadable(LINE));
-    let mut line = std::vec![b'x'; MAX_COMMAND_LINE];
+    let mut line = std::vec![b'x'; MAX_LINE];
     line.push(0);
     let memory = with_line(line.clone());
-    assert_eq!(read(&memory, INFO).unwrap().command_line.len(), MAX_COMMAND_LINE);
+    assert_eq!(read(&memory, INFO).unwrap().command_line.len(), MAX_LINE);
     line.insert(0, b'x');
     assert_eq!(error_of(&with_line(line)), CommandLineTooLong);
     let last = Fields { command_line: u64::MAX, ..GOOD };
