@@ -9,12 +9,15 @@ use crate::{MemoryMap, Span};
 pub enum Loader {
     /// A virtual machine monitor by direct boot, with Xen's `hvm_start_info`.
     Pvh,
+    /// GRUB, or another that follows the Multiboot2 specification, from a medium.
+    Multiboot2,
 }
 
 impl fmt::Display for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Loader::Pvh => f.write_str("direct boot (PVH)"),
+            Loader::Multiboot2 => f.write_str("Multiboot2"),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What happens before the kernel: how a loader enters the image, and what it hands over.
 //!
 //! ```text
-//! loader (QEMU, Firecracker, …)          32-bit, paging off, ebx = start_info
-//!    │  finds the PVH note of the image
-//!    ▼
+//! loader: QEMU, Firecracker, …           loader: GRUB, from a CD or a disk, under BIOS or UEFI
+//!    │  finds the PVH note                  │  finds the Multiboot2 header
+//!    │  ebx = start_info                    │  ebx = boot information, eax = magic number
+//!    └──────────────────┬───────────────────┘
+//!                       ▼                   both: 32-bit, paging off
 //! trampoline   page tables, long mode, boot stack      compiled into the image only
 //!    │  calls `kernel_entry(address, loader, tsc)`
 //!    ▼
-//! start_info ──► BootInfo { memory map, command line, RSDP, loader }
+//! start_info, multiboot2 ──► BootInfo { memory map, command line, RSDP, loader }
 //!    ├─ command_line   words `key=value`
 //!    ├─ acpi           where PCI configuration space is in memory (MCFG)
 //!    └─ frames         who owns which page of RAM
@@ -18,9 +20,10 @@
 //! broken input. A loader's data is not trusted to be well formed: each reader ends in a value or in an error
 //! that says what is wrong, never in a panic or an endless loop.
 //!
-//! Direct boot (the PVH ABI of Xen: `docs/misc/pvh`, `public/arch-x86/hvm/start_info.h`) is the one hand-over
-//! there is. A second one needs an entry of its own in the trampoline and a reader beside [`start_info`] that
-//! fills in the same [`BootInfo`].
+//! There are two hand-overs: direct boot (the PVH ABI of Xen: `docs/misc/pvh`,
+//! `public/arch-x86/hvm/start_info.h`) and Multiboot2 (its specification, version 2.0). One image has the marks
+//! of both, and none of Multiboot1, which QEMU would prefer. Each has an entry of its own in the trampoline and
+//! a reader of its own, and both readers fill in the same [`BootInfo`].
 #![no_std]
 
 #[cfg(test)]
@@ -32,7 +35,10 @@ pub mod command_line;
 pub mod frames;
 #[cfg(target_os = "none")]
 pub mod image;
+#[cfg(target_os = "none")]
+mod marks;
 mod memory_map;
+pub mod multiboot2;
 mod physical;
 mod span;
 pub mod start_info;

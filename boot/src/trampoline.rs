@@ -1,11 +1,12 @@
 //! From the loader's 32-bit entry to Rust in long mode.
 //!
 //! ```text
+//! multiboot2_entry     protected mode, paging off, eax = magic number, ebx = boot information
 //! pvh_entry            protected mode, paging off, ebx = start_info (Xen, docs/misc/pvh)
-//!   │  notes who loaded us
+//!   │  each notes who loaded us: esi = `LOADER_…`
 //!   ▼
-//! enter_long_mode      ebp = what was handed over, esi = who did (`LOADER_…`)
-//!   │  TSC noted; page tables: the first 4 GiB as they are, by 2 MiB pages, writable and executable
+//! enter_long_mode
+//!   │  ebp = what was handed over; TSC noted; page tables: the first 4 GiB as they are, by 2 MiB pages, writable and executable
 //!   │  PAE, SSE, no-execute pages, write protection, long mode, paging
 //!   ▼
 //! long_entry           segments, boot stack
@@ -13,18 +14,22 @@
 //! ```
 //!
 //! The page tables live until the kernel builds its own, which set permissions and take the guard page away
-//! from under the boot stack. Another loader's entry is a few instructions in front of `enter_long_mode`,
-//! with a `LOADER_…` number of its own.
+//! from under the boot stack.
+//!
+//! Each loader has an entry of its own, since PVH says nothing of eax. Multiboot2 does: whatever a loader leaves
+//! there goes on as its number, and the kernel refuses one that it does not know.
 #![expect(unsafe_code, reason = "entry code in assembly, and symbols that only it defines")]
 
 use core::arch::global_asm;
 
+use crate::multiboot2::BOOT_MAGIC;
 use crate::{Loader, PAGE_BYTES, Span};
 
 /// Bytes of the stack that the kernel starts on, and that the application runs on.
 pub const BOOT_STACK_BYTES: u64 = 128 * 1024;
 
 const LOADER_PVH: u32 = 1;
+const LOADER_MULTIBOOT2: u32 = BOOT_MAGIC;
 
 const CR0_PROTECTED_MODE: u32 = 1 << 0;
 const CR0_MONITOR_COPROCESSOR: u32 = 1 << 1;
@@ -51,6 +56,7 @@ const LARGE_PAGE: u32 = 0b1000_0011;
 pub fn loader(number: u32) -> Option<Loader> {
     match number {
         LOADER_PVH => Some(Loader::Pvh),
+        LOADER_MULTIBOOT2 => Some(Loader::Multiboot2),
         _ => None,
     }
 }
@@ -72,27 +78,19 @@ unsafe extern "C" {
     safe static BOOT_STACK_BOTTOM: u8;
 }
 
-// The note by which a loader knows a directly bootable image: XEN_ELFNOTE_PHYS32_ENTRY.
-global_asm!(
-    r#"
-    .section .note.Xen, "a", @note
-    .balign 4
-    .long 4, 8, 18
-    .asciz "Xen"
-    .quad pvh_entry
-    "#
-);
-
 global_asm!(
     r#"
     .section .text.entry, "ax"
     .code32
-    .global pvh_entry
+    .global pvh_entry, multiboot2_entry
+multiboot2_entry:
+    mov esi, eax
+    jmp enter_long_mode
 pvh_entry:
-    mov ebp, ebx
     mov esi, {LOADER_PVH}
 
 enter_long_mode:
+    mov ebp, ebx
     cli
     cld
     mov esp, offset boot_stack_top

@@ -7,7 +7,7 @@ use core::fmt;
 
 use log::Level;
 use millrace_boot::acpi::{self, ConfigWindow};
-use millrace_boot::{BootInfo, Loader, start_info, trampoline};
+use millrace_boot::{BootInfo, Loader, multiboot2, start_info, trampoline};
 use millrace_drivers::hal::Hal;
 use millrace_drivers::pci::ConfigSpace;
 
@@ -63,17 +63,20 @@ pub unsafe fn start(hand_over: u64, loader: u32, entry_tsc: u64, main: fn(Machin
 /// Why the machine could not be set up.
 #[derive(Debug)]
 enum StartError {
-    /// The trampoline passes a loader that it does not know itself.
+    /// The loader does not say who it is, or is none of those that there are readers for.
     UnknownLoader(u32),
-    /// What the loader handed over makes no sense.
+    /// What a loader handed over by direct boot makes no sense.
     StartInfo(start_info::StartInfoError),
+    /// What a Multiboot2 loader handed over makes no sense.
+    Multiboot2(multiboot2::Multiboot2Error),
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::UnknownLoader(number) => write!(f, "no loader has the number {number}"),
+            StartError::UnknownLoader(number) => write!(f, "no loader has the number {number:#x}"),
             StartError::StartInfo(error) => write!(f, "what the loader handed over: {error}"),
+            StartError::Multiboot2(error) => write!(f, "what the loader handed over: {error}"),
         }
     }
 }
@@ -81,6 +84,7 @@ impl fmt::Display for StartError {
 fn read(view: &LoaderView, hand_over: u64, loader: u32) -> Result<BootInfo<'_>, StartError> {
     match trampoline::loader(loader) {
         Some(Loader::Pvh) => start_info::read(view, hand_over).map_err(StartError::StartInfo),
+        Some(Loader::Multiboot2) => multiboot2::read(view, hand_over).map_err(StartError::Multiboot2),
         None => Err(StartError::UnknownLoader(loader)),
     }
 }
