@@ -8,10 +8,13 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly ROOT
 readonly ELF=$ROOT/target/millrace.elf
+readonly ISO=$ROOT/target/millrace.iso
 readonly DEBUG=$ROOT/target/millrace.debug
 readonly FAULT_ELF=$ROOT/target/millrace-fault.elf
 # QEMU's status after the guest wrote 0x10, "done", to isa-debug-exit: (code << 1) | 1.
 readonly GUEST_DONE=33
+# UEFI for virtual machines, with its variables in the same file, so that they last as long as the guest.
+readonly OVMF=/usr/share/ovmf/OVMF.fd
 readonly MODELS='virtio, virtio-mmio, e1000, e1000e, e1000-82544gc and e1000-82545em'
 
 usage() {
@@ -19,7 +22,9 @@ usage() {
 usage: ./qemu-run.sh [VERB]
 
   (none)            the demonstration: real traffic through a booted appliance; no root, no configuration
-  build             builds the image; the last line printed is its path
+  build [--iso [-- KEY=VALUE…]]
+                    builds the image; with --iso, also an ISO that boots as a CD and as a disk, under BIOS and UEFI,
+                    with the kernel command line in its menu; the last line printed is the path
   run [OPTION]… [-- KEY=VALUE…]
                     runs the image; on its console, s prints counters, q stops it, Ctrl-C ends QEMU
   gdb [OPTION]… [-- KEY=VALUE…]
@@ -42,6 +47,9 @@ options of run and gdb
   --cpus N          virtual CPUs (default 1)
   --accel WHICH     auto (default), tcg or kvm
   --capture FILE    what passes each card, as pcap: FILE with the card's number in front of its suffix
+  --iso             boots from an ISO, made anew with this kernel command line, instead of directly; pc and q35 only
+  --medium WHICH    what the ISO is to the guest: cd (default) or disk
+  --firmware WHICH  what boots the ISO: bios (default) or uefi
   --dry-run         prints the QEMU command and does nothing
   -- KEY=VALUE…     the kernel command line
 
@@ -67,11 +75,11 @@ is_root() { [ "$(id -u)" = 0 ]; }
 
 #--- what is needed -------------------------------------------------------------------------------------------------
 
-# need COMMAND PACKAGE…: sees to it that all commands are there, from Debian's packages.
+# need COMMAND PACKAGE…: sees to it that all commands are there, from Debian's packages. A path will do for a command.
 need() {
     local missing=() commands=()
     while [ $# -gt 0 ]; do
-        if ! command -v "$1" >/dev/null; then
+        if ! { [[ $1 == /* && -e $1 ]] || command -v "$1" >/dev/null; }; then
             commands+=("$1")
             missing+=("$2")
         fi
@@ -119,6 +127,14 @@ need_nightly() {
 
 need_qemu() { need qemu-system-x86_64 qemu-system-x86 setpriv util-linux; }
 
+# GRUB for both firmwares, and what puts an ISO together; grub-mkrescue leaves out what it does not find.
+need_grub() {
+    need grub-mkrescue grub-common xorriso xorriso mformat mtools \
+        /usr/lib/grub/i386-pc/moddep.lst grub-pc-bin /usr/lib/grub/x86_64-efi/moddep.lst grub-efi-amd64-bin
+}
+
+need_ovmf() { need "$OVMF" ovmf; }
+
 #--- build ----------------------------------------------------------------------------------------------------------
 
 # build_image OUTPUT [CARGO OPTION…]: the stripped image.
@@ -137,15 +153,75 @@ build() {
     objcopy --only-keep-debug "$ROOT/target/x86_64-target/release/millrace" "$DEBUG"
 }
 
-verb_build() {
-    for option; do
-        case $option in
-            --iso) refuse "build --iso: the ISO for GRUB comes with a later version; without it, the ELF boots by PVH" ;;
-            *) refuse "build: unknown option $option (there is --iso)" ;;
-        esac
+# Sets MENU to the words of a kernel command line as GRUB's menu wants them, each in single quotes. GRUB puts the double
+# quotes of its own around a word with blanks, and a backslash in front of each quote and backslash.
+menu_words() {
+    local LC_ALL=C rest=$1 word
+    local shape='^("([^"]+)"|([^"=[:space:]]+=)"([^"]*)"|([^"[:space:]]+))([[:space:]]+(.*))?$'
+    MENU=''
+    while rest=${rest#"${rest%%[![:space:]]*}"} && [ -n "$rest" ]; do
+        [[ $rest =~ $shape ]] ||
+            refuse "kernel command line, from $rest on: a word is KEY=VALUE, or with blanks KEY=\"A B\" or \"KEY=A B\""
+        word=${BASH_REMATCH[2]}${BASH_REMATCH[3]}${BASH_REMATCH[4]}${BASH_REMATCH[5]}
+        rest=${BASH_REMATCH[7]}
+        [[ $word != *[\'\\[:cntrl:]]* ]] ||
+            refuse "kernel command line: GRUB cannot pass on $word as it is: it has a quote, a backslash or a control character"
+        MENU+=" '$word'"
     done
+}
+
+# The menu has one entry and does not wait. Without a serial port GRUB keeps to the screen.
+grub_menu() {
+    cat <<TEXT
+set timeout=0
+if serial --unit=0 --speed=115200; then
+    terminal_input console serial
+    terminal_output console serial
+fi
+menuentry 'Millrace' {
+    multiboot2 /boot/millrace.elf$MENU
+}
+TEXT
+}
+
+# The image and MENU as an ISO. Put together elsewhere, since the last one may be in use.
+build_iso() {
+    local work said
+    work=$(mktemp -d "$ROOT/target/iso.XXXXXX")
+    mkdir -p "$work/tree/boot/grub"
+    cp "$ELF" "$work/tree/boot/millrace.elf"
+    grub_menu >"$work/tree/boot/grub/grub.cfg"
+    if ! said=$(grub-mkrescue --locales= --fonts= --themes= --output="$work/new.iso" "$work/tree" </dev/null 2>&1); then
+        rm -r "$work"
+        fail "grub-mkrescue makes no ISO: $said"
+    fi
+    mv "$work/new.iso" "$ISO"
+    rm -r "$work"
+}
+
+verb_build() {
+    case ${1-} in
+        '')
+            build
+            printf '%s\n' "$ELF"
+            ;;
+        --iso)
+            shift
+            verb_build_iso "$@"
+            ;;
+        --) refuse "build: only an ISO has a kernel command line in it: build --iso -- KEY=VALUE…" ;;
+        *) refuse "build: unknown option '$1' (there is --iso)" ;;
+    esac
+}
+
+verb_build_iso() {
+    [ $# -eq 0 ] || [ "$1" = -- ] ||
+        refuse "build --iso: unknown option '$1'; the kernel command line comes after --"
+    menu_words "${*:2}"
+    need_grub
     build
-    printf '%s\n' "$ELF"
+    build_iso
+    printf '%s\n' "$ISO"
 }
 
 #--- run ------------------------------------------------------------------------------------------------------------
@@ -270,16 +346,17 @@ capture_file() {
 
 # Reads the options of run and gdb into variables.
 parse_run() {
-    MACHINE=q35 MEMORY=64M CPUS=1 ACCEL=auto CAPTURE='' IS_DRY='' WORDS='' NICS=()
+    MACHINE=q35 MEMORY=64M CPUS=1 ACCEL=auto CAPTURE='' IS_DRY='' IS_ISO='' MEDIUM='' FIRMWARE='' WORDS='' NICS=()
     while [ $# -gt 0 ]; do
         case $1 in
             --dry-run) IS_DRY=yes ;;
+            --iso) IS_ISO=yes ;;
             --)
                 shift
                 WORDS=$*
                 return
                 ;;
-            --nic | --machine | --memory | --cpus | --accel | --capture)
+            --nic | --machine | --memory | --cpus | --accel | --capture | --medium | --firmware)
                 [ $# -ge 2 ] || refuse "$1 wants a value"
                 parse_value "$1" "$2"
                 shift
@@ -298,6 +375,8 @@ parse_value() {
         --cpus) check "$@" '^[1-9][0-9]{0,2}$' 'give a number from 1 on' && CPUS=$2 ;;
         --accel) check "$@" '^(auto|tcg|kvm)$' 'there are auto, tcg and kvm' && ACCEL=$2 ;;
         --capture) check "$@" '.' 'give the name of a file' && CAPTURE=$2 ;;
+        --medium) check "$@" '^(cd|disk)$' 'there are cd and disk' && MEDIUM=$2 ;;
+        --firmware) check "$@" '^(bios|uefi)$' 'there are bios and uefi' && FIRMWARE=$2 ;;
     esac
 }
 
@@ -306,17 +385,37 @@ check() {
     [[ $2 =~ $3 ]] || refuse "$1 '$2': $4"
 }
 
+# Sets BOOT to the words of QEMU's command line that say where the image and its command line come from.
+boot_words() {
+    if [ -z "$IS_ISO" ]; then
+        [ -z "$MEDIUM$FIRMWARE" ] || refuse "--medium and --firmware go with --iso; without it QEMU loads the image itself"
+        BOOT=(-kernel "$ELF" -append "$WORDS")
+        return
+    fi
+    [ "$MACHINE" != microvm ] || refuse "--iso: microvm has neither a CD nor a disk to boot from; there are pc and q35"
+    menu_words "$WORDS"
+    # First in the order of boot: before it gets there, UEFI would ask each network for something to boot.
+    if [ "${MEDIUM:-cd}" = cd ]; then
+        BOOT=(-drive "if=none,id=iso,format=raw,readonly=on,file=$(comma "$ISO")" -device 'ide-cd,drive=iso,bootindex=0')
+    else
+        # A disk can be written to: what is written is gone with QEMU.
+        BOOT=(-drive "if=none,id=iso,format=raw,snapshot=on,file=$(comma "$ISO")" -device 'ide-hd,drive=iso,bootindex=0')
+    fi
+    [ "$FIRMWARE" != uefi ] || BOOT+=(-bios "$OVMF")
+}
+
 # Sets COMMAND from what parse_run read.
 qemu_command() {
     local number=0 cpu=max nic machine=$MACHINE
     IS_SHARED='' FORCE_LEGACY='' DEVICES=()
+    boot_words
     pick_accel "$ACCEL"
     [ "$ACCEL" = tcg ] || cpu=host
     COMMAND=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
         -accel "$ACCEL" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY"
         -chardev 'stdio,id=console,signal=on' -serial chardev:console
         -device 'isa-debug-exit,iobase=0xf4,iosize=4'
-        -kernel "$ELF" -append "$WORDS")
+        "${BOOT[@]}")
     if [ "$MACHINE" = microvm ]; then
         # Without ACPI, QEMU puts the places of its cards on the kernel command line.
         machine+=,acpi=off
@@ -343,7 +442,10 @@ launch() {
         return
     fi
     need_qemu
+    [ -z "$IS_ISO" ] || need_grub
+    [ "$FIRMWARE" != uefi ] || need_ovmf
     build
+    [ -z "$IS_ISO" ] || build_iso
     local status=0
     "${COMMAND[@]}" || status=$?
     [ "$status" != "$GUEST_DONE" ] || status=0
@@ -406,6 +508,8 @@ verb_bench() {
 verb_test() {
     [ $# -eq 0 ] || refuse "test takes no options"
     need_qemu
+    need_grub
+    need_ovmf
     need_nightly
     if is_root; then
         need ip iproute2 ping iputils-ping iperf3 iperf3

@@ -95,10 +95,49 @@ fn what_there_is_not_is_refused() -> Result<()> {
     refuses(&["run", "--frobnicate"], &["--frobnicate"])?;
     refuses(&["run", "app=bridge"], &["app=bridge", "--"])?;
     refuses(&["run", "--nic"], &["--nic"])?;
-    refuses(&["build", "--iso"], &["ISO"])?;
     refuses(&["build", "--fast"], &["--fast"])?;
     refuses(&["test", "quickly"], &["no options"])?;
     refuses(&["bench", "quickly"], &["no options"])
+}
+
+#[test]
+fn an_iso_is_a_cd_or_a_disk_and_first_in_the_order_of_boot() -> Result<()> {
+    would_run(
+        &["--iso", "--", "app=bridge"],
+        &["readonly=on,file=", "target/millrace.iso ", "-device ide-cd,drive=iso,bootindex=0 "],
+    )?;
+    would_run(
+        &["--iso", "--medium", "disk", "--firmware", "uefi", "--machine", "pc"],
+        &["snapshot=on,file=", "-device ide-hd,drive=iso,bootindex=0 ", "-bios ", "OVMF", "-machine pc"],
+    )?;
+    let output = script(&["run", "--dry-run", "--iso"])?;
+    let command = String::from_utf8_lossy(&output.stdout);
+    assert!(!command.contains("-kernel") && !command.contains("-bios"), "{command}");
+    Ok(())
+}
+
+#[test]
+fn an_iso_that_cannot_be_is_refused() -> Result<()> {
+    refuses(&["run", "--iso", "--medium", "floppy"], &["floppy", "cd and disk"])?;
+    refuses(&["run", "--iso", "--firmware", "coreboot"], &["coreboot", "bios and uefi"])?;
+    refuses(&["run", "--iso", "--machine", "microvm"], &["--iso", "microvm", "q35"])?;
+    refuses(&["run", "--firmware", "uefi"], &["--firmware", "--iso"])?;
+    refuses(&["run", "--medium", "cd"], &["--medium", "--iso"])?;
+    refuses(&["build", "--", "app=bridge"], &["build --iso -- KEY=VALUE"])?;
+    refuses(&["build", "--iso", "app=bridge"], &["app=bridge", "--"])
+}
+
+#[test]
+fn a_command_line_that_grub_cannot_pass_on_is_refused() -> Result<()> {
+    for verb in [&["build", "--iso", "--"][..], &["run", "--dry-run", "--iso", "--"]] {
+        let refuses_word = |word, part| refuses(&[verb, &["app=bridge", word]].concat(), &[part]);
+        refuses_word("a=it's", "cannot pass on a=it's ")?;
+        refuses_word("a=back\\slash", "cannot pass on a=back\\slash ")?;
+        refuses_word("\"a=two\nlines\"", "a control character")?;
+        refuses_word("a=\"open", "from a=\"open on")?;
+        refuses_word("a=b\"c d\"", "from a=b\"c d\" on")?;
+    }
+    Ok(())
 }
 
 #[test]
