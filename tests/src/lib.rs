@@ -25,6 +25,7 @@ pub mod flood;
 pub mod frames;
 pub mod guest;
 pub mod image;
+pub mod iso;
 pub mod machine;
 pub mod pattern;
 mod permit;
@@ -36,6 +37,7 @@ pub mod transfer;
 pub mod wire;
 
 pub use appliance::Appliance;
+pub use iso::Iso;
 pub use machine::Machine;
 pub use qemu::Qemu;
 pub use setting::{Card, Setting, Wait};

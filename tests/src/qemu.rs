@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::guest::Guest;
+use crate::iso::{Firmware, Iso, Medium};
 use crate::wire::Wire;
 use crate::{Card, Machine};
 
@@ -21,6 +22,8 @@ pub struct Qemu {
     image: PathBuf,
     memory_mib: u32,
     command_line: String,
+    /// What boots instead of image and command line.
+    medium: Option<Vec<OsString>>,
     /// The words for each card.
     cards: Vec<[String; 4]>,
     /// What QEMU is told once for these cards.
@@ -37,6 +40,7 @@ impl Qemu {
             image: image.into(),
             memory_mib: 64,
             command_line: String::new(),
+            medium: None,
             cards: Vec::new(),
             options: &[],
             arguments: Vec::new(),
@@ -53,6 +57,12 @@ impl Qemu {
     /// The kernel command line, as it stands.
     pub fn command_line(mut self, command_line: impl Into<String>) -> Self {
         self.command_line = command_line.into();
+        self
+    }
+
+    /// Boots `iso`, which brings a command line of its own, instead of the image directly.
+    pub fn iso(mut self, iso: &Iso, medium: Medium, firmware: Firmware) -> Self {
+        self.medium = Some(iso.arguments(medium, firmware));
         self
     }
 
@@ -109,7 +119,10 @@ impl Qemu {
         command.arg("-m").arg(format!("{}M", self.memory_mib));
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-        command.arg("-kernel").arg(&self.image).arg("-append").arg(&self.command_line);
+        match &self.medium {
+            Some(medium) => command.args(medium),
+            None => command.arg("-kernel").arg(&self.image).arg("-append").arg(&self.command_line),
+        };
         command.args(self.options);
         match self.machine {
             Machine::Pc | Machine::Q35 => command.args(self.cards.iter().flatten()),

@@ -1,0 +1,76 @@
+//! The image on a medium from which firmware and GRUB boot it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::{NamedTempFile, TempPath};
+
+use crate::image;
+use crate::qemu::option_value;
+
+/// UEFI for virtual machines, as Debian's package `ovmf` has it.
+const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
+
+/// The script makes one ISO at a time, always of the same name.
+static SCRIPT: Mutex<()> = Mutex::new(());
+
+/// What an ISO is to the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// A CD in a drive.
+    Cd,
+    /// A disk, with the same bytes.
+    Disk,
+}
+
+/// What boots from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS, QEMU's own.
+    Bios,
+    /// OVMF.
+    Uefi,
+}
+
+/// An ISO of the appliance, gone when dropped.
+#[derive(Debug)]
+pub struct Iso {
+    file: TempPath,
+}
+
+impl Iso {
+    /// What `./qemu-run.sh build --iso -- WORDS` makes of these words: it builds the image that goes in, too.
+    pub fn build(words: &[&str]) -> Result<Self> {
+        let _turn = SCRIPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let script = image::repository().join("qemu-run.sh");
+        let output = Command::new(&script).args(["build", "--iso", "--"]).args(words).output();
+        let output = output.with_context(|| format!("cannot run {}", script.display()))?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "no ISO, {}:\n{complaint}", output.status);
+        let said = String::from_utf8(output.stdout).context("the path is no text")?;
+        let path = said.lines().last().context("the script prints no path")?;
+        let file = NamedTempFile::new().context("no temporary file")?.into_temp_path();
+        fs::copy(path, &file).with_context(|| format!("cannot copy {path}"))?;
+        Ok(Self { file })
+    }
+
+    /// QEMU's arguments for booting from it.
+    pub(crate) fn arguments(&self, medium: Medium, firmware: Firmware) -> Vec<OsString> {
+        let file = option_value(Path::new(&self.file));
+        // First in the order of boot: OVMF would look for something to boot on each card's network before.
+        let (access, device) = match medium {
+            Medium::Cd => ("readonly=on", "ide-cd,drive=iso,bootindex=0"),
+            Medium::Disk => ("snapshot=on", "ide-hd,drive=iso,bootindex=0"),
+        };
+        let drive = format!("if=none,id=iso,format=raw,{access},file={file}");
+        let mut arguments = vec!["-drive", drive.as_str(), "-device", device];
+        if firmware == Firmware::Uefi {
+            arguments.extend(["-bios", OVMF]);
+        }
+        arguments.into_iter().map(OsString::from).collect()
+    }
+}
