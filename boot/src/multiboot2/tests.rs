@@ -186,6 +186,20 @@ fn answers(memory: &Blocks) {
 
 proptest! {
     #[test]
+    fn neither_the_order_of_tags_nor_what_lies_between_matters(
+        tags in Just(std::vec![tag(1, LINE), good_map(), tag(14, &[6; 20]), tag(15, &[7; 40])]).prop_shuffle(),
+        between in prop::collection::vec((16u32.., prop::collection::vec(any::<u8>(), 0..20)), 5),
+    ) {
+        let others = between.iter().map(|(kind, content)| tag(*kind, content));
+        let mixed: Vec<_> = others.zip(tags.into_iter().chain([end()])).flat_map(|(a, b)| [a, b]).collect();
+        let memory = machine(&mixed);
+        let info = read(&memory, INFO).unwrap();
+        prop_assert_eq!(info.command_line, &LINE[..LINE.len() - 1]);
+        prop_assert_eq!(info.memory.ram_bytes(), 0x9_fc00 + 0x6e_0000 + 0x37f_f000);
+        prop_assert_eq!(memory.bytes(info.rsdp.unwrap(), 40), Some(&[7; 40][..]));
+    }
+
+    #[test]
     fn never_panics_on_arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200), length in 0u32..250) {
         let mut bytes = bytes;
         answers(&Blocks::default().with(INFO, bytes.clone()));
