@@ -11,6 +11,10 @@ use crate::guest::{Guest, STATUS_DONE};
 use crate::qemu::Qemu;
 use crate::{Setting, Wire, image};
 
+/// How long it may take until the image is ready: UEFI, of which a guest without an accelerator translates every
+/// instruction, comes before it on some media.
+const BOOT_PATIENCE: Duration = Duration::from_secs(150);
+
 /// An image that forwards between `left` (its first card) and `right` (its second).
 #[derive(Debug)]
 pub struct Appliance {
@@ -89,9 +93,8 @@ pub struct Ready {
 impl Ready {
     /// Waits until `guest` is ready.
     pub fn wait(guest: &Guest) -> Result<Self> {
-        let (line, _) = guest.wait_line(Mark::default(), "READY line", |line| {
-            line.starts_with("READY ") || line.starts_with("EXIT ")
-        })?;
+        let is_answer = |line: &str| line.starts_with("READY ") || line.starts_with("EXIT ");
+        let (line, _) = guest.wait_line_within(BOOT_PATIENCE, Mark::default(), "READY line", is_answer)?;
         let seen = Instant::now();
         ensure!(line.starts_with("READY "), "the image gave up{}", guest.console().quoted());
         Self::parse(&line, seen.duration_since(guest.started()))

@@ -97,7 +97,18 @@ impl Guest {
         what: &str,
         matches: impl Fn(&str) -> bool,
     ) -> Result<(String, Mark)> {
-        let found = self.console.wait_for(mark, PATIENCE, what, matches);
+        self.wait_line_within(PATIENCE, mark, what, matches)
+    }
+
+    /// [`wait_line`](Self::wait_line), for no longer than `limit`.
+    pub fn wait_line_within(
+        &self,
+        limit: Duration,
+        mark: Mark,
+        what: &str,
+        matches: impl Fn(&str) -> bool,
+    ) -> Result<(String, Mark)> {
+        let found = self.console.wait_for(mark, limit, what, matches);
         found.map_err(|error| anyhow!("{error}{}", self.complaint()))
     }
 
