@@ -5,8 +5,8 @@
 //! pvh_entry            protected mode, paging off, ebx = start_info (Xen, docs/misc/pvh)
 //!   │  each notes who loaded us: esi = `LOADER_…`
 //!   ▼
-//! enter_long_mode
-//!   │  ebp = what was handed over; TSC noted; page tables: the first 4 GiB as they are, by 2 MiB pages, writable and executable
+//! enter_long_mode      ebp = what was handed over
+//!   │  TSC noted; page tables: the first 4 GiB as they are, by 2 MiB pages, writable and executable
 //!   │  PAE, SSE, no-execute pages, write protection, long mode, paging
 //!   ▼
 //! long_entry           segments, boot stack
