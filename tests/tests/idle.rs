@@ -7,7 +7,8 @@
 //! 3. A frame still crosses, and a letter is answered.
 //!
 //! Woken:
-//! 1. Boot the bridge with each way to wait, on cards that interrupt by message and on cards that do not.
+//! 1. Boot the bridge with each way to wait, on cards that interrupt by message and on cards that do not; also with
+//!    `netmap.no_pendintr=0`, where a card is looked at only after it has interrupted.
 //! 2. A hundred times, each after a pause in which it falls asleep: send one frame, in turns either way. Each arrives, and
 //!    most so soon that it was not the end of a wait that has found them.
 
@@ -57,8 +58,21 @@ fn idle_time(setting: Setting) -> Result<u64> {
     Ok(ticks)
 }
 
+#[test]
+fn one_frame_wakes_it_that_looks_at_its_cards_after_interrupts_only() -> Result<()> {
+    for wait in [Wait::Poll, Wait::Adaptive] {
+        let words = format!("app=bridge netmap.no_pendintr=0 wait={}", wait.value());
+        let appliance = Appliance::boot_with(Machine::Q35, |qemu| qemu.command_line(words))?;
+        wake_again_and_again(appliance)?;
+    }
+    Ok(())
+}
+
 fn one_frame_wakes_it(setting: Setting) -> Result<()> {
-    let appliance = Appliance::boot(setting)?;
+    wake_again_and_again(Appliance::boot(setting)?)
+}
+
+fn wake_again_and_again(appliance: Appliance) -> Result<()> {
     let mut generator = Generator::new();
     // QEMU's e1000 takes nothing in the first second.
     for (from, to) in [(&appliance.left, &appliance.right), (&appliance.right, &appliance.left)] {
