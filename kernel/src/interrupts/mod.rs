@@ -18,6 +18,7 @@ mod local_apic;
 mod sleep;
 mod timer;
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use millrace_drivers::hal::{Hal, InterruptLine};
@@ -27,8 +28,6 @@ use spin::Once;
 use crate::ports::IoPort;
 use local_apic::LocalApic;
 use timer::Timer;
-
-use alloc::boxed::Box;
 
 /// The timer's vector.
 const TIMER: u8 = 0xfe;
