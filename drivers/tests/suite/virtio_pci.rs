@@ -179,6 +179,8 @@ fn a_queue_has_the_vector_of_its_number_and_its_interrupt_is_netmaps() {
     let place = QueuePlace { size: 128, descriptors: 0x1000, available: 0x2000, used: 0x3000 };
     transport.connect((0..2).map(|_| -> Handler { Box::new(|| ()) }).collect());
     for queue in [1, 0] {
+        // These registers only keep what is written: those of one queue stand for those of the other.
+        window.register::<u16, ReadWrite>(COMMON + 0x1c).unwrap().write(0);
         let _ = activate_queue(&mut transport, queue, place).unwrap();
         assert_eq!(slot.registers(COMMON + 0x1a), queue.to_le_bytes());
         assert_eq!(slot.registers(COMMON + 0x10), [0xff, 0xff], "none for the configuration");
