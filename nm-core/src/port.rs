@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroUsize;
 
 use crate::adapter::Bound;
 use crate::errno;
@@ -150,6 +151,31 @@ impl Port {
         rx.extend(host_rx);
         (tx, rx)
     }
+
+    /// Takes the port apart into `parts` ports that can go to different threads: ring number `n` of the card goes to part
+    /// `n` modulo `parts`, the host rings to the first. With more parts than rings, some have none.
+    #[must_use]
+    pub fn divide(self, parts: NonZeroUsize) -> Vec<Self> {
+        let Self { name, tx, rx, host_tx, host_rx, tx_poll } = self;
+        let rings = deal(tx, parts).into_iter().zip(deal(rx, parts));
+        let mut host = Some((host_tx, host_rx));
+        let part = |(tx, rx)| {
+            let (host_tx, host_rx) = host.take().unwrap_or_default();
+            Self { name: name.clone(), tx, rx, host_tx, host_rx, tx_poll }
+        };
+        rings.map(part).collect()
+    }
+}
+
+/// Goes round the hands with the rings, one at a time.
+fn deal<T>(rings: Vec<T>, hands: NonZeroUsize) -> Vec<Vec<T>> {
+    let mut dealt: Vec<Vec<T>> = (0..hands.get()).map(|_| Vec::new()).collect();
+    for (number, ring) in rings.into_iter().enumerate() {
+        if let Some(hand) = dealt.get_mut(number % hands) {
+            hand.push(ring);
+        }
+    }
+    dealt
 }
 
 /// Why a port was not opened.

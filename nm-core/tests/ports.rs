@@ -16,10 +16,11 @@ use nm_core::host::{HostRings, Outgoing, TransmitError};
 use nm_core::mem::{MemId, MemoryError, PoolKind, RegionError};
 use nm_core::nic::Link;
 use nm_core::platform::Platform;
+use nm_core::poll::{Interest, Timeout};
 use nm_core::ring::DifferentRegion;
 use nm_core::testing::{CardSpec, FakeStack, HeapPlatform, Order, card};
 use nm_core::tunables::{Sizes, Tunables};
-use nm_core::{AttachError, Attachment, Netmap, OpenError, errno};
+use nm_core::{AttachError, Attachment, Netmap, OpenError, Port, errno};
 
 #[test]
 fn a_port_opens_by_name_and_by_address_and_once() {
@@ -202,6 +203,40 @@ fn rings_of_a_split_port_work_on_their_own_threads_and_close_it_together() {
     assert_eq!(netmap.memory().held, 128);
     drop(rx);
     assert_all_home(&netmap, &[&wire]);
+}
+
+#[test]
+fn a_divided_port_deals_its_rings_out_and_closes_with_its_last_part() {
+    let (_, netmap) = netmap(4096);
+    let (nic, wire) = card(CardSpec::new(1, 8, Order::Posted).with_queues(3, 5));
+    let stack = Attachment::rings(nic).with_stack(FakeStack::new(), HostRings::default());
+    netmap.attach_as("em0", stack).unwrap();
+    let numbers = |port: &mut Port| {
+        let all = port.all_rings();
+        let tx: Vec<_> = all.tx.iter().map(|ring| ring.number()).collect();
+        let rx: Vec<_> = all.rx.iter().map(|ring| ring.number()).collect();
+        (tx, rx, all.host_tx.len() + all.host_rx.len())
+    };
+    let mut parts = netmap.open("em0*").unwrap().divide(2.try_into().unwrap());
+    let dealt: Vec<_> = parts.iter_mut().map(numbers).collect();
+    assert_eq!(dealt, [(vec![0, 2], vec![0, 2, 4], 2), (vec![1], vec![1, 3], 0)]);
+    assert_eq!(parts[1].name(), "em0");
+
+    let mut second = parts.pop().unwrap();
+    drop(parts);
+    assert!(netmap.open("em0-1").is_err() && netmap.open("em0-0").is_ok(), "the second part holds its rings");
+    wire.send_to(3, &frame(7, 60));
+    let ready = second.poll(Interest::READABLE, Timeout::Now).unwrap();
+    assert_eq!(ready.readable, 1, "a part is polled as a port is");
+    drop(second);
+    assert_all_home(&netmap, &[&wire]);
+    let parts = netmap.open("em0").unwrap().divide(8.try_into().unwrap());
+    let dealt: Vec<_> = parts
+        .into_iter()
+        .map(|mut part| numbers(&mut part))
+        .map(|(tx, rx, _)| (tx.len(), rx.len()))
+        .collect();
+    assert_eq!(dealt[2..7], [(1, 1), (0, 1), (0, 1), (0, 0), (0, 0)]);
 }
 
 #[test]

@@ -13,6 +13,15 @@ use crate::tunables::Knobs;
 /// Interrupts on their way to waiters, for all interfaces of a netmap.
 pub(crate) struct Hub {
     platform: Arc<dyn Platform>,
+    knobs: Arc<Knobs>,
+    /// Whether the machine takes interrupts and can wait for them.
+    can_sleep: bool,
+    written: Written,
+}
+
+/// What handlers and waiters of all processors write. Apart from the rest, which every sync of each of them reads.
+#[repr(align(128))]
+struct Written {
     /// All interfaces, in the order in which they were attached. Locked for a moment only, never around a waker.
     sources: Mutex<Vec<Weak<Signals>>>,
     /// Whether some ring's pending word may be set.
@@ -24,9 +33,6 @@ pub(crate) struct Hub {
     /// Polls that sleep, no longer than until `next_due_ns`.
     sleepers: Waiters,
     tickets: AtomicU64,
-    knobs: Arc<Knobs>,
-    /// Whether the machine takes interrupts and can wait for them.
-    can_sleep: bool,
 }
 
 /// No point in time.
@@ -38,25 +44,27 @@ impl Hub {
             can_sleep: platform.sleeper().is_some(),
             knobs,
             platform,
-            sources: Mutex::new(Vec::new()),
-            is_pending: AtomicBool::new(false),
-            next_due_ns: AtomicU64::new(NEVER),
-            wakes: AtomicU32::new(0),
-            sleepers: Waiters::new(),
-            tickets: AtomicU64::new(0),
+            written: Written {
+                sources: Mutex::new(Vec::new()),
+                is_pending: AtomicBool::new(false),
+                next_due_ns: AtomicU64::new(NEVER),
+                wakes: AtomicU32::new(0),
+                sleepers: Waiters::new(),
+                tickets: AtomicU64::new(0),
+            },
         })
     }
 
     /// Adds the signals of an interface.
     pub(super) fn add(&self, signals: &Arc<Signals>) {
-        let mut sources = self.sources.lock();
+        let mut sources = self.written.sources.lock();
         sources.retain(|source| source.strong_count() > 0);
         sources.push(Arc::downgrade(signals));
     }
 
     pub(crate) fn ticket(&self) -> Ticket {
         // Relaxed: only that each number comes once matters.
-        Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+        Ticket(self.written.tickets.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
@@ -72,21 +80,21 @@ impl Hub {
     pub(super) fn note_pending(&self) {
         // Release: who takes the flag sees the word that was set before it. An exchange, not a store, so that it passes on
         // what an earlier handler released: one run takes both, and must see the words of both.
-        self.is_pending.swap(true, Ordering::Release);
+        self.written.is_pending.swap(true, Ordering::Release);
     }
 
     /// Turns pending words into wake-ups. Returns how many rings had one.
     pub(crate) fn run_pending(&self) -> usize {
         // Acquire: as in `note_pending`. A word that is set after the flag is taken raises the flag again.
-        let is_raised = self.has_pending() && self.is_pending.swap(false, Ordering::Acquire);
+        let is_raised = self.has_pending() && self.written.is_pending.swap(false, Ordering::Acquire);
         if !is_raised && !self.take_due() {
             return 0;
         }
         let mut served = 0;
         // From the last to the first: when one is taken away meanwhile, those that move up were served already.
-        let mut next = self.sources.lock().len();
+        let mut next = self.written.sources.lock().len();
         while let Some(at) = next.checked_sub(1) {
-            let signals = self.sources.lock().get(at).and_then(Weak::upgrade);
+            let signals = self.written.sources.lock().get(at).and_then(Weak::upgrade);
             let (count, due_ns) = signals.map_or((0, None), |signals| signals.serve());
             served += count;
             if let Some(due_ns) = due_ns {
@@ -98,25 +106,25 @@ impl Hub {
     }
 
     pub(crate) fn has_pending(&self) -> bool {
-        self.is_pending.load(Ordering::Relaxed)
+        self.written.is_pending.load(Ordering::Relaxed)
     }
 
     /// Has the words looked at again at this time.
     fn serve_at(&self, due_ns: u64) {
         // Release: who sees the time, or is nudged, sees that the flag was taken, and sleeps until then.
-        if self.next_due_ns.fetch_min(due_ns, Ordering::Release) > due_ns {
-            self.sleepers.nudge();
+        if self.written.next_due_ns.fetch_min(due_ns, Ordering::Release) > due_ns {
+            self.written.sleepers.nudge();
         }
     }
 
     /// Who is about to sleep until [`next_due_ns`](Self::next_due_ns), and is to be told if it becomes earlier.
     pub(crate) fn sleepers(&self) -> &Waiters {
-        &self.sleepers
+        &self.written.sleepers
     }
 
     /// When words that are waiting for the end of an interval are to be looked at, if there are any.
     pub(crate) fn next_due_ns(&self) -> Option<u64> {
-        Some(self.next_due_ns.load(Ordering::Acquire)).filter(|due_ns| *due_ns != NEVER)
+        Some(self.written.next_due_ns.load(Ordering::Acquire)).filter(|due_ns| *due_ns != NEVER)
     }
 
     /// Whether that time has come. It is told once. The lock of `sources`, which the run takes next, orders the words behind
@@ -124,19 +132,19 @@ impl Hub {
     fn take_due(&self) -> bool {
         self.next_due_ns().is_some_and(|due_ns| {
             let has_come = self.now_ns() >= due_ns;
-            has_come && self.next_due_ns.swap(NEVER, Ordering::Relaxed) != NEVER
+            has_come && self.written.next_due_ns.swap(NEVER, Ordering::Relaxed) != NEVER
         })
     }
 
     /// A waker is about to be called, and is in no list any more.
     pub(super) fn note_wake(&self) {
         // Release: who sees the new count sees what the waker is called for.
-        self.wakes.fetch_add(1, Ordering::Release);
+        self.written.wakes.fetch_add(1, Ordering::Release);
     }
 
     /// How many wakers were called. Unchanged since before a registration: that registration was not woken.
     pub(crate) fn wakes(&self) -> u32 {
-        self.wakes.load(Ordering::Acquire)
+        self.written.wakes.load(Ordering::Acquire)
     }
 
     /// Whether receive syncs look at the card without an interrupt. A machine that takes no interrupts has to.

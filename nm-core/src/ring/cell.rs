@@ -12,7 +12,9 @@ use crate::kring::{Kring, SyncError};
 use crate::nic::Armed;
 use crate::stats::RingCounters;
 
-/// A ring: its memory and counters for everybody, its kring and engine for who is inside the gate.
+/// A ring: its memory and counters for everybody, its kring and engine for who is inside the gate. Aligned so that the
+/// rings of two cores share no cache line.
+#[repr(align(128))]
 pub(crate) struct RingCell<E: ?Sized> {
     memory: RingMemory,
     counters: Arc<RingCounters>,
