@@ -11,11 +11,12 @@
 //!    ▼
 //! start_info, multiboot2 ──► BootInfo { memory map, command line, RSDP, loader }
 //!    ├─ command_line   words `key=value`
-//!    ├─ acpi           where PCI configuration space is in memory (MCFG)
+//!    ├─ acpi           processors, interrupt controllers, configuration space, power-off
 //!    └─ frames         who owns which page of RAM
 //! ```
 //!
-//! Everything below the trampoline is plain computation: no hardware, no heap, no `unsafe`. What the loader
+//! Everything below the trampoline is plain computation: no hardware, no `unsafe`, and no heap but where
+//! `acpi` says what it has found. What the loader
 //! left in memory is read through [`PhysicalMemory`], so that the readers run in host tests on made-up and
 //! broken input. A loader's data is not trusted to be well formed: each reader ends in a value or in an error
 //! that says what is wrong, never in a panic or an endless loop.
@@ -26,6 +27,7 @@
 //! a reader of its own, and both readers fill in the same [`BootInfo`].
 #![no_std]
 
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 

@@ -7,6 +7,7 @@
 //!   clock             TSC, calibrated; time since the image was entered
 //!   cpu               GDT, TSS, stacks with guard pages, one dump for every exception
 //!   memory            frames, heap, page tables with permissions, device registers, `Hal`
+//!   acpi              what the firmware says about the machine
 //!   pci               configuration space by ports or by memory
 //!   interrupts        local APIC, a line for each queue of a card, a timer; sleeping until one of them
 //!   exit              the last line, and how the virtual machine learns of the end
@@ -24,6 +25,7 @@
 
 extern crate alloc;
 
+pub mod acpi;
 pub mod clock;
 pub mod console;
 pub mod cpu;

@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use log::Level;
-use millrace_boot::acpi::{self, ConfigWindow};
+use millrace_boot::acpi::{Description, Tables};
 use millrace_boot::{BootInfo, Loader, multiboot2, start_info, trampoline};
 use millrace_drivers::hal::Hal;
 use millrace_drivers::pci::ConfigSpace;
 
 use crate::memory::{self, Hardware, LoaderView, MemoryError};
-use crate::{ExitCode, clock, console, cpu, exit, logger, pci};
+use crate::{ExitCode, acpi, clock, console, cpu, exit, logger, pci};
 
 /// The machine, ready for an application.
 pub struct Machine {
@@ -20,6 +20,8 @@ pub struct Machine {
     pub command_line: Vec<u8>,
     /// Memory and device registers.
     pub hal: Arc<dyn Hal>,
+    /// What the firmware says about the machine.
+    pub acpi: &'static Description,
     /// PCI configuration space; `None` on a machine without PCI.
     pub config_space: Option<Arc<dyn ConfigSpace>>,
 }
@@ -46,15 +48,14 @@ pub unsafe fn start(hand_over: u64, loader: u32, entry_tsc: u64, main: fn(Machin
     let level = if clock_source == clock::Source::Assumed { Level::Warn } else { Level::Info };
     log::log!(target: "clock", level, "{} kHz, {clock_source}", clock::hertz() / 1000);
     // SAFETY: the trampoline's tables stay in force until `protect` below, after which neither the view nor
-    // what is borrowed from it is used. The frame allocator spares what `info` says is occupied, and the ACPI
-    // tables are looked through before it hands out anything.
+    // what is borrowed from it is used. The frame allocator spares what `info` and the ACPI tables occupy.
     let view = unsafe { LoaderView::new() };
     let info = match read(&view, hand_over, loader) {
         Ok(info) => info,
         Err(error) => exit(ExitCode::Kernel, format_args!("{error}")),
     };
-    let window = info.rsdp.and_then(|rsdp| acpi::config_window(&view, rsdp));
-    match prepare(&info, window) {
+    let tables = Tables::find(&view, info.rsdp);
+    match prepare(&info, &tables) {
         Ok(machine) => main(machine),
         Err(error) => exit(ExitCode::Kernel, format_args!("{error}")),
     }
@@ -89,19 +90,21 @@ fn read(view: &LoaderView, hand_over: u64, loader: u32) -> Result<BootInfo<'_>, 
     }
 }
 
-fn prepare(info: &BootInfo<'_>, window: Option<ConfigWindow>) -> Result<Machine, MemoryError> {
-    memory::init(info)?;
+fn prepare(info: &BootInfo<'_>, tables: &Tables<'_>) -> Result<Machine, MemoryError> {
+    memory::init(info, tables.spans())?;
     // From here on there is a heap, and what is needed of the loader's memory is copied to it.
     let command_line = info.command_line.to_vec();
+    let acpi = acpi::init(tables);
     memory::protect(info)?;
     log::info!(target: "boot", "{}, {} KiB RAM found", info.loader, info.memory.ram_bytes() / 1024);
     log::info!(target: "boot", "command line: {}", command_line.escape_ascii());
     log::info!(target: "memory", "{}", memory::usage());
+    log::info!(target: "acpi", "{acpi}");
     let hal: Arc<dyn Hal> = Arc::new(Hardware::new());
-    let found = pci::config_space(hal.as_ref(), window);
+    let found = pci::config_space(hal.as_ref(), acpi.config_windows.first().copied());
     match &found {
         Some((_, mechanism)) => log::info!(target: "pci", "configuration space: {mechanism}"),
         None => log::info!(target: "pci", "this machine has no PCI"),
     }
-    Ok(Machine { command_line, hal, config_space: found.map(|(space, _)| space) })
+    Ok(Machine { command_line, hal, acpi, config_space: found.map(|(space, _)| space) })
 }

@@ -16,7 +16,7 @@ mod stubs;
 mod tables;
 mod vector;
 
-pub use features::{has_gib_pages, physical_bits};
+pub use features::{apic_id, has_gib_pages, physical_bits};
 pub use stacks::guard_pages;
 
 /// Takes over from the trampoline's minimal tables: from here on an exception is reported.

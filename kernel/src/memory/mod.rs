@@ -23,7 +23,7 @@ mod paging;
 
 use core::fmt;
 
-use millrace_boot::{BootInfo, Full, image};
+use millrace_boot::{BootInfo, Full, Span, image};
 
 pub use hardware::Hardware;
 pub(crate) use loader_view::LoaderView;
@@ -92,11 +92,11 @@ pub fn usage() -> Usage {
     Usage { managed, free, largest_run, heap, heap_free }
 }
 
-/// Takes over all RAM but the image and what the loader left, and opens the heap. The trampoline's page
+/// Takes over all RAM but the image, what the loader left and what else is `taken`, and opens the heap. The trampoline's page
 /// tables are still in use, so only the first 4 GiB can be touched yet.
-pub(crate) fn init(info: &BootInfo<'_>) -> Result<(), MemoryError> {
+pub(crate) fn init(info: &BootInfo<'_>, taken: impl Iterator<Item = Span>) -> Result<(), MemoryError> {
     let occupied = info.occupied.into_iter().flatten();
-    frames::init(info.memory.ram(), occupied.chain(image::whole()))?;
+    frames::init(info.memory.ram(), occupied.chain(image::whole()).chain(taken))?;
     heap::init()
 }
 

@@ -1,0 +1,65 @@
+//! What the tables say, in one value.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{
+    ConfigWindow, FixedHardware, IoApic, IsaLine, Override, Polarity, Tables, Trigger, fadt, madt, mcfg,
+};
+
+/// What the tables say about the machine. Where one is missing:
+///
+/// | without | there is |
+/// |---|---|
+/// | MADT | the processor that runs, no I/O APIC, and 8259s |
+/// | MCFG | no window: configuration space is looked for at its io ports |
+/// | FADT | no power-off |
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Numbers of the local APICs of the processors that can be used: of the one that runs first, then the others in the
+    /// order of the table. 256 at most.
+    pub processors: Vec<u32>,
+    /// Controllers that the lines of devices lead to, 16 at most.
+    pub io_apics: Vec<IoApic>,
+    /// Interrupts of the ISA bus that lead elsewhere than to the input of their own number, 64 at most.
+    pub overrides: Vec<Override>,
+    /// Whether there are two 8259, which have to be masked.
+    pub has_8259: bool,
+    /// Windows to PCI configuration space, of segment group 0.
+    pub config_windows: Vec<ConfigWindow>,
+    /// The registers by which the machine is switched off.
+    pub fixed_hardware: Option<FixedHardware>,
+}
+
+impl Description {
+    /// Reads the tables, on the processor whose local APIC has this number.
+    pub fn read(tables: &Tables<'_>, running: u32) -> Self {
+        let mut description = Self {
+            processors: vec![running],
+            io_apics: Vec::new(),
+            overrides: Vec::new(),
+            has_8259: true,
+            config_windows: tables.mcfg.map_or_else(Vec::new, |mcfg| mcfg::config_windows(mcfg.bytes())),
+            fixed_hardware: tables.fadt.and_then(|fadt| fadt::fixed_hardware(fadt.bytes())),
+        };
+        if let Some(table) = tables.madt {
+            madt::read(table.bytes(), &mut description);
+        }
+        description
+    }
+
+    /// Where the interrupt `irq` of the ISA bus leads: as an override says, else to the input of its number, as a high
+    /// edge.
+    pub fn isa_line(&self, irq: u8) -> IsaLine {
+        let usual = IsaLine { gsi: irq.into(), polarity: Polarity::High, trigger: Trigger::Edge };
+        self.overrides.iter().find(|entry| entry.irq == irq).map_or(usual, |entry| entry.line)
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (processors, io_apics) = (self.processors.len(), self.io_apics.len());
+        write!(f, "{processors} processors, {io_apics} I/O APICs, {} overrides", self.overrides.len())
+    }
+}

@@ -1,0 +1,268 @@
+use std::vec;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::physical::fake::Blocks;
+
+const WINDOW: ConfigWindow = ConfigWindow { base: 0xb000_0000, first_bus: 0, last_bus: 255 };
+/// Number of the processor that the tests run on.
+const RUNNING: u32 = 7;
+
+fn with_checksum(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
+    bytes[at] = 0;
+    bytes[at] = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_sub(*byte));
+    bytes
+}
+
+fn make_table(signature: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut bytes = signature.to_vec();
+    bytes.extend((36 + body.len() as u32).to_le_bytes());
+    bytes.resize(36, 0);
+    bytes.extend(body);
+    with_checksum(bytes, 9)
+}
+
+fn window_entry(segment: u16, window: ConfigWindow) -> Vec<u8> {
+    let mut bytes = window.base.to_le_bytes().to_vec();
+    bytes.extend(segment.to_le_bytes());
+    bytes.extend([window.first_bus, window.last_bus, 0, 0, 0, 0]);
+    bytes
+}
+
+fn mcfg(entries: &[Vec<u8>]) -> Vec<u8> {
+    make_table(b"MCFG", &[[0; 8].to_vec(), entries.concat()].concat())
+}
+
+fn madt(flags: u32, structures: &[&[u8]]) -> Vec<u8> {
+    let head = [0xfee0_0000u32.to_le_bytes(), flags.to_le_bytes()].concat();
+    make_table(b"APIC", &[head, structures.concat()].concat())
+}
+
+/// As QEMU's machines have it.
+fn usual_madt() -> Vec<u8> {
+    madt(
+        1,
+        &[
+            &[0, 8, 0, 0, 1, 0, 0, 0],
+            &[0, 8, 1, 7, 1, 0, 0, 0],
+            &[0, 8, 2, 2, 0, 0, 0, 0],
+            &[9, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0],
+            &[1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0],
+            &[1, 12, 1, 0, 0, 0, 0xc1, 0xfe, 24, 0, 0, 0],
+            &[2, 10, 0, 0, 2, 0, 0, 0, 0, 0],
+            &[2, 10, 0, 9, 20, 0, 0, 0, 0x0f, 0],
+            &[2, 10, 0, 10, 10, 0, 0, 0, 0x0d, 0],
+            &[4, 6, 0xff, 0, 0, 1],
+        ],
+    )
+}
+
+/// A table of 276 bytes with these fields in it.
+fn fadt(fields: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut body = vec![0; 240];
+    for (offset, bytes) in fields {
+        body[offset - 36..][..bytes.len()].copy_from_slice(bytes);
+    }
+    make_table(b"FACP", &body)
+}
+
+fn port(number: u64) -> [u8; 12] {
+    generic(1, number)
+}
+
+fn generic(space: u8, address: u64) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[0] = space;
+    bytes[4..].copy_from_slice(&address.to_le_bytes());
+    bytes
+}
+
+fn pointer(revision: u8, rsdt: u32, xsdt: u64) -> Vec<u8> {
+    let mut bytes = b"RSD PTR \0MILLRA".to_vec();
+    bytes.push(revision);
+    bytes.extend(rsdt.to_le_bytes());
+    bytes = with_checksum(bytes, 8);
+    if revision >= 2 {
+        bytes.extend(36u32.to_le_bytes());
+        bytes.extend(xsdt.to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes = with_checksum(bytes, 32);
+    }
+    bytes
+}
+
+/// A machine with the old root table at 0x1000 and these tables, 0x2000 bytes apart, from 0x10000 on.
+fn machine(tables: &[Vec<u8>]) -> Blocks {
+    let places = (0u32..).map(|number| 0x1_0000 + 0x2000 * number);
+    let list: Vec<u8> = places.clone().take(tables.len()).flat_map(u32::to_le_bytes).collect();
+    let root = make_table(b"RSDT", &[0x9000u32.to_le_bytes().to_vec(), list].concat());
+    let memory = Blocks::default().with(0x500, pointer(0, 0x1000, 0)).with(0x1000, root);
+    places.zip(tables).fold(memory, |memory, (place, table)| memory.with(place.into(), table.clone()))
+}
+
+fn describe(memory: &Blocks) -> Description {
+    Description::read(&Tables::find(memory, Some(0x500)), RUNNING)
+}
+
+fn windows(tables: Vec<u8>) -> Vec<ConfigWindow> {
+    describe(&machine(&[tables])).config_windows
+}
+
+/// What there is without any table.
+fn nothing() -> Description {
+    Description {
+        processors: vec![RUNNING],
+        io_apics: vec![],
+        overrides: vec![],
+        has_8259: true,
+        config_windows: vec![],
+        fixed_hardware: None,
+    }
+}
+
+#[test]
+fn tables_are_found_through_either_root_table() {
+    assert_eq!(windows(mcfg(&[window_entry(0, WINDOW)])), [WINDOW]);
+    let new = Blocks::default()
+        .with(0x500, pointer(2, 0, 0x2000))
+        .with(0x2000, make_table(b"XSDT", &0x3000u64.to_le_bytes()))
+        .with(0x3000, mcfg(&[window_entry(0, WINDOW)]));
+    assert_eq!(describe(&new).config_windows, [WINDOW]);
+}
+
+#[test]
+fn windows_of_other_segments_and_nonsense_are_skipped() {
+    let backwards = ConfigWindow { first_bus: 9, last_bus: 3, ..WINDOW };
+    let nowhere = ConfigWindow { base: 0, ..WINDOW };
+    let list = [
+        window_entry(1, WINDOW),
+        window_entry(0, backwards),
+        window_entry(0, nowhere),
+        window_entry(0, WINDOW),
+    ];
+    assert_eq!(windows(mcfg(&list)), [WINDOW]);
+    assert_eq!(windows(mcfg(&list[..3])), []);
+    assert_eq!(windows(mcfg(&vec![window_entry(0, WINDOW); 100])).len(), 16);
+}
+
+#[test]
+fn what_is_damaged_is_absent() {
+    let good = mcfg(&[window_entry(0, WINDOW)]);
+    let mut flipped = good.clone();
+    flipped[44] ^= 1;
+    assert_eq!(windows(flipped), []);
+    let mut longer = good.clone();
+    longer[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(windows(longer), []);
+    let mut short = good.clone();
+    short[4..8].copy_from_slice(&8u32.to_le_bytes());
+    assert_eq!(windows(with_checksum(short, 9)), []);
+    let mut damaged = good.clone();
+    damaged[20] ^= 1;
+    assert_eq!(
+        describe(&machine(&[damaged, good])).config_windows,
+        [WINDOW],
+        "the next of its kind is taken"
+    );
+    for rsdp in [None, Some(0), Some(0x500), Some(u64::MAX)] {
+        assert_eq!(Description::read(&Tables::find(&Blocks::default(), rsdp), RUNNING), nothing());
+    }
+}
+
+#[test]
+fn processors_and_interrupt_controllers_are_those_of_the_madt() {
+    let found = describe(&machine(&[usual_madt()]));
+    assert_eq!(found.processors, [RUNNING, 0, 0x100], "the one that runs is first, none is there twice");
+    let io_apics = [(0xfec0_0000, 0), (0xfec1_0000, 24)];
+    assert_eq!(found.io_apics, io_apics.map(|(address, first_gsi)| IoApic { address, first_gsi }));
+    assert!(found.has_8259);
+    assert!(!describe(&machine(&[madt(0, &[])])).has_8259);
+    let line = |gsi, polarity, trigger| IsaLine { gsi, polarity, trigger };
+    assert_eq!(found.isa_line(0), line(2, Polarity::High, Trigger::Edge));
+    assert_eq!(found.isa_line(4), line(4, Polarity::High, Trigger::Edge));
+    assert_eq!(found.isa_line(9), line(20, Polarity::Low, Trigger::Level));
+    assert_eq!(found.isa_line(10), line(10, Polarity::High, Trigger::Level));
+}
+
+#[test]
+fn a_list_of_structures_ends_where_it_makes_no_sense() {
+    let processor: &[u8] = &[0, 8, 0, 1, 1, 0, 0, 0];
+    let after = |nonsense: &[u8]| {
+        describe(&machine(&[madt(1, &[processor, nonsense, &[0, 8, 0, 2, 1, 0, 0, 0]])])).processors
+    };
+    assert_eq!(after(&[]), [RUNNING, 1, 2]);
+    assert_eq!(after(&[0x80, 3, 9]), [RUNNING, 1, 2], "a kind that nobody knows is skipped");
+    assert_eq!(after(&[0, 4, 0, 5]), [RUNNING, 1, 2], "and so is one that is too short for its kind");
+    assert_eq!(after(&[0, 0]), [RUNNING, 1], "a length of nothing");
+    assert_eq!(after(&[0, 1]), [RUNNING, 1], "less than kind and length");
+    assert_eq!(after(&[0, 200]), [RUNNING, 1], "beyond the end");
+    let many: Vec<u8> = (0..=255).flat_map(|id| [0, 8, 0, id, 1, 0, 0, 0]).collect();
+    let more: Vec<u8> = (0..=255).flat_map(|id| [9, 16, 0, 0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).collect();
+    assert_eq!(describe(&machine(&[madt(1, &[&many, &more])])).processors.len(), 256);
+}
+
+#[test]
+fn registers_for_power_off_are_those_of_the_fadt() {
+    let fixed = |fields: &[(usize, &[u8])]| describe(&machine(&[fadt(fields)])).fixed_hardware;
+    let pm1 = |a, b, switch_on| Some(FixedHardware::Pm1 { a, b, switch_on });
+    let (narrow, command) = (0x604u32.to_le_bytes(), 0xb2u32.to_le_bytes());
+    let switch_on = Some(SwitchOn { port: 0xb2, value: 2 });
+    assert_eq!(fixed(&[]), None);
+    assert_eq!(fixed(&[(64, &narrow)]), pm1(Register::Port(0x604), None, None));
+    assert_eq!(
+        fixed(&[(64, &narrow), (48, &command), (52, &[2])]),
+        pm1(Register::Port(0x604), None, switch_on)
+    );
+    assert_eq!(fixed(&[(64, &narrow), (48, &command)]), pm1(Register::Port(0x604), None, None));
+    assert_eq!(
+        fixed(&[(64, &narrow), (172, &port(0x404)), (184, &generic(0, 0x1_0000_0000))]),
+        pm1(Register::Port(0x404), Some(Register::Memory(0x1_0000_0000)), None),
+        "the wide ones go first"
+    );
+    assert_eq!(fixed(&[(172, &port(0x10000))]), None, "no such port");
+    assert_eq!(fixed(&[(172, &generic(2, 0x404))]), None, "a space that is not reached");
+    let reduced: (usize, &[u8]) = (112, &[0, 0, 0x10, 0]);
+    assert_eq!(fixed(&[reduced, (64, &narrow)]), None, "it has no such registers");
+    assert_eq!(
+        fixed(&[reduced, (244, &generic(0, 0xfea0_0200))]),
+        Some(FixedHardware::SleepControl(Register::Memory(0xfea0_0200)))
+    );
+}
+
+#[test]
+fn definition_blocks_come_with_the_dsdt_first_and_say_where_they_are() {
+    let (dsdt, ssdt) = (make_table(b"DSDT", b"first"), make_table(b"SSDT", b"second"));
+    let with = |fields: &[(usize, &[u8])]| {
+        let tables = [ssdt.clone(), fadt(fields), make_table(b"SSDT", b"third")];
+        let memory = machine(&tables).with(0x7000, dsdt.clone());
+        let tables = Tables::find(&memory, Some(0x500));
+        let blocks: Vec<Vec<u8>> = tables.definition_blocks().map(<[u8]>::to_vec).collect();
+        (blocks, tables.spans().map(|span| span.start()).collect::<Vec<_>>())
+    };
+    let all: [&[u8]; 3] = [b"first", b"second", b"third"];
+    assert_eq!(
+        with(&[(40, &[0, 0x70, 0, 0])]),
+        (all.map(<[u8]>::to_vec).to_vec(), vec![0x1_2000, 0x7000, 0x1_0000, 0x1_4000])
+    );
+    assert_eq!(with(&[(40, &[1, 0x70, 0, 0]), (140, &[0, 0x70])]).0.len(), 3, "the wide address goes first");
+    assert_eq!(with(&[(40, &[0, 0x70, 0, 0]), (140, &[1, 0x70])]).0.len(), 3, "unless nothing is there");
+    assert_eq!(with(&[]).0.len(), 0, "a secondary block is nothing without the first");
+}
+
+proptest! {
+    #[test]
+    fn any_tables_are_read_or_absent(
+        kind in prop::sample::select(vec![*b"MCFG", *b"APIC", *b"FACP"]),
+        body in prop::collection::vec(prop_oneof![3 => 0u8..16, 1 => any::<u8>()], 0..300),
+        revision in 0u8..4,
+        address in any::<u64>(),
+    ) {
+        let memory = machine(&[make_table(&kind, &body)]).with(0x800, pointer(revision, 0x1000, address));
+        for rsdp in [0x800, 0x500, address] {
+            let found = Description::read(&Tables::find(&memory, Some(rsdp)), RUNNING);
+            prop_assert_eq!(found.processors.first(), Some(&RUNNING));
+        }
+    }
+}
