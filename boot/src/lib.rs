@@ -12,6 +12,7 @@
 //! start_info, multiboot2 ──► BootInfo { memory map, command line, RSDP, loader }
 //!    ├─ command_line   words `key=value`
 //!    ├─ acpi           processors, interrupt controllers, configuration space, power-off
+//!    ├─ aml            what ACPI says in programs: interrupt routes, devices, power-off
 //!    └─ frames         who owns which page of RAM
 //! ```
 //!
@@ -32,6 +33,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod acpi;
+pub mod aml;
 mod boot_info;
 pub mod command_line;
 pub mod frames;

@@ -1,0 +1,288 @@
+//! The fixtures are the DSDTs of QEMU 7.2's machines without their headers: `pc`, `q35`, `microvm` with two virtio-mmio cards,
+//! and `microvm,pcie=on`, as the guest finds them in memory.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::string::ToString;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::acpi::{Polarity, Trigger};
+
+const PC: &[u8] = include_bytes!("fixtures/pc.aml");
+const Q35: &[u8] = include_bytes!("fixtures/q35.aml");
+const MICROVM: &[u8] = include_bytes!("fixtures/microvm.aml");
+const MICROVM_PCIE: &[u8] = include_bytes!("fixtures/microvm-pcie.aml");
+const MACHINES: [&[u8]; 4] = [PC, Q35, MICROVM, MICROVM_PCIE];
+
+/// Bytes that keep what is written to them. Io ports are refused.
+#[derive(Default)]
+struct FakeHost(RefCell<BTreeMap<(bool, u64), u8>>);
+
+impl FakeHost {
+    /// The registers that say which interrupts the links of QEMU's chip sets lead to, as its firmware leaves them.
+    fn routed() -> Self {
+        let host = Self::default();
+        for device in [1, 0x1f] {
+            let space = Space::PciConfig { device, function: 0 };
+            for (offset, value) in [(0x60, 0x0b0b_0a0a), (0x68, 0x0b0b_0a0a)] {
+                host.write(space, offset, 4, value).unwrap();
+            }
+        }
+        host
+    }
+
+    fn place(space: Space, address: u64) -> Option<(bool, u64)> {
+        match space {
+            Space::Memory => Some((false, address)),
+            Space::Ports => None,
+            Space::PciConfig { device, function } => {
+                Some((true, u64::from(device) << 16 | u64::from(function) << 12 | address))
+            }
+        }
+    }
+}
+
+impl Host for FakeHost {
+    fn read(&self, space: Space, address: u64, bytes: u8) -> Option<u64> {
+        let (is_pci, first) = Self::place(space, address)?;
+        let held = self.0.borrow();
+        let byte = |at| u64::from(held.get(&(is_pci, first.wrapping_add(at))).copied().unwrap_or(0));
+        Some((0..u64::from(bytes)).map(|at| byte(at) << (8 * at)).sum())
+    }
+
+    fn write(&self, space: Space, address: u64, bytes: u8, value: u64) -> Option<()> {
+        let (is_pci, first) = Self::place(space, address)?;
+        for (at, byte) in (0..u64::from(bytes)).zip(value.to_le_bytes()) {
+            self.0.borrow_mut().insert((is_pci, first.wrapping_add(at)), byte);
+        }
+        Some(())
+    }
+}
+
+fn load(block: &[u8]) -> Interpreter<FakeHost> {
+    Interpreter::new(FakeHost::routed(), [block.to_vec()])
+}
+
+fn path(text: &str) -> Path {
+    let part = |part: &str| *std::format!("{part:_<4}").as_bytes().first_chunk().unwrap();
+    text.split('.').fold(Path::root(), |path, name| path.join(part(name)))
+}
+
+fn routes(block: &[u8]) -> (Interpreter<FakeHost>, Routes) {
+    let mut aml = load(block);
+    let bridges = host_bridges(&mut aml);
+    assert_eq!(bridges.first(), Some(&path("_SB.PCI0")), "{bridges:?}");
+    let routes = Routes::read(&mut aml, &path("_SB.PCI0")).unwrap();
+    (aml, routes)
+}
+
+/// Where pin 0 of these slots leads.
+fn numbers(block: &[u8], devices: &[u8]) -> Vec<Option<u32>> {
+    let (mut aml, routes) = routes(block);
+    let find = |device| match routes.find(&mut aml, Pin { device, pin: 0 }).unwrap() {
+        Some(Resource::Interrupt { number, .. }) => Some(number),
+        _ => None,
+    };
+    devices.iter().copied().map(find).collect()
+}
+
+#[test]
+fn pins_lead_where_qemus_machines_say() {
+    // Its links are A to D in turns, from D on: interrupts 10 and 11, two links each.
+    assert_eq!(numbers(PC, &[2, 3, 4, 5, 6, 32]), [Some(10), Some(11), Some(11), Some(10), Some(10), None]);
+    // Links E to H, which lead to inputs 20 to 23.
+    assert_eq!(numbers(Q35, &[1, 2, 3, 4]), [Some(21), Some(22), Some(23), Some(20)]);
+    assert_eq!(numbers(MICROVM_PCIE, &[0, 1, 2, 3]), [16, 17, 18, 19].map(Some));
+    let (mut aml, routes) = routes(PC);
+    let pin = routes.find(&mut aml, Pin { device: 2, pin: 3 }).unwrap();
+    let (polarity, trigger) = (Polarity::High, Trigger::Level);
+    assert_eq!(pin, Some(Resource::Interrupt { number: 10, polarity, trigger, is_isa: false }));
+}
+
+#[test]
+fn power_off_has_its_value_on_every_machine() {
+    for (block, value) in MACHINES.into_iter().zip([0, 0, 5, 5]) {
+        let elements = load(block).elements(&path("_S5")).unwrap();
+        assert_eq!(elements.first(), Some(&Value::Integer(value)));
+    }
+}
+
+#[test]
+fn devices_without_a_bus_are_found_with_what_they_have() {
+    let mut aml = load(MICROVM);
+    let mut found = Vec::new();
+    for device in aml.devices() {
+        if aml.is_one_of(&device, &["LNRO0005"]) && aml.is_present(&device) {
+            found.push(resources(&aml.bytes(&device.join(*b"_CRS")).unwrap()));
+        }
+    }
+    let (polarity, trigger) = (Polarity::High, Trigger::Level);
+    let card = |first, number| {
+        [
+            Resource::Range { kind: ResourceKind::Memory, first, count: 512 },
+            Resource::Interrupt { number, polarity, trigger, is_isa: false },
+        ]
+    };
+    assert_eq!(found, [card(0xfeb0_2c00, 46), card(0xfeb0_2e00, 47)]);
+}
+
+#[test]
+fn a_host_bridge_says_what_it_passes_on() {
+    let mut aml = load(MICROVM_PCIE);
+    let listed = resources(&aml.bytes(&path("_SB.PCI0._CRS")).unwrap());
+    let memory = |first, count| Resource::Range { kind: ResourceKind::Memory, first, count };
+    assert!(listed.contains(&memory(0xc000_0000, 0x2000_0000)), "{listed:x?}");
+}
+
+/// A method MAIN of this code, with two arguments.
+fn method(body: &[u8]) -> Vec<u8> {
+    let length = body.len() + 7;
+    let head = [0x14, 0x40 | (length & 0xf) as u8, (length >> 4) as u8];
+    [&head, b"MAIN\x02".as_slice(), body].concat()
+}
+
+fn main_of(block: &[u8], arguments: &[u64]) -> Result<Value, AmlError> {
+    load(block).evaluate(&path("MAIN"), arguments)
+}
+
+#[test]
+fn operations_give_what_the_specification_says() {
+    for (code, expected) in [
+        (&[0x72, 0x68, 0x69, 0x00][..], 29),
+        (&[0x74, 0x68, 0x69, 0x00], 15),
+        (&[0x77, 0x68, 0x69, 0x00], 154),
+        (&[0x78, 0x68, 0x69, 0x00, 0x00], 3),
+        (&[0x85, 0x68, 0x69, 0x00], 1),
+        (&[0x79, 0x68, 0x69, 0x00], 22 << 7),
+        (&[0x7a, 0x68, 0x0a, 70, 0x00], 0),
+        (&[0x7b, 0x68, 0x69, 0x00], 22 & 7),
+        (&[0x7c, 0x68, 0x69, 0x00], !(22 & 7)),
+        (&[0x7d, 0x68, 0x69, 0x00], 22 | 7),
+        (&[0x7e, 0x68, 0x69, 0x00], !(22 | 7)),
+        (&[0x7f, 0x68, 0x69, 0x00], 22 ^ 7),
+        (&[0x80, 0x68, 0x00], !22),
+        (&[0x81, 0x68, 0x00], 5),
+        (&[0x82, 0x68, 0x00], 2),
+        (&[0x93, 0x68, 0x68], u64::MAX),
+        (&[0x94, 0x68, 0x69], u64::MAX),
+        (&[0x95, 0x68, 0x69], 0),
+        (&[0x92, 0x93, 0x68, 0x69], u64::MAX),
+        (&[0x90, 0x68, 0x00], 0),
+        (&[0x91, 0x68, 0x00], u64::MAX),
+        (&[0x75, 0x68], 23),
+        (&[0x76, 0x68], 21),
+        (&[0x70, 0x68, 0x60], 22),
+        (&[0x87, 0x69], 0),
+        (&[0x99, 0x0d, b'1', b'f', 0, 0x00], 0x1f),
+        (&[0x83, 0x88, 0x11, 5, 0x0a, 2, 4, 9, 0x01, 0x00], 9),
+        (&[0x83, 0x88, 0x12, 4, 2, 0x68, 0x69, 0x01, 0x00], 7),
+        (&[0x5b, 0x12, b'N', b'O', b'N', b'E', 0x00], 0),
+        (&[0x5b, 0x12, b'M', b'A', b'I', b'N', 0x60], u64::MAX),
+        (&[0x8e, b'M', b'A', b'I', b'N'], 8),
+    ] {
+        let found = main_of(&method(&[&[0xa4], code].concat()), &[22, 7]);
+        if code == [0x87, 0x69] {
+            assert_eq!(found, Err(AmlError::WrongKind), "an integer has no size");
+        } else {
+            assert_eq!(found, Ok(Value::Integer(expected)), "{code:x?}");
+        }
+    }
+    for code in [&[0x78, 0x68, 0x00, 0x00, 0x00][..], &[0x85, 0x68, 0x00, 0x00]] {
+        assert_eq!(main_of(&method(code), &[1, 2]), Err(AmlError::OutOfRange), "a division by nothing");
+    }
+}
+
+#[test]
+fn fields_of_a_region_leave_the_bits_around_them_alone() {
+    // OperationRegion (REGS, SystemMemory, 0x1000, 4) Field (REGS, ByteAcc) { , 4, ABCD, 12 }
+    let region = b"\x5b\x80REGS\x00\x0b\x00\x10\x0a\x04\x5b\x81\x0dREGS\x01\x00\x04ABCD\x0c";
+    let write = method(b"\x70\x0b\xbc\x0aABCD\xa4ABCD");
+    let mut aml = Interpreter::new(FakeHost::default(), [[region.as_slice(), &write].concat()]);
+    aml.host.write(Space::Memory, 0x1000, 4, 0xffff_5555).unwrap();
+    assert_eq!(aml.evaluate(&path("MAIN"), &[]), Ok(Value::Integer(0xabc)));
+    assert_eq!(aml.host.read(Space::Memory, 0x1000, 4), Some(0xffff_abc5));
+    // The same in io ports, which are refused.
+    let mut ports = [region.as_slice(), &write].concat();
+    ports[6] = 1;
+    assert_eq!(main_of(&ports, &[]), Err(AmlError::Refused));
+}
+
+#[test]
+fn usual_blocks_take_a_small_part_of_the_steps_that_there_are() {
+    for block in MACHINES {
+        let loaded = MAX_STEPS - load(block).steps;
+        let mut aml = load(block);
+        let _ = Routes::read(&mut aml, &path("_SB.PCI0"));
+        let routed = MAX_STEPS - aml.steps - loaded;
+        std::println!("{loaded} steps to load, {routed} for the routes");
+        assert!(loaded < MAX_STEPS / 100 && routed < MAX_STEPS / 100);
+    }
+}
+
+#[test]
+fn what_has_no_end_ends() {
+    assert_eq!(main_of(&method(&[0xa2, 2, 0x01]), &[]), Err(AmlError::TooLong), "a loop");
+    assert_eq!(main_of(&method(b"MAIN\x00\x00"), &[]), Err(AmlError::TooDeep), "a method that calls itself");
+    assert_eq!(main_of(&method(&[0x80; 200]), &[]), Err(AmlError::TooDeep), "terms in terms");
+    let grow = [0xa2, 11, 0x01, 0x70, 0x11, 6, 0x0c, 0, 0, 1, 0, 0x60];
+    assert_eq!(main_of(&method(&grow), &[]), Err(AmlError::TooLarge), "buffers that nobody needs");
+    let huge = [0x11, 6, 0x0c, 0xff, 0xff, 0xff, 0xff];
+    assert_eq!(main_of(&method(&huge), &[]), Err(AmlError::TooLarge), "and one that nobody has");
+}
+
+#[test]
+fn one_device_that_makes_no_sense_takes_no_other_with_it() {
+    let device =
+        |name: &[u8; 4], body: &[u8]| [&[0x5b, 0x82, (5 + body.len()) as u8], name.as_slice(), body].concat();
+    let good = b"\x08_HID\x0dLNRO0005\0";
+    let block = [device(b"BAD_", &[0xfe, 1, 2]), device(b"GOOD", good)].concat();
+    let mut aml = load(&block);
+    assert_eq!(aml.devices(), [path("BAD"), path("GOOD")]);
+    assert!(aml.is_one_of(&path("GOOD"), &["LNRO0005"]) && !aml.is_one_of(&path("BAD"), &["LNRO0005"]));
+    let missing = aml.evaluate(&path("BAD.NONE"), &[]).unwrap_err();
+    assert_eq!(missing.to_string(), "nothing has the name NONE");
+}
+
+/// Everything that the kernel asks of an interpreter.
+fn ask_all(mut aml: Interpreter<FakeHost>) {
+    for bridge in host_bridges(&mut aml) {
+        if let Ok(routes) = Routes::read(&mut aml, &bridge) {
+            for device in 0..32 {
+                let _ = routes.find(&mut aml, Pin { device, pin: device & 3 });
+            }
+        }
+        let _ = aml.bytes(&bridge.join(*b"_CRS")).map(|bytes| resources(&bytes));
+    }
+    for device in aml.devices() {
+        aml.is_present(&device);
+        let _ = aml.bytes(&device.join(*b"_CRS")).map(|bytes| resources(&bytes));
+    }
+    let _ = aml.elements(&path("_S5"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_damage_ends_in_an_answer_or_an_error(
+        machine in 0..MACHINES.len(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut block = MACHINES[machine].to_vec();
+        for (at, byte) in damage {
+            let at = at.index(block.len());
+            block[at] = byte;
+        }
+        ask_all(load(&block));
+    }
+
+    #[test]
+    fn any_bytes_end_in_an_answer_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        ask_all(load(&method(&bytes)));
+        let _ = main_of(&method(&bytes), &[1, 2]);
+        resources(&bytes);
+    }
+}
