@@ -44,6 +44,8 @@ mod marks;
 mod memory_map;
 pub mod multiboot2;
 mod physical;
+#[cfg(target_os = "none")]
+pub mod processor_start;
 mod span;
 pub mod start_info;
 #[cfg(target_os = "none")]

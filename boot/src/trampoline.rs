@@ -9,9 +9,11 @@
 //!   │  TSC noted; page tables: the first 4 GiB as they are, by 2 MiB pages, writable and executable
 //!   │  PAE, SSE, no-execute pages, write protection, long mode, paging
 //!   ▼
-//! long_entry           segments, boot stack
+//! long_entry           boot stack
 //!   └─► kernel_entry(hand_over: u64, loader: u32, entry_tsc: u64) -> !
 //! ```
+//!
+//! Further processors join at `switch_to_long_mode` (see [`processor_start`](crate::processor_start)).
 //!
 //! The page tables live until the kernel builds its own, which set permissions and take the guard page away
 //! from under the boot stack.
@@ -30,6 +32,14 @@ pub const BOOT_STACK_BYTES: u64 = 128 * 1024;
 
 const LOADER_PVH: u32 = 1;
 const LOADER_MULTIBOOT2: u32 = BOOT_MAGIC;
+
+/// Selectors of the trampoline's segments, all flat.
+const CODE_64: u16 = 0x08;
+const DATA_64: u16 = 0x10;
+pub(crate) const CODE_32: u16 = 0x18;
+pub(crate) const DATA_32: u16 = 0x20;
+/// Offset of the last byte of the table with them.
+pub(crate) const GDT_LIMIT: u16 = 5 * 8 - 1;
 
 const CR0_PROTECTED_MODE: u32 = 1 << 0;
 const CR0_MONITOR_COPROCESSOR: u32 = 1 << 1;
@@ -82,7 +92,7 @@ global_asm!(
     r#"
     .section .text.entry, "ax"
     .code32
-    .global pvh_entry, multiboot2_entry
+    .global pvh_entry, multiboot2_entry, switch_to_long_mode
 multiboot2_entry:
     mov esi, eax
     jmp enter_long_mode
@@ -125,6 +135,10 @@ enter_long_mode:
     mov eax, offset boot_directory_pointers + {TABLE}
     mov [boot_page_map], eax
 
+    mov edi, offset long_entry
+
+// Goes to edi in long mode. Everything but esi and ebp may change.
+switch_to_long_mode:
     mov eax, offset boot_page_map
     mov cr3, eax
     mov eax, {CR4}
@@ -139,10 +153,10 @@ enter_long_mode:
     mov cr0, eax
 
     lgdt [boot_gdt_pointer]
-    push 0x08
-    mov eax, offset long_entry
-    push eax
-    retf
+    // A jump to another code segment.
+    .byte 0xea
+    .long long_mode
+    .short {CODE_64}
 
 processor_too_old:
     mov esi, offset too_old_text
@@ -158,14 +172,19 @@ processor_too_old:
     jmp 6b
 
     .code64
-long_entry:
-    mov eax, 0x10
+long_mode:
+    mov eax, {DATA_64}
     mov ds, eax
     mov es, eax
     mov ss, eax
     xor eax, eax
     mov fs, eax
     mov gs, eax
+    // The upper half is whatever it was.
+    mov edi, edi
+    jmp rdi
+
+long_entry:
     mov rsp, offset boot_stack_top
     mov edi, ebp
     xor ebp, ebp
@@ -177,12 +196,15 @@ long_entry:
 too_old_text:
     .asciz "EXIT code=0x12 reason=processor without 64-bit mode or no-execute pages\r\n"
     .balign 8
+    .global boot_gdt
 boot_gdt:
     .quad 0
     .quad 0x00209b0000000000
     .quad 0x0000930000000000
+    .quad 0x00cf9b000000ffff
+    .quad 0x00cf93000000ffff
 boot_gdt_pointer:
-    .short boot_gdt_pointer - boot_gdt - 1
+    .short {GDT_LIMIT}
     .quad boot_gdt
 
     .section .bss.entry, "aw", @nobits
@@ -204,6 +226,9 @@ entry_tsc:
     .text
     "#,
     LOADER_PVH = const LOADER_PVH,
+    CODE_64 = const CODE_64,
+    DATA_64 = const DATA_64,
+    GDT_LIMIT = const GDT_LIMIT,
     CPUID_NEEDED = const CPUID_NEEDED,
     TABLE = const TABLE,
     LARGE_PAGE = const LARGE_PAGE,
