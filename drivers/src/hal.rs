@@ -25,8 +25,10 @@ pub unsafe trait Hal: Platform {
     /// have: empty, beyond the last port, or among those that the machine itself uses.
     fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>>;
 
-    /// An interrupt line that no other card has. `None` when all are in use, or when the machine takes no interrupts.
-    fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {
+    /// An interrupt line that no other card has. It leads to the processor that works on this pair of queues, modulo the
+    /// processors that there are. `None` when all are in use, or when the machine takes no interrupts.
+    fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {
+        let _ = pair;
         None
     }
 }

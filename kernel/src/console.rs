@@ -59,7 +59,7 @@ pub fn poll() -> Option<u8> {
 /// Makes the console usable for a dump, even if what faulted was just writing a line.
 ///
 /// # Safety
-/// Whoever holds the console never runs again: called on the way out of the only processor that runs.
+/// Whoever holds the console never runs again: called on the way out, while the other processors stand still.
 pub(crate) unsafe fn seize() {
     if CONSOLE.is_locked() {
         // SAFETY: the holder never runs again, so this does not let two writers in.

@@ -38,6 +38,7 @@ pub mod memory;
 mod panic;
 pub mod pci;
 mod ports;
+pub mod processors;
 pub mod start;
 
 pub use exit::{ExitCode, exit};

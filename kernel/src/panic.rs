@@ -2,19 +2,17 @@
 #![expect(unsafe_code, reason = "takes the console from whoever panicked")]
 
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::processors::{self, Claim};
 use crate::{ExitCode, console, exit};
-
-static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    // SAFETY: only one processor runs, and it never leaves this function.
+    let claim = processors::claim_end();
+    // SAFETY: the other processors stand still, and this one never leaves this function.
     unsafe { console::seize() };
-    // Relaxed: read and written by one processor only.
-    if HAS_PANICKED.swap(true, Ordering::Relaxed) {
-        exit(ExitCode::Kernel, format_args!("panic while a panic was reported"));
+    if claim == Claim::Again {
+        exit(ExitCode::Kernel, format_args!("panic while another was reported"));
     }
     let message = info.message();
     match info.location() {

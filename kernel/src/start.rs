@@ -12,7 +12,7 @@ use millrace_drivers::hal::Hal;
 use millrace_drivers::pci::ConfigSpace;
 
 use crate::memory::{self, Hardware, LoaderView, MemoryError};
-use crate::{ExitCode, acpi, clock, console, cpu, exit, logger, pci};
+use crate::{ExitCode, acpi, clock, console, cpu, exit, logger, pci, processors};
 
 /// The machine, ready for an application.
 pub struct Machine {
@@ -40,6 +40,7 @@ impl fmt::Debug for Machine {
 /// Called once, by the trampoline, with what it passes to `kernel_entry`, on the boot stack and with the
 /// trampoline's page tables in force.
 pub unsafe fn start(hand_over: u64, loader: u32, entry_tsc: u64, main: fn(Machine) -> !) -> ! {
+    processors::set_number(0);
     console::init();
     logger::init();
     cpu::init();

@@ -5,6 +5,8 @@
 //! source (a queue) ──► entry of the table ──► message ──► line of the machine ──► handlers of its sources
 //! ```
 //!
+//! Sources come in pairs, as queues do: `2n` and `2n + 1` are those of pair `n`, and lead to its processor.
+//!
 //! A source has an entry and a line of its own where there are enough of both. Where there are not, sources share: number
 //! `n` has entry `n` modulo their count, and the line's handler is that of all its sources, one after the other.
 
@@ -73,7 +75,8 @@ impl Msix {
             function.capabilities(config.as_ref()).find(|found| found.id == CapabilityId::MSI_X)?;
         let entries = (capability.read32(config.as_ref(), 0)? >> 16 & (ENTRIES_MAX - 1)) as usize + 1;
         let place = capability.read32(config.as_ref(), 4)?;
-        let lines: Vec<_> = (0..entries.min(sources.into())).map_while(|_| hal.interrupt_line()).collect();
+        let sources = (0..sources).take(entries);
+        let lines: Vec<_> = sources.map_while(|source| hal.interrupt_line(source / 2)).collect();
         if lines.is_empty() {
             return None;
         }

@@ -10,8 +10,10 @@ use std::sync::Mutex;
 use super::lock;
 use crate::hal::{Handler, InterruptLine, Message};
 
-/// What a message's address is, for a line of any number.
+/// What a message's address is, for a line of any number that leads to the processor of pair 0.
 const ADDRESS: u64 = 0xfee0_1000;
+/// From one pair's to the next one's.
+const PROCESSOR: u64 = 0x1000;
 
 /// Lines with numbers from 1 on.
 #[derive(Default)]
@@ -20,7 +22,7 @@ pub(super) struct Lines(Mutex<State>);
 #[derive(Default)]
 struct State {
     free: Vec<u32>,
-    connected: BTreeMap<u32, Arc<Handler>>,
+    connected: BTreeMap<u32, (u64, Arc<Handler>)>,
 }
 
 impl Lines {
@@ -32,15 +34,16 @@ impl Lines {
         lock(&self.0).free.len()
     }
 
-    pub(super) fn take(self: &Arc<Self>) -> Option<Box<dyn InterruptLine>> {
+    pub(super) fn take(self: &Arc<Self>, pair: u16) -> Option<Box<dyn InterruptLine>> {
         let number = lock(&self.0).free.pop()?;
-        Some(Box::new(Line { lines: self.clone(), number: Some(number) }))
+        let address = ADDRESS + u64::from(pair) * PROCESSOR;
+        Some(Box::new(Line { lines: self.clone(), number: Some(number), address }))
     }
 
     pub(super) fn send(&self, message: Message) -> bool {
-        let handler = lock(&self.0).connected.get(&message.data).cloned();
-        let handler = handler.filter(|_| message.address == ADDRESS);
-        handler.as_ref().is_some_and(|handler| {
+        let connected = lock(&self.0).connected.get(&message.data).cloned();
+        let handler = connected.filter(|(address, _)| message.address == *address);
+        handler.as_ref().is_some_and(|(_, handler)| {
             handler();
             true
         })
@@ -52,13 +55,15 @@ struct Line {
     lines: Arc<Lines>,
     /// None once it is connected.
     number: Option<u32>,
+    address: u64,
 }
 
 impl InterruptLine for Line {
     fn connect(mut self: Box<Self>, handler: Handler) -> Message {
         let data = self.number.take().unwrap_or_default();
-        lock(&self.lines.0).connected.insert(data, Arc::new(handler));
-        Message { address: ADDRESS, data }
+        let address = self.address;
+        lock(&self.lines.0).connected.insert(data, (address, Arc::new(handler)));
+        Message { address, data }
     }
 }
 

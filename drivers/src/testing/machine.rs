@@ -240,8 +240,8 @@ unsafe impl Hal for FakeMachine {
         (bank.bytes() == usize::from(ports)).then_some(bank)
     }
 
-    fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {
-        self.lines.take()
+    fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {
+        self.lines.take(pair)
     }
 }
 

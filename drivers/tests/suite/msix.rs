@@ -105,6 +105,16 @@ fn each_source_has_an_entry_whose_message_reaches_it() {
 }
 
 #[test]
+fn a_pair_of_sources_leads_to_the_processor_of_its_number() {
+    let slot = Slot::with(function(8), 10);
+    let mut messages = slot.find(6).unwrap();
+    messages.connect(handlers(6).0);
+    let addresses: Vec<_> = (0..6).map(|number| slot.entry(number).0.address).collect();
+    let first = addresses[0];
+    assert_eq!(addresses, [0, 0, 1, 1, 2, 2].map(|pair| first + 0x1000 * pair));
+}
+
+#[test]
 fn sources_share_what_there_is() {
     for (entries, lines) in [(2, 10), (64, 2)] {
         let slot = Slot::with(function(entries), lines);

@@ -11,9 +11,14 @@
 //! When it waits, then for what keeps frames from moving: room on the far side where frames have come, else frames. A port
 //! is waited for as a whole, so with several queues of which some are held up it does not wait, and looks again. Frames in
 //! a transmit ring that its card has not taken yet are offered to it again whenever a wait ends.
+//!
+//! Several workers share a bridge whose ports have several rings: worker `n` of `w` has the rings of each port whose number
+//! is `n` modulo `w`, and nobody else touches them. A flow stays with one worker, in order, as long as the cards keep it in
+//! one ring.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::num::NonZeroUsize;
 use core::time::Duration;
 
 use nm_core::poll::{Interest, PollError, Polled, Timeout, poll_any};
@@ -31,32 +36,47 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Opens ports `a` and `b`; without a name, the first interfaces that the other does not use.
-    pub fn open(netmap: &Netmap, a: Option<&str>, b: Option<&str>) -> Result<Self, AppError> {
-        let present: Vec<String> = netmap.interfaces().into_iter().map(|interface| interface.name).collect();
-        let [first, second, ..] = present.as_slice() else {
-            return Err(AppError::TooFewInterfaces { needed: 2, present: present.join(" ") });
-        };
-        let open = |key, name: &str| netmap.open(name).map_err(|cause| AppError::Open { key, cause });
-        let other = |taken: &Port| if taken.name() == first { second.as_str() } else { first.as_str() };
-        let (a, b) = match (a, b) {
-            (None, Some(b)) => {
-                let b = open("b", b)?;
-                (open("a", other(&b))?, b)
-            }
-            (a, b) => {
-                let a = open("a", a.unwrap_or(first))?;
-                let b = b.unwrap_or_else(|| other(&a));
-                let b = open("b", b).map_err(|error| same_port(error, a.name()))?;
-                (a, b)
-            }
-        };
-        Ok(Self::between(a, b))
+    /// Opens ports `a` and `b`; without a name, the first interfaces that the other does not use. Returns a bridge for each
+    /// worker: for as many as there are rings each way on both ports, and no more than `workers`.
+    pub fn open(
+        netmap: &Netmap,
+        a: Option<&str>,
+        b: Option<&str>,
+        workers: NonZeroUsize,
+    ) -> Result<Vec<Self>, AppError> {
+        let (mut a, mut b) = open_ports(netmap, a, b)?;
+        let rings = [&mut a, &mut b].map(|port| port.tx_rings().len().min(port.rx_rings().len()));
+        let parts =
+            rings.into_iter().min().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN).min(workers);
+        let pairs = a.divide(parts).into_iter().zip(b.divide(parts));
+        Ok(pairs.map(|(a, b)| Self::between(a, b)).collect())
     }
 
     /// A bridge between two open ports, of one netmap if it is to [`wait`](Application::wait).
     pub fn between(a: Port, b: Port) -> Self {
         Self { names: [a.name().to_string(), b.name().to_string()], a, b }
+    }
+}
+
+/// Opens both ports, whole.
+fn open_ports(netmap: &Netmap, a: Option<&str>, b: Option<&str>) -> Result<(Port, Port), AppError> {
+    let present: Vec<String> = netmap.interfaces().into_iter().map(|interface| interface.name).collect();
+    let [first, second, ..] = present.as_slice() else {
+        return Err(AppError::TooFewInterfaces { needed: 2, present: present.join(" ") });
+    };
+    let open = |key, name: &str| netmap.open(name).map_err(|cause| AppError::Open { key, cause });
+    let other = |taken: &Port| if taken.name() == first { second.as_str() } else { first.as_str() };
+    match (a, b) {
+        (None, Some(b)) => {
+            let b = open("b", b)?;
+            Ok((open("a", other(&b))?, b))
+        }
+        (a, b) => {
+            let a = open("a", a.unwrap_or(first))?;
+            let b = b.unwrap_or_else(|| other(&a));
+            let b = open("b", b).map_err(|error| same_port(error, a.name()))?;
+            Ok((a, b))
+        }
     }
 }
 

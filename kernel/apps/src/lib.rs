@@ -1,9 +1,9 @@
 //! The applications of the Millrace appliance.
 //!
 //! They see [`nm_core`]'s public API and nothing else, so they run unchanged in the image and, over fake cards, in a
-//! test on any host. [`Config`] is what the kernel command line asks for; [`start`] opens the ports and returns the
-//! [`Application`], and a [`Worker`] calls its [`step`](Application::step) and [`wait`](Application::wait) for as long as
-//! the machine runs.
+//! test on any host. [`Config`] is what the kernel command line asks for; [`start`] opens the ports and returns an
+//! [`Application`] for each processor that is to work, and a [`Worker`] there calls its [`step`](Application::step) and
+//! [`wait`](Application::wait) for as long as the machine runs.
 //!
 //! - [`bridge`]: two ports, frames cross in both directions.
 #![no_std]
@@ -25,6 +25,8 @@ pub use worker::Worker;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::num::NonZeroUsize;
 use core::time::Duration;
 
 use bridge::Bridge;
@@ -40,7 +42,7 @@ pub enum Progress {
     Idle,
 }
 
-/// A running application. Dropping it closes its ports.
+/// A running application, or one worker's part of it. Dropping it, with all other parts, closes its ports.
 pub trait Application: Send {
     /// The name that the `app` key has for it.
     fn name(&self) -> &'static str;
@@ -56,9 +58,17 @@ pub trait Application: Send {
     fn wait(&mut self, timeout: Duration) -> Result<(), AppError>;
 }
 
-/// Opens the ports that `config` names and starts the application it picks.
-pub fn start(config: &Config, netmap: &Netmap) -> Result<Box<dyn Application>, AppError> {
+/// Opens the ports that `config` names and starts the application it picks, taken apart for at most `workers` workers: one at
+/// least, each with rings of its own. All have the same name and the same ports.
+pub fn start(
+    config: &Config,
+    netmap: &Netmap,
+    workers: NonZeroUsize,
+) -> Result<Vec<Box<dyn Application>>, AppError> {
     match &config.app {
-        App::Bridge { a, b } => Ok(Box::new(Bridge::open(netmap, a.as_deref(), b.as_deref())?)),
+        App::Bridge { a, b } => {
+            let bridges = Bridge::open(netmap, a.as_deref(), b.as_deref(), workers)?;
+            Ok(bridges.into_iter().map(|bridge| Box::new(bridge) as Box<dyn Application>).collect())
+        }
     }
 }

@@ -6,13 +6,16 @@
     reason = "a test ends here when it fails"
 )]
 
+mod common;
+
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::{LONG, assert_all_home, frame, start_workers};
 use nm_apps::bridge::Bridge;
 use nm_apps::config::Wait;
-use nm_apps::{AppError, Application, Config, Progress, Worker, start};
+use nm_apps::{AppError, Application, Progress, Worker};
 use nm_core::Netmap;
 use nm_core::platform::Platform;
 use nm_core::stats::Direction;
@@ -33,21 +36,8 @@ fn netmap(cards: &[(u16, Order)]) -> (Netmap, Vec<Wire>) {
     (netmap, wires)
 }
 
-fn frame(number: u64, len: usize) -> Vec<u8> {
-    (0..len).map(|i| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (i % 8 * 8)) as u8 ^ i as u8).collect()
-}
-
 fn start_with(netmap: &Netmap, words: &[(&str, &str)]) -> Result<Box<dyn Application>, AppError> {
-    let config = Config::parse(words.iter().copied(), Tunables::default()).unwrap();
-    start(&config, netmap)
-}
-
-fn assert_all_home(netmap: &Netmap, wires: &[Wire]) {
-    let report = netmap.memory();
-    assert_eq!((report.free, report.held, report.lost()), (report.total, 0, 0), "{report}");
-    for wire in wires {
-        assert_eq!(wire.breaches(), Vec::<String>::new());
-    }
+    start_workers(netmap, words, 1).map(|mut apps| apps.remove(0))
 }
 
 proptest! {
@@ -179,9 +169,6 @@ fn a_card_that_breaks_down_stops_the_bridge_with_its_name() {
     drop(bridge);
     assert_all_home(&netmap, &wires);
 }
-
-/// Longer than any test waits for anything that comes.
-const LONG: Duration = Duration::from_secs(30);
 
 /// A netmap whose cards interrupt.
 fn interrupting(cards: &[(u16, Order)]) -> (Netmap, Vec<Wire>) {

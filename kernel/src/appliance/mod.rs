@@ -3,13 +3,16 @@
 //! ```text
 //! settings   command line ──► Config            before any card is touched
 //! interrupts taken, unless wait=spin             cards get lines, polls can sleep
+//! processors started                             each can have a worker
 //! cards      PCI functions, virtio-mmio devices ──► vtnet0, vtnet1 …  one that fails is named and left out
 //! nm_apps    opens the ports, takes packets      ── READY
-//! service    steps and waits (nm_apps::worker) … and now and then a letter from the console
+//! crew       a worker (nm_apps::worker) for each processor and part of the application
+//! service    the first worker's steps and waits … and now and then a letter from the console
 //! report     counters and buffer accounting      ── EXIT
 //! ```
 
 mod cards;
+mod crew;
 mod report;
 mod service;
 mod settings;
@@ -18,8 +21,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::fmt;
+use core::num::NonZeroUsize;
 
-use millrace::{ExitCode, Machine, clock, console, exit, interrupts, memory};
+use crew::Crew;
+use millrace::{ExitCode, Machine, clock, console, exit, interrupts, memory, processors};
 use nm_apps::config::Wait;
 use nm_apps::{AppError, Application, Config};
 use nm_core::Netmap;
@@ -73,16 +78,19 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     if config.wait != Wait::Spin {
         interrupts::take(machine.hal.as_ref());
     }
+    let workers = processors::start(machine.hal.as_ref(), &machine.acpi.processors);
     let platform: Arc<dyn Platform> = machine.hal.clone();
     let netmap = Netmap::new(&platform, config.tunables)?;
     cards::attach(machine, &config.mmio_devices, &netmap);
-    serve(&config, &netmap)
+    serve(&config, &netmap, workers)
 }
 
-fn serve(config: &Config, netmap: &Netmap) -> Result<Infallible, Failure> {
-    let app = nm_apps::start(config, netmap)?;
-    announce(app.as_ref());
-    service::run(app, config.wait, netmap)
+fn serve(config: &Config, netmap: &Netmap, workers: NonZeroUsize) -> Result<Infallible, Failure> {
+    let apps = nm_apps::start(config, netmap, workers)?;
+    if let Some(app) = apps.first() {
+        announce(app.as_ref());
+    }
+    service::run(Crew::start(apps, config.wait), netmap)
 }
 
 /// The one line that tells the outside that packets are being taken.

@@ -1,28 +1,24 @@
 //! The loop that the machine spends its life in, and the few letters that a person can type meanwhile.
 
-use alloc::boxed::Box;
 use core::convert::Infallible;
 
 use millrace::{ExitCode, clock, console, exit};
-use nm_apps::Application;
-use nm_apps::config::Wait;
-use nm_apps::worker::{PATIENCE_US, Worker};
 use nm_core::Netmap;
 
+use super::crew::Crew;
 use super::{Failure, report};
 
 /// Time from one look at the console to the next, in microseconds; longer while the application waits, by
 /// [`LONGEST_WAIT`](nm_apps::worker::LONGEST_WAIT) at most.
 const CONSOLE_PERIOD_US: u64 = 5_000;
 
-/// Lets the application work until a letter from the console ends it, or until it fails.
-pub(super) fn run(app: Box<dyn Application>, wait: Wait, netmap: &Netmap) -> Result<Infallible, Failure> {
+/// Lets the workers work until a letter from the console ends it, or until one fails.
+pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure> {
     let period = clock::ticks_in_us(CONSOLE_PERIOD_US);
     let mut next_look = clock::ticks();
-    let mut worker = Worker::new(app, wait, clock::ticks_in_us(PATIENCE_US));
     loop {
-        if let Err(error) = worker.round(clock::ticks) {
-            drop(worker);
+        if let Err(error) = crew.round() {
+            drop(crew);
             report::print(netmap);
             return Err(error.into());
         }
@@ -30,7 +26,7 @@ pub(super) fn run(app: Box<dyn Application>, wait: Wait, netmap: &Netmap) -> Res
             next_look = clock::ticks() + period;
             match console::poll() {
                 Some(b'q') => {
-                    drop(worker);
+                    drop(crew);
                     finish(netmap);
                 }
                 Some(letter) => answer(letter, netmap),

@@ -1,26 +1,23 @@
 //! The report of an exception: everything the processor knows, then the end.
 #![expect(unsafe_code, reason = "takes the console from whoever faulted")]
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use x86_64::registers::control::{Cr2, Cr3};
 
 use super::meaning::{Decoded, Meaning};
 use super::stubs::Interrupted;
 use super::vector;
 use crate::console::{self, line};
+use crate::processors::{self, Claim};
 use crate::{ExitCode, exit};
-
-static IS_REPORTING: AtomicBool = AtomicBool::new(false);
 
 /// Prints the state of the interrupted code and ends the machine.
 pub(super) fn report(at: &Interrupted) -> ! {
     let (name, rip) = (vector::name(at.vector), at.rip);
     let cr2 = Cr2::read_raw();
-    // SAFETY: only one processor runs, and it never goes back to what it interrupted.
+    let claim = processors::claim_end();
+    // SAFETY: the other processors stand still, and this one never goes back to what it interrupted.
     unsafe { console::seize() };
-    // Relaxed: read and written by one processor only.
-    if IS_REPORTING.swap(true, Ordering::Relaxed) {
+    if claim == Claim::Again {
         exit(
             ExitCode::Kernel,
             format_args!("{name} at rip {rip:#x}, cr2 {cr2:#x}, while another was reported"),
@@ -29,6 +26,7 @@ pub(super) fn report(at: &Interrupted) -> ! {
     let meaning = Meaning { interrupted: at, cr2 };
     line(format_args!("FAULT vector={} ({name}) error={}", at.vector, Decoded(at)));
     line(format_args!("  meaning: {meaning}"));
+    line(format_args!("  processor {}", processors::number()));
     registers(at);
     let (tables, _) = Cr3::read_raw();
     line(format_args!("  cr2={cr2:016x} cr3={:016x}", tables.start_address()));

@@ -8,6 +8,7 @@ use millrace_boot::{PAGE_BYTES, Span, image};
 use super::stacks;
 use super::stubs::Interrupted;
 use super::vector::{self, ErrorCode};
+use crate::processors;
 
 bitflags! {
     /// The error code of a page fault (Intel SDM volume 3, 4.7).
@@ -116,7 +117,8 @@ impl Meaning<'_> {
         let address = self.cr2;
         let is_in = |span: Span| (span.start()..span.end()).contains(&address);
         let is_fetch = error.contains(PageFault::FETCH);
-        if let Some((stack, _)) = stacks::guard_pages().find(|(_, guard)| is_in(*guard)) {
+        let mut guards = stacks::guard_pages().chain(processors::guard_pages());
+        if let Some((stack, _)) = guards.find(|(_, guard)| is_in(*guard)) {
             write!(f, "stack overflow: the guard page under the {stack} was hit")
         } else if address < PAGE_BYTES {
             write!(f, "an access through a null pointer, at {address:#x}")

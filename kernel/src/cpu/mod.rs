@@ -1,4 +1,4 @@
-//! The processor: segments, exceptions, interrupts, stacks.
+//! A processor: segments, exceptions, interrupts, stacks.
 //!
 //! ```text
 //! exception ─► IDT gate ─► stub (vector number) ─► all registers saved ─► dump ─► exit 0x12
@@ -18,9 +18,17 @@ mod vector;
 
 pub use features::{apic_id, has_gib_pages, physical_bits};
 pub use stacks::guard_pages;
+pub(crate) use stacks::{EXCEPTION_STACK_BYTES, EXCEPTION_STACKS, names as exception_stack_names};
+pub(crate) use tables::Segments;
 
-/// Takes over from the trampoline's minimal tables: from here on an exception is reported.
+/// Takes over from the trampoline's minimal tables: from here on an exception of the first processor is reported.
 pub(crate) fn init() {
-    tables::load();
+    tables::load_first();
+    idt::load();
+}
+
+/// The same for another processor, which runs this.
+pub(crate) fn init_further(segments: &'static Segments) {
+    segments.load();
     idt::load();
 }

@@ -7,7 +7,9 @@ use core::cell::UnsafeCell;
 use millrace_boot::{PAGE_BYTES, Span, trampoline};
 
 /// Bytes of a stack for exceptions.
-const EXCEPTION_STACK_BYTES: usize = 16 * 1024;
+pub(crate) const EXCEPTION_STACK_BYTES: usize = 16 * 1024;
+/// How many of them a processor has.
+pub(crate) const EXCEPTION_STACKS: usize = ExceptionStack::ALL.len();
 
 /// A stack that the processor switches to when it takes an exception (TSS, interrupt stack table).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub(super) enum ExceptionStack {
 
 impl ExceptionStack {
     /// All of them, in the order of their places in the interrupt stack table.
-    pub(super) const ALL: [Self; 4] = [Self::PageFault, Self::DoubleFault, Self::Nmi, Self::MachineCheck];
+    const ALL: [Self; 4] = [Self::PageFault, Self::DoubleFault, Self::Nmi, Self::MachineCheck];
 
     /// The place in the interrupt stack table, from 0.
     pub(super) const fn index(self) -> usize {
@@ -50,8 +52,8 @@ impl ExceptionStack {
         }
     }
 
-    /// Where the stack starts, at its upper end.
-    pub(super) fn top(self) -> u64 {
+    /// Where the first processor's stack starts, at its upper end.
+    fn top(self) -> u64 {
         let memory = self.memory();
         memory.stack.get() as u64 + EXCEPTION_STACK_BYTES as u64
     }
@@ -87,7 +89,19 @@ struct GuardedStack {
 static STACKS: [GuardedStack; 4] =
     [const { GuardedStack { guard: StackMemory::new(), stack: StackMemory::new() } }; 4];
 
-/// Every page that is left unmapped under a stack, with the name of that stack.
+/// The upper ends of the first processor's stacks for exceptions, in the order of their places in the interrupt stack
+/// table.
+pub(super) fn first_tops() -> [u64; EXCEPTION_STACKS] {
+    ExceptionStack::ALL.map(ExceptionStack::top)
+}
+
+/// What a message calls the stacks for exceptions, in the same order.
+pub(crate) fn names() -> [&'static str; EXCEPTION_STACKS] {
+    ExceptionStack::ALL.map(ExceptionStack::name)
+}
+
+/// Every page that is left unmapped under a stack of the first processor, with the name of that stack. Those under the
+/// stacks of others were never mapped.
 pub fn guard_pages() -> impl Iterator<Item = (&'static str, Span)> {
     let boot = trampoline::boot_stack_guard().map(|guard| ("boot stack", guard));
     let exceptions = ExceptionStack::ALL.into_iter().filter_map(|stack| Some((stack.name(), stack.guard()?)));

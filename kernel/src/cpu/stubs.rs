@@ -8,6 +8,7 @@
 use core::arch::global_asm;
 
 use super::{dump, vector};
+use crate::processors;
 
 /// Bytes of a stub.
 const STUB_BYTES: u64 = 16;
@@ -99,6 +100,10 @@ pub(super) fn address(vector: usize) -> u64 {
 }
 
 extern "C" fn exception_entry(interrupted: *const Interrupted) -> ! {
+    // Another processor's report: there, the interrupt that nothing holds back.
+    if processors::is_halted() {
+        processors::stand_still();
+    }
     // SAFETY: the stub passes the address of the frame that it has just completed, which stays as it is below
     // this call's own frame.
     dump::report(unsafe { &*interrupted })

@@ -6,9 +6,9 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use millrace_drivers::hal::{Handler, InterruptLine, Message};
 use spin::Once;
 
-/// How many there are: two for each of a few dozen cards. The queues of a card that finds fewer share them, and a card that
+/// How many there are: two for each pair of queues, of eight cards on a dozen processors. The queues of a card that finds fewer share them, and a card that
 /// finds none has no interrupts.
-pub(super) const COUNT: usize = 64;
+pub(super) const COUNT: usize = 192;
 /// The vector of the first.
 const FIRST: u8 = 0x20;
 

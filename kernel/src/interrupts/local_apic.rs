@@ -4,9 +4,11 @@
 
 use core::arch::x86_64::__cpuid;
 use core::fmt;
+use core::sync::atomic::{Ordering, fence};
 
 use millrace_drivers::hal::Hal;
 use millrace_drivers::mmio::{MmioWindow, ReadWrite};
+use x86_64::instructions::interrupts;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
 use super::InterruptError;
@@ -21,6 +23,14 @@ const FIRST_MSR: u32 = 0x800;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 /// In an entry of the local vector table: it does not interrupt.
 pub(super) const MASKED: u32 = 1 << 16;
+/// In the lower half of the command register: the message was not delivered yet (11.6.1).
+const PENDING: u32 = 1 << 12;
+/// The level of every message but one that this does not send.
+const ASSERT: u32 = 1 << 14;
+/// The command register in x2APIC mode, one of 64 bits.
+const COMMAND_MSR: Msr = Msr::new(0x830);
+/// Looks at whether a message was delivered, before the next one is sent all the same.
+const PATIENCE: u32 = 100_000;
 /// Where messages for processors are written (11.11.1).
 const MESSAGES: u64 = 0xfee0_0000;
 
@@ -32,6 +42,9 @@ pub(super) enum Offset {
     TaskPriority = 0x80,
     EndOfInterrupt = 0xb0,
     SpuriousVector = 0xf0,
+    CommandLow = 0x300,
+    /// Upper eight bits: whom the message is for.
+    CommandHigh = 0x310,
     TimerEntry = 0x320,
     /// The entry of the pin that the 8259 is at.
     Pin0Entry = 0x350,
@@ -40,7 +53,33 @@ pub(super) enum Offset {
     Divider = 0x3e0,
 }
 
-/// The local APIC of the processor that runs.
+/// A message from one processor to another (11.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ipi {
+    /// An interrupt with no other meaning than to end a sleep.
+    Wake,
+    /// An interrupt that cannot be held back: the other stands still from there on.
+    Halt,
+    /// The other is reset, and waits for a start message.
+    Reset,
+    /// One that was reset starts in real mode, in this page.
+    Start(u8),
+}
+
+impl Ipi {
+    /// The lower half of the command register.
+    fn command(self) -> u32 {
+        ASSERT
+            | match self {
+                Ipi::Wake => u32::from(super::WAKE),
+                Ipi::Halt => 0b100 << 8,
+                Ipi::Reset => 0b101 << 8,
+                Ipi::Start(page) => 0b110 << 8 | u32::from(page),
+            }
+    }
+}
+
+/// The local APIC of the processor that runs. All have theirs at the same place.
 pub(super) struct LocalApic {
     registers: Registers,
 }
@@ -51,23 +90,62 @@ enum Registers {
 }
 
 impl LocalApic {
-    /// Has the APIC take interrupts; `spurious` is the vector of those that are none.
-    pub(super) fn enable(hal: &dyn Hal, spurious: u8) -> Result<Self, InterruptError> {
+    /// Finds the APIC, and has it take interrupts on this processor.
+    pub(super) fn find(hal: &dyn Hal) -> Result<Self, InterruptError> {
         let apic = Self { registers: Registers::find(hal)? };
-        apic.write(Offset::TaskPriority, 0);
-        apic.write(Offset::TimerEntry, MASKED);
-        apic.write(Offset::Pin0Entry, MASKED);
-        apic.write(Offset::SpuriousVector, SOFTWARE_ENABLE | u32::from(spurious));
+        apic.enable();
         Ok(apic)
     }
 
-    /// Where a card writes messages for this processor; `None` when its number is beyond what a message can name.
-    pub(super) fn message_address(&self) -> Option<u64> {
-        let id = match self.registers {
+    /// Has the APIC of another processor, which runs this, take interrupts.
+    pub(super) fn join(&self) {
+        let mode = match self.registers {
+            Registers::Memory(_) => ApicBaseFlags::empty(),
+            Registers::ModelSpecific => ApicBaseFlags::X2APIC_ENABLE,
+        };
+        let (base, flags) = ApicBase::read();
+        if !flags.contains(ApicBaseFlags::LAPIC_ENABLE | mode) {
+            // SAFETY: the registers stay where they are, and nothing else is there.
+            unsafe { ApicBase::write(base, flags | ApicBaseFlags::LAPIC_ENABLE | mode) };
+        }
+        self.enable();
+    }
+
+    fn enable(&self) {
+        self.write(Offset::TaskPriority, 0);
+        self.write(Offset::TimerEntry, MASKED);
+        self.write(Offset::Pin0Entry, MASKED);
+        self.write(Offset::SpuriousVector, SOFTWARE_ENABLE | u32::from(super::SPURIOUS));
+    }
+
+    /// The number by which messages find this processor.
+    pub(super) fn id(&self) -> u32 {
+        match self.registers {
             Registers::Memory(_) => self.read(Offset::Id) >> 24,
             Registers::ModelSpecific => self.read(Offset::Id),
-        };
-        (id < 0xff).then(|| MESSAGES | u64::from(id) << 12)
+        }
+    }
+
+    /// Sends a message to the processor with this number, with interrupts held back: a handler may send one, too.
+    pub(super) fn send(&self, to: u32, message: Ipi) {
+        interrupts::without_interrupts(|| match self.registers {
+            Registers::Memory(_) => {
+                // One that it cannot name gets none.
+                let Ok(to) = u8::try_from(to) else { return };
+                let is_free = || self.read(Offset::CommandLow) & PENDING == 0;
+                let _ = (0..PATIENCE).find(|_| is_free());
+                self.write(Offset::CommandHigh, u32::from(to) << 24);
+                self.write(Offset::CommandLow, message.command());
+            }
+            Registers::ModelSpecific => {
+                // What was written before the message is to be seen by whom it wakes; this write waits for nothing (11.12.3).
+                fence(Ordering::SeqCst);
+                let mut register = COMMAND_MSR;
+                // SAFETY: the register is there in this mode. The message makes another processor run a handler, halt, or
+                // start where the caller has put what it needs.
+                unsafe { register.write(u64::from(to) << 32 | u64::from(message.command())) };
+            }
+        });
     }
 
     /// The interrupt that is being handled has been.
@@ -120,6 +198,11 @@ impl Registers {
                 .map_err(|_| InterruptError::RegistersUnmapped),
         }
     }
+}
+
+/// Where a card writes messages for the processor of this number; `None` when that is beyond what a message can name.
+pub(super) fn message_address(id: u32) -> Option<u64> {
+    (id < 0xff).then(|| MESSAGES | u64::from(id) << 12)
 }
 
 fn msr(offset: Offset) -> Msr {

@@ -3,6 +3,7 @@
 //! ```text
 //! card ─ message ─► local APIC ─► stub ─► handle ─► the line's handler: sets pending words ─► end of interrupt
 //! timer ──────────►     "          "        "       nothing
+//! other processors ►    "          "        "       nothing
 //!                                                        the processor goes on behind its hlt, and looks
 //! ```
 //!
@@ -26,25 +27,33 @@ use nm_core::platform::Sleeper;
 use spin::Once;
 
 use crate::ports::IoPort;
+use crate::processors;
+pub(crate) use local_apic::Ipi;
 use local_apic::LocalApic;
+pub(crate) use sleep::halt;
 use timer::Timer;
 
+/// The vector of other processors that end a sleep.
+const WAKE: u8 = 0xfd;
 /// The timer's vector.
 const TIMER: u8 = 0xfe;
 /// The vector of an interrupt that went away while it was being delivered (Intel SDM volume 3, 11.9).
 const SPURIOUS: u8 = 0xff;
 
+/// The local APIC, once it is in use.
+static APIC: Once<LocalApic> = Once::new();
+/// The interrupts of this machine, once they are taken.
 static INTERRUPTS: Once<Interrupts> = Once::new();
 
-/// The interrupts of this machine, once they are taken.
+/// What waiting for interrupts takes.
 struct Interrupts {
-    apic: LocalApic,
+    apic: &'static LocalApic,
     timer: Timer,
 }
 
 /// Why the machine takes no interrupts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InterruptError {
+pub(crate) enum InterruptError {
     /// The processor has no local APIC, or does not let it be enabled.
     ApicMissing,
     /// The local APIC's registers cannot be mapped.
@@ -68,7 +77,7 @@ pub fn take(hal: &dyn Hal) {
     // Nothing is to come by a way that has no handler.
     IoPort::PIC_1_MASK.write(0xff_u8);
     IoPort::PIC_2_MASK.write(0xff_u8);
-    match Interrupts::new(hal) {
+    match find_apic(hal).and_then(Interrupts::new) {
         Ok(interrupts) => {
             let Interrupts { apic, timer } = INTERRUPTS.call_once(|| interrupts);
             log::info!(target: "interrupts", "{apic}, {timer}, {} lines", lines::COUNT);
@@ -78,10 +87,41 @@ pub fn take(hal: &dyn Hal) {
     }
 }
 
+/// Has the local APIC of the first processor take interrupts, which the processor itself does not do by that.
+pub(crate) fn prepare(hal: &dyn Hal) -> Result<(), InterruptError> {
+    find_apic(hal).map(drop)
+}
+
+fn find_apic(hal: &dyn Hal) -> Result<&'static LocalApic, InterruptError> {
+    let apic = APIC.try_call_once(|| LocalApic::find(hal))?;
+    processors::current().set_apic_id(apic.id());
+    Ok(apic)
+}
+
+/// The same on another processor, which runs this; with its timer, if interrupts are taken.
+pub(crate) fn join() {
+    let Some(apic) = APIC.get() else { return };
+    apic.join();
+    if let Some(Interrupts { timer, .. }) = INTERRUPTS.get() {
+        timer.join(apic);
+    }
+}
+
+/// Whether interrupts are taken.
+pub(crate) fn are_taken() -> bool {
+    INTERRUPTS.get().is_some()
+}
+
+/// Sends a message to the processor whose local APIC has this number.
+pub(crate) fn send(to: u32, message: Ipi) {
+    if let Some(apic) = APIC.get() {
+        apic.send(to, message);
+    }
+}
+
 impl Interrupts {
-    fn new(hal: &dyn Hal) -> Result<Self, InterruptError> {
-        let apic = LocalApic::enable(hal, SPURIOUS)?;
-        let timer = Timer::new(&apic, TIMER).ok_or(InterruptError::TimerStopped)?;
+    fn new(apic: &'static LocalApic) -> Result<Self, InterruptError> {
+        let timer = Timer::find(apic).ok_or(InterruptError::TimerStopped)?;
         Ok(Self { apic, timer })
     }
 }
@@ -91,9 +131,10 @@ pub(crate) fn sleeper() -> Option<&'static dyn Sleeper> {
     INTERRUPTS.get().map(|interrupts| interrupts as &dyn Sleeper)
 }
 
-/// A line that no card has, once interrupts are taken.
-pub(crate) fn line() -> Option<Box<dyn InterruptLine>> {
-    lines::take(INTERRUPTS.get()?.apic.message_address()?)
+/// A line that no card has, once interrupts are taken, to the processor of this pair of queues.
+pub(crate) fn line(pair: u16) -> Option<Box<dyn InterruptLine>> {
+    INTERRUPTS.get()?;
+    lines::take(local_apic::message_address(processors::for_pair(pair).apic_id())?)
 }
 
 /// What runs on each interrupt, with interrupts held back.
@@ -101,11 +142,17 @@ pub(crate) fn handle(vector: u8) {
     match vector {
         // Was never in service, so its end is not told.
         SPURIOUS => return,
-        // It has woken the processor, which is what it is for.
-        TIMER => {}
-        vector => lines::run(vector),
+        // They have woken the processor, which is what they are for.
+        TIMER | WAKE => {}
+        vector => {
+            lines::run(vector);
+            // One that sleeps looks around when it goes on, and calls whom it concerns.
+            if !processors::current().is_asleep() {
+                processors::wake_others();
+            }
+        }
     }
-    if let Some(interrupts) = INTERRUPTS.get() {
-        interrupts.apic.end_interrupt();
+    if let Some(apic) = APIC.get() {
+        apic.end_interrupt();
     }
 }

@@ -8,38 +8,40 @@ use nm_core::platform::{Sleeper, Slept};
 use x86_64::instructions::interrupts;
 
 use super::Interrupts;
-use crate::clock;
+use crate::{clock, processors};
 
 impl Sleeper for Interrupts {
-    /// One that does nothing. There is one processor, and whoever calls a waker runs on it, so nobody sleeps at that moment
-    /// and there is nothing to end. The next sleep asks `is_due` first, to which the calls of wakers are known. Handlers
-    /// call none: their interrupt itself ends the sleep.
     fn waker(&self) -> Waker {
-        Waker::noop().clone()
+        processors::current().waker().clone()
     }
 
     fn sleep(&self, is_due: &dyn Fn() -> bool, deadline_ns: Option<u64>) -> Slept {
         let deadline = deadline_ns.map(clock::ticks_at_ns);
-        // An interrupt that comes behind the question is held back until the processor halts, and wakes it.
+        let this = processors::current();
+        // An interrupt that comes behind the question is held back until the processor halts, and wakes it. So is that of
+        // another processor that has something for this one: it sends none to one that does not sleep.
         interrupts::disable();
+        this.fall_asleep();
         let is_over = deadline.is_some_and(|deadline| clock::ticks() >= deadline);
         if is_over || is_due() {
+            this.get_up();
             interrupts::enable();
             return Slept::On;
         }
         if let Some(deadline) = deadline {
-            self.timer.set(&self.apic, deadline);
+            self.timer.set(self.apic, deadline);
         }
         halt();
+        this.get_up();
         if deadline.is_some() {
-            self.timer.clear(&self.apic);
+            self.timer.clear(self.apic);
         }
         Slept::On
     }
 }
 
 /// Lets interrupts in and halts until one has been handled.
-fn halt() {
+pub(crate) fn halt() {
     // SAFETY: handlers leave all registers as they were, and write only to atomics and device registers. The processor
     // lets interrupts in behind the instruction that follows `sti`: none can come between the two and leave it halted.
     unsafe { asm!("sti", "hlt") };

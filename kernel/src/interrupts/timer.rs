@@ -41,21 +41,35 @@ pub(super) struct Speed {
 }
 
 impl Timer {
-    /// The timer, with its interrupt at `vector`; `None` when it does not run.
-    pub(super) fn new(apic: &LocalApic, vector: u8) -> Option<Self> {
-        if __cpuid(1).ecx & CPUID_DEADLINE != 0 {
-            apic.write(Offset::TimerEntry, BY_DEADLINE | u32::from(vector));
-            // SAFETY: every 64-bit processor has it. The entry is in memory and the deadline is not: without the fence a
-            // deadline could come before the mode, and be lost (11.5.4.1).
-            unsafe { _mm_mfence() };
-            return Some(Self::Deadline);
+    /// The timer of this processor, ready to be set; `None` when it does not run.
+    pub(super) fn find(apic: &LocalApic) -> Option<Self> {
+        let timer = if __cpuid(1).ecx & CPUID_DEADLINE != 0 {
+            Self::Deadline
+        } else {
+            apic.write(Offset::TimerEntry, MASKED);
+            apic.write(Offset::Divider, BY_16);
+            Self::Counter(Speed::measure(apic)?)
+        };
+        timer.join(apic);
+        Some(timer)
+    }
+
+    /// Gets the timer of another processor, which runs this, ready to be set.
+    pub(super) fn join(self, apic: &LocalApic) {
+        let vector = u32::from(super::TIMER);
+        match self {
+            Self::Deadline => {
+                apic.write(Offset::TimerEntry, BY_DEADLINE | vector);
+                // SAFETY: every 64-bit processor has it. The entry is in memory and the deadline is not: without the fence
+                // a deadline could come before the mode, and be lost (11.5.4.1).
+                unsafe { _mm_mfence() };
+            }
+            Self::Counter(_) => {
+                apic.write(Offset::Divider, BY_16);
+                apic.write(Offset::InitialCount, 0);
+                apic.write(Offset::TimerEntry, vector);
+            }
         }
-        apic.write(Offset::TimerEntry, MASKED | u32::from(vector));
-        apic.write(Offset::Divider, BY_16);
-        let speed = Speed::measure(apic)?;
-        apic.write(Offset::InitialCount, 0);
-        apic.write(Offset::TimerEntry, vector.into());
-        Some(Self::Counter(speed))
     }
 
     /// Interrupts when the time stamp counter is at `ticks`, or a little earlier or later, or at once if it is past that.

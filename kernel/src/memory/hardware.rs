@@ -10,7 +10,7 @@ use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::hal::{Hal, InterruptLine};
 use nm_core::platform::{DmaBlock, Platform, Sleeper};
 
-use super::{device, frames};
+use super::{frames, window};
 use crate::ports::CardPorts;
 use crate::{clock, interrupts};
 
@@ -64,14 +64,14 @@ unsafe impl Platform for Hardware {
 // SAFETY: the window maps the whole range uncached and never takes it away.
 unsafe impl Hal for Hardware {
     fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
-        device::map(phys, bytes)
+        window::map_device(phys, bytes)
     }
 
     fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>> {
         Some(Arc::new(CardPorts::new(first, ports)?))
     }
 
-    fn interrupt_line(&self) -> Option<Box<dyn InterruptLine>> {
-        interrupts::line()
+    fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {
+        interrupts::line(pair)
     }
 }

@@ -3,6 +3,8 @@
 //! Small blocks come from a list in a stretch of memory of fixed size. A block of [`LARGE`] bytes or more,
 //! and any block that finds no room in the list, gets pages of its own from the frame allocator. Where a
 //! block lies tells which it was.
+//!
+//! A block that could fill a cache line fills whole ones: the queues and tables of two processors share none.
 #![expect(unsafe_code, reason = "implements the global allocator")]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -18,6 +20,8 @@ use super::{MemoryError, frames};
 const PART_OF_RAM: u64 = 32;
 const SMALLEST: u64 = 1 << 20;
 const LARGEST: u64 = 8 << 20;
+/// Blocks of this many bytes and more begin and end with a cache line; two, since processors fetch them in pairs.
+const LINE: usize = 128;
 /// Blocks of this many bytes and more get pages of their own.
 const LARGE: usize = 256 * 1024;
 
@@ -31,7 +35,7 @@ impl LockedHeap {
         if layout.size() >= LARGE {
             return None;
         }
-        self.0.lock().allocate_first_fit(layout).ok().map(NonNull::as_ptr)
+        self.0.lock().allocate_first_fit(whole_lines(layout)).ok().map(NonNull::as_ptr)
     }
 
     /// Whether a block came from the list.
@@ -39,6 +43,15 @@ impl LockedHeap {
         let heap = self.0.lock();
         (heap.bottom()..heap.top()).contains(&block.as_ptr())
     }
+}
+
+/// What the list is asked for instead of `layout`.
+fn whole_lines(layout: Layout) -> Layout {
+    if layout.size() < LINE {
+        return layout;
+    }
+    // Neither is out of range: sizes up to `LARGE` come here.
+    layout.align_to(LINE).map_or(layout, |layout| layout.pad_to_align())
 }
 
 fn from_frames(layout: Layout) -> Option<*mut u8> {
@@ -56,7 +69,7 @@ unsafe impl GlobalAlloc for LockedHeap {
         let Some(block) = NonNull::new(block) else { return };
         if self.is_listed(block) {
             // SAFETY: the block came from the list, and the caller promises that it did so with this layout.
-            unsafe { self.0.lock().deallocate(block, layout) }
+            unsafe { self.0.lock().deallocate(block, whole_lines(layout)) }
             return;
         }
         let run =

@@ -7,19 +7,21 @@
 //!   image text                execute and read
 //!   image rodata              read
 //!   image data, stacks        read and write; the page under each stack: nothing
-//! DEVICE_WINDOW ..            device registers, uncached, mapped when a driver asks
+//! WINDOW ..                   device registers, uncached, mapped when a driver asks; stacks of further
+//!                             processors, each with a page under it that is not mapped
 //! everything else             nothing
 //! ```
 //!
-//! Locks, in the order in which they are taken: page tables (`device`), then frames. The heap's is never held
+//! Locks, in the order in which they are taken: page tables (`window`), then frames. The heap's is never held
 //! while another is taken. Nobody allocates from the heap while holding one of them.
 
-mod device;
 mod frames;
 mod hardware;
 mod heap;
 mod loader_view;
+mod low_page;
 mod paging;
+mod window;
 
 use core::fmt;
 
@@ -27,6 +29,7 @@ use millrace_boot::{BootInfo, Full, Span, image};
 
 pub use hardware::Hardware;
 pub(crate) use loader_view::LoaderView;
+pub(crate) use low_page::LowPage;
 pub use paging::PagingError;
 
 /// Why the kernel cannot use the memory that there is.
@@ -96,6 +99,7 @@ pub fn usage() -> Usage {
 /// tables are still in use, so only the first 4 GiB can be touched yet.
 pub(crate) fn init(info: &BootInfo<'_>, taken: impl Iterator<Item = Span>) -> Result<(), MemoryError> {
     let occupied = info.occupied.into_iter().flatten();
+    low_page::init(info);
     frames::init(info.memory.ram(), occupied.chain(image::whole()).chain(taken))?;
     heap::init()
 }
@@ -103,6 +107,16 @@ pub(crate) fn init(info: &BootInfo<'_>, taken: impl Iterator<Item = Span>) -> Re
 /// Switches to page tables of our own, with permissions, and opens the window for device registers.
 pub(crate) fn protect(info: &BootInfo<'_>) -> Result<(), MemoryError> {
     let tables = paging::build(info.memory.ram()).map_err(MemoryError::Paging)?;
-    device::init(tables, info.memory.clone());
+    window::init(tables, info.memory.clone());
     Ok(())
+}
+
+/// A new stack of `bytes` (a multiple of pages), for good, with a page under it that is never mapped.
+pub(crate) fn new_stack(bytes: u64) -> Option<Span> {
+    window::map_stack(bytes)
+}
+
+/// Physical address of the page tables that all processors use.
+pub(crate) fn page_tables() -> Option<u64> {
+    window::tables()
 }

@@ -19,7 +19,7 @@ use crate::cpu;
 const TABLES_AT_ONCE: u64 = 16;
 
 const READ: PageTableFlags = PageTableFlags::PRESENT.union(PageTableFlags::NO_EXECUTE);
-const READ_WRITE: PageTableFlags = READ.union(PageTableFlags::WRITABLE);
+pub(super) const READ_WRITE: PageTableFlags = READ.union(PageTableFlags::WRITABLE);
 const EXECUTE: PageTableFlags = PageTableFlags::PRESENT;
 /// For device registers: neither cached nor written late.
 pub(super) const DEVICE: PageTableFlags =
@@ -159,10 +159,21 @@ impl AddressSpace {
         Ok(S::SIZE)
     }
 
+    /// Takes out a page of RAM that is mapped by itself. `false` if there is none at this address.
+    pub(super) fn unmap_page(&mut self, virt: u64) -> bool {
+        let Ok(virt) = VirtAddr::try_new(virt) else { return false };
+        let unmapped = self.mapper.unmap(Page::<Size4KiB>::containing_address(virt));
+        unmapped.map(|(_, flush)| flush.flush()).is_ok()
+    }
+
+    /// Physical address of the tables.
+    pub(super) fn root(&self) -> u64 {
+        VirtAddr::from_ptr(self.mapper.level_4_table()).as_u64()
+    }
+
     /// Makes the processor use these tables.
     fn activate(&self) {
-        let root = VirtAddr::from_ptr(self.mapper.level_4_table()).as_u64();
-        let frame = PhysFrame::containing_address(PhysAddr::new_truncate(root));
+        let frame = PhysFrame::containing_address(PhysAddr::new_truncate(self.root()));
         // SAFETY: the tables map the image with the permissions that its parts need, the stack in use, and
         // all RAM that anything was allocated from, each at the address it had before.
         unsafe { Cr3::write(frame, Cr3Flags::empty()) };

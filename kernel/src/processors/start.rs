@@ -1,0 +1,138 @@
+//! Starting further processors (Intel SDM volume 3, 9.4.4; MultiProcessor Specification 1.4, B.4).
+#![expect(unsafe_code, reason = "leaves what a processor starts with")]
+
+use core::fmt;
+use core::hint::spin_loop;
+use core::num::NonZeroUsize;
+use core::sync::atomic::Ordering;
+
+use millrace_boot::{PAGE_BYTES, Span, processor_start, trampoline};
+use millrace_drivers::hal::Hal;
+
+use super::further;
+use super::table::{self, MAX, Processor, State};
+use crate::clock;
+use crate::cpu::{self, EXCEPTION_STACK_BYTES, EXCEPTION_STACKS, Segments};
+use crate::interrupts::{self, Ipi};
+use crate::memory::{self, LowPage};
+
+/// From a reset to the start message, in microseconds.
+const RESET_US: u64 = 10_000;
+/// From the first start message to the second, which is for processors that were not ready for the first.
+const AGAIN_US: u64 = 200;
+/// How long a processor may take until it runs. On a virtual machine, its host may have other things to do.
+const PATIENCE_US: u64 = 2_000_000;
+
+/// Starts the processors with these numbers of their local APICs but the first, which runs this, and tells how many run.
+/// One that does not start is named in a message, and the others go on.
+pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
+    let mut count = NonZeroUsize::MIN;
+    let [_, apic_ids @ ..] = apic_ids else { return count };
+    if apic_ids.is_empty() {
+        return count;
+    }
+    if let Err(error) = interrupts::prepare(hal) {
+        log::warn!(target: "processors", "only one runs: {error}");
+        return count;
+    }
+    let Some(mut page) = LowPage::take() else {
+        log::warn!(target: "processors", "only one runs: there is no RAM below 640 KiB for others to start in");
+        return count;
+    };
+    page.write(processor_start::real_mode());
+    let apic_ids = apic_ids.get(..MAX - 1).unwrap_or(apic_ids);
+    apic_ids.iter().for_each(|&id| interrupts::send(id, Ipi::Reset));
+    wait(RESET_US, || false);
+    table::current().set_state(State::Running);
+    for &id in apic_ids {
+        match table::get(count.get())
+            .map_or(Err(Failure::Table), |place| launch(place, count.get(), id, &page))
+        {
+            Ok(()) => count = count.saturating_add(1),
+            Err(failure) => {
+                interrupts::send(id, Ipi::Reset);
+                log::warn!(target: "processors", "the one with local APIC {id} does not run: {failure}");
+            }
+        }
+    }
+    log::info!(target: "processors", "{count} run");
+    count
+}
+
+/// Why a processor does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// There is no memory for its stacks, or no place in the table.
+    Table,
+    /// It does not answer.
+    Silent,
+    /// Its time stamp counter is ahead of that of the first, or behind, and time would go back.
+    Clock,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failure::Table => "there is no memory for its stacks",
+            Failure::Silent => "it does not answer",
+            Failure::Clock => "its time stamp counter is not that of the first",
+        })
+    }
+}
+
+/// Starts one processor as `number`, and waits until it runs.
+fn launch(place: &Processor, number: usize, apic_id: u32, page: &LowPage) -> Result<(), Failure> {
+    let stack_top = give_stacks(place).ok_or(Failure::Table)?;
+    let tables = memory::page_tables().ok_or(Failure::Table)?;
+    place.set_apic_id(apic_id);
+    place.set_state(State::Started);
+    let start = processor_start::Start { tables, stack_top, entry: further::enter, argument: number as u64 };
+    // SAFETY: those before have reached their entry, or were reset. The tables are those in use, and map the stack, which
+    // was made for this processor.
+    unsafe { processor_start::prepare(start) };
+    let sent_at = clock::ticks();
+    let has_come = || place.state() == State::Running;
+    interrupts::send(apic_id, Ipi::Start(page.number()));
+    if !wait(AGAIN_US, has_come) {
+        interrupts::send(apic_id, Ipi::Start(page.number()));
+        wait(PATIENCE_US, has_come);
+    }
+    let now = clock::ticks();
+    if place.change(State::Started, State::Absent) {
+        return Err(Failure::Silent);
+    }
+    if !(sent_at..=now).contains(&place.arrived_at.load(Ordering::Relaxed)) {
+        place.set_state(State::Absent);
+        return Err(Failure::Clock);
+    }
+    Ok(())
+}
+
+/// Makes the stacks of a processor and the segments that name them, once. Returns the upper end of the one that it works
+/// on.
+fn give_stacks(place: &Processor) -> Option<u64> {
+    let work = memory::new_stack(trampoline::BOOT_STACK_BYTES)?;
+    let mut stacks = [work; EXCEPTION_STACKS];
+    for stack in &mut stacks {
+        *stack = memory::new_stack(EXCEPTION_STACK_BYTES as u64)?;
+    }
+    place.segments.call_once(|| Segments::further(stacks.map(|stack| stack.end())));
+    let names = cpu::exception_stack_names().into_iter().chain(["stack of a further processor"]);
+    let below = |stack: Span| Span::sized(stack.start().checked_sub(PAGE_BYTES)?, PAGE_BYTES);
+    let guards =
+        names.zip(stacks.into_iter().chain([work])).filter_map(|(name, stack)| Some((name, below(stack)?)));
+    place.guards.call_once(|| guards.collect());
+    Some(work.end())
+}
+
+/// Waits until `is_over` says so, and tells whether it did, but no longer than so many microseconds.
+fn wait(us: u64, is_over: impl Fn() -> bool) -> bool {
+    let (start, ticks) = (clock::ticks(), clock::ticks_in_us(us));
+    while !is_over() {
+        if clock::ticks().saturating_sub(start) >= ticks {
+            return false;
+        }
+        spin_loop();
+    }
+    true
+}

@@ -1,0 +1,183 @@
+//! What each processor has for itself, and which one runs.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use core::task::Waker;
+
+use millrace_boot::Span;
+use spin::{Mutex, Once};
+use x86_64::VirtAddr;
+use x86_64::registers::model_specific::GsBase;
+
+use crate::cpu::Segments;
+use crate::interrupts::{self, Ipi};
+
+/// The most processors that are used.
+pub const MAX: usize = 32;
+
+/// What a processor is given to do.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// One processor. Aligned so that no two share a cache line.
+#[repr(align(128))]
+pub(crate) struct Processor {
+    /// By what interrupts find it.
+    apic_id: AtomicU32,
+    state: AtomicU32,
+    /// Whether it has found nothing to do and halts, or is about to.
+    is_asleep: AtomicBool,
+    pub(super) job: Mutex<Option<Job>>,
+    waker: Once<Waker>,
+    /// The time stamp counter when it came to work.
+    pub(super) arrived_at: AtomicU64,
+    pub(super) segments: Once<&'static Segments>,
+    /// The pages under its stacks, with the names of those.
+    pub(super) guards: Once<Vec<(&'static str, Span)>>,
+}
+
+/// How far a processor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum State {
+    /// It does not run.
+    Absent = 0,
+    /// It was told to run.
+    Started = 1,
+    /// It runs.
+    Running = 2,
+}
+
+static PROCESSORS: [Processor; MAX] = [const { Processor::absent() }; MAX];
+
+/// The processor that runs this. Its number is kept in the base of the segment `gs`, which nothing else uses.
+pub(crate) fn current() -> &'static Processor {
+    let [first, ..] = &PROCESSORS;
+    get(number()).unwrap_or(first)
+}
+
+/// The number of the processor that runs this, from 0.
+pub fn number() -> usize {
+    GsBase::read().as_u64() as usize
+}
+
+/// From now on this processor has this number. The first thing that it does, whatever the loader left in the register.
+pub(crate) fn set_number(number: usize) {
+    GsBase::write(VirtAddr::new_truncate(number as u64));
+}
+
+/// The processor of this number, if there can be one.
+pub(crate) fn get(number: usize) -> Option<&'static Processor> {
+    PROCESSORS.get(number)
+}
+
+/// All that run, but the one that runs this.
+pub(crate) fn others() -> impl Iterator<Item = &'static Processor> {
+    let this = number();
+    let others = PROCESSORS.iter().enumerate().filter(move |(number, _)| *number != this);
+    others.map(|(_, processor)| processor).filter(|processor| processor.state() == State::Running)
+}
+
+/// The pages that are left unmapped under the stacks of further processors.
+pub(crate) fn guard_pages() -> impl Iterator<Item = (&'static str, Span)> {
+    PROCESSORS.iter().filter_map(|processor| processor.guards.get()).flatten().copied()
+}
+
+impl Processor {
+    const fn absent() -> Self {
+        Self {
+            apic_id: AtomicU32::new(0),
+            state: AtomicU32::new(State::Absent as u32),
+            is_asleep: AtomicBool::new(false),
+            job: Mutex::new(None),
+            waker: Once::new(),
+            arrived_at: AtomicU64::new(0),
+            segments: Once::new(),
+            guards: Once::new(),
+        }
+    }
+
+    pub(crate) fn apic_id(&self) -> u32 {
+        self.apic_id.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_apic_id(&self, id: u32) {
+        self.apic_id.store(id, Ordering::Relaxed);
+    }
+
+    pub(super) fn state(&self) -> State {
+        // Acquire: what the processor did before it said so is seen.
+        match self.state.load(Ordering::Acquire) {
+            1 => State::Started,
+            2 => State::Running,
+            _ => State::Absent,
+        }
+    }
+
+    pub(super) fn set_state(&self, state: State) {
+        self.state.store(state as u32, Ordering::Release);
+    }
+
+    /// Takes it from one state to another; `false` if it was in a third.
+    pub(super) fn change(&self, from: State, to: State) -> bool {
+        self.state.compare_exchange(from as u32, to as u32, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Gives it a job, or the job back if it has one that it has not begun with.
+    pub(super) fn give(&self, job: Job) -> Result<(), Job> {
+        let mut place = self.job.lock();
+        if place.is_some() {
+            return Err(job);
+        }
+        *place = Some(job);
+        drop(place);
+        interrupts::send(self.apic_id(), Ipi::Wake);
+        Ok(())
+    }
+
+    /// Notes that the processor will halt unless it finds something to do when it looks now.
+    pub(crate) fn fall_asleep(&self) {
+        self.is_asleep.store(true, Ordering::Relaxed);
+        // Orders this store before the look that follows, as the fence in `wake` orders what is to be found before its look
+        // at this: one of the two sees the other.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Notes that it goes on.
+    pub(crate) fn get_up(&self) {
+        self.is_asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it halts, or is about to.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.is_asleep.load(Ordering::Relaxed)
+    }
+
+    /// Ends its sleep, if it sleeps. What it is to find was written before.
+    pub(crate) fn wake(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_asleep() {
+            interrupts::send(self.apic_id(), Ipi::Wake);
+        }
+    }
+
+    /// The waker that does so.
+    pub(crate) fn waker(&'static self) -> &'static Waker {
+        self.waker.call_once(|| Arc::new(Sleeping(self)).into())
+    }
+}
+
+/// A processor, for those who wait on it.
+struct Sleeping(&'static Processor);
+
+impl Wake for Sleeping {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake();
+    }
+}
