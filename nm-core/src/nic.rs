@@ -83,6 +83,15 @@ pub enum Link {
     Down,
 }
 
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
 /// Whether a queue will interrupt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a completion that is there already is not announced"]

@@ -7,12 +7,13 @@
 //! cards      PCI functions, virtio-mmio devices ──► vtnet0, vtnet1 …  one that fails is named and left out
 //! nm_apps    opens the ports, takes packets      ── READY
 //! crew       a worker (nm_apps::worker) for each processor and part of the application
-//! service    the first worker's steps and waits … and now and then a letter from the console
+//! service    the first worker's steps and waits … and now and then a letter from the console, or a link that has changed
 //! report     counters and buffer accounting      ── EXIT
 //! ```
 
 mod cards;
 mod crew;
+mod links;
 mod report;
 mod service;
 mod settings;

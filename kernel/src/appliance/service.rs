@@ -1,4 +1,4 @@
-//! The loop that the machine spends its life in, and the few letters that a person can type meanwhile.
+//! The loop that the machine spends its life in; in between, links are looked at, and letters that a person has typed.
 
 use core::convert::Infallible;
 
@@ -6,6 +6,7 @@ use millrace::{ExitCode, clock, console, exit};
 use nm_core::Netmap;
 
 use super::crew::Crew;
+use super::links::Links;
 use super::{Failure, report};
 
 /// Time from one look at the console to the next, in microseconds; longer while the application waits, by
@@ -16,6 +17,7 @@ const CONSOLE_PERIOD_US: u64 = 5_000;
 pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure> {
     let period = clock::ticks_in_us(CONSOLE_PERIOD_US);
     let mut next_look = clock::ticks();
+    let mut links = Links::new();
     loop {
         if let Err(error) = crew.round() {
             drop(crew);
@@ -24,6 +26,7 @@ pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure
         }
         if clock::ticks() >= next_look {
             next_look = clock::ticks() + period;
+            links.watch(netmap);
             match console::poll() {
                 Some(b'q') => {
                     drop(crew);

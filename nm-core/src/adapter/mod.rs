@@ -294,10 +294,6 @@ pub struct InterfaceInfo {
 impl fmt::Display for InterfaceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, nic, adapter, link, owner, .. } = self;
-        let link = match link {
-            Link::Up => "up",
-            Link::Down => "down",
-        };
         write!(f, "{name} mac={} link={link} {}", Mac(nic.mac), Shape(nic))?;
         if *adapter == Choice::Generic {
             f.write_str(" adapter=generic")?;
