@@ -9,7 +9,8 @@
 //!   Qemu ─► Guest ── Console: every line the image says, waited for without polling
 //!    └─ Wire: the far end of one card, a unix datagram socket: one frame a datagram, no root
 //!          ├─ transfer   a few frames, kept and compared as they come back, both ways at once
-//!          └─ flood      millions of frames, made and checked from their sequence number
+//!          ├─ flood      millions of frames, made and checked from their sequence number
+//!          └─ traffic    frames that flow while something is done to the machine, and may be lost
 //! ```
 //!
 //! Nothing here links against the image: it is judged by what can be relied on from outside, which is its
@@ -27,12 +28,14 @@ pub mod guest;
 pub mod image;
 pub mod iso;
 pub mod machine;
+pub mod monitor;
 pub mod pattern;
 mod permit;
 pub mod qemu;
 pub mod setting;
 #[cfg(test)]
 mod testing;
+pub mod traffic;
 pub mod transfer;
 pub mod wire;
 

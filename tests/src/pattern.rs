@@ -41,13 +41,19 @@ impl Pattern {
         frame.extend_from_slice(self.content(number));
     }
 
+    /// The number that `frame` carries, if it is long enough to carry one.
+    pub fn number(frame: &[u8]) -> Option<u64> {
+        let (_, number) = frame.get(..CONTENT)?.split_last_chunk()?;
+        Some(u64::from_be_bytes(*number))
+    }
+
     /// Whether `frame` is frame `number` and nothing else.
     pub fn check(&self, number: u64, frame: &[u8]) -> Result<()> {
         let content = self.content(number);
         let Some((head, tail)) = frame.split_at_checked(CONTENT) else {
             bail!("frame {number} should come, but one of {} bytes came", frame.len());
         };
-        let carried = head.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let carried = Self::number(head).unwrap_or_default();
         ensure!(carried == number, "frame {number} should come, but {carried} came ({} bytes)", frame.len());
         ensure!(
             tail.len() == content.len(),

@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::guest::Guest;
 use crate::iso::{Firmware, Iso, Medium};
+use crate::monitor::Monitor;
 use crate::wire::Wire;
 use crate::{Card, Machine};
 
@@ -98,11 +99,18 @@ impl Qemu {
     pub fn card_on(mut self, card: Card, kind: &str, properties: &str) -> Self {
         let number = self.cards.len();
         let separator = if properties.is_empty() { "" } else { "," };
-        let netdev = format!("{kind},id=net{number}{separator}{properties}");
-        let device = format!("{},netdev=net{number},mac={}", card.device(), mac(number));
+        let id = netdev(number);
+        let netdev = format!("{kind},id={id}{separator}{properties}");
+        let device = format!("{},netdev={id},mac={}", card.device(), mac(number));
         self.cards.push(["-netdev".to_owned(), netdev, "-device".to_owned(), device]);
         self.options = card.options();
         self
+    }
+
+    /// Has it listen to `monitor`.
+    pub fn monitor(self, monitor: &Monitor) -> Self {
+        let socket = option_value(&monitor.path());
+        self.argument("-qmp").argument(format!("unix:{socket},server=on,wait=off"))
     }
 
     /// Starts it, once fewer than two others run.
@@ -133,6 +141,11 @@ impl Qemu {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
+}
+
+/// QEMU's name for what the card with this number is connected to.
+pub(crate) fn netdev(number: usize) -> String {
+    format!("net{number}")
 }
 
 /// The address of the card with this number.

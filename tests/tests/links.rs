@@ -1,0 +1,108 @@
+//! Objective: a link that goes down and comes back costs the frames of that time and nothing else.
+//!
+//! On cards of each kind:
+//! 1. Boot the bridge, and let frames flow both ways all the time.
+//! 2. Fifty times, in turns: pull the cable of one card, plug it in again, and wait until frames pass both ways. Meanwhile
+//!    none comes changed, twice or out of order. A link that stays down long enough is told of on the console, by the name
+//!    of its interface, and so is its return.
+//! 3. With both links up, frames of every length pass both ways, each byte for byte.
+//! 4. Stop the image: it has no error and no warning to tell, dropped nothing itself, and has all its buffers back.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use millrace_tests::console::Mark;
+use millrace_tests::frames::{Generator, LONGEST, SHORTEST};
+use millrace_tests::monitor::{Cable, Monitor, Session};
+use millrace_tests::traffic::{self, Traffic};
+use millrace_tests::{Appliance, Card, Machine, Setting, Wait, transfer};
+
+/// How often a cable is pulled.
+const ROUNDS: usize = 50;
+/// Of so many rounds the last two, one of each card, wait until the console tells of the link.
+const TOLD_EACH: usize = 10;
+/// How long a cable is out in the other rounds: too short for being told of each time.
+const MOMENT: Duration = Duration::from_millis(20);
+
+#[test]
+fn virtio_q35() -> Result<()> {
+    links_come_and_go(Setting::new(Machine::Q35, Card::Virtio, Card::Virtio))
+}
+
+#[test]
+fn virtio_legacy_pc() -> Result<()> {
+    links_come_and_go(Setting::new(Machine::Pc, Card::VirtioLegacy, Card::VirtioLegacyApart))
+}
+
+#[test]
+fn virtio_mmio_microvm() -> Result<()> {
+    links_come_and_go(Setting::new(Machine::Microvm, Card::VirtioMmio, Card::VirtioMmio))
+}
+
+#[test]
+fn e1000_pc() -> Result<()> {
+    links_come_and_go(Setting::new(Machine::Pc, Card::E1000, Card::E1000))
+}
+
+#[test]
+fn e1000e_q35() -> Result<()> {
+    links_come_and_go(Setting::new(Machine::Q35, Card::E1000e, Card::E1000e))
+}
+
+fn links_come_and_go(setting: Setting) -> Result<()> {
+    let monitor = Monitor::new()?;
+    let setting = setting.waiting(Wait::Adaptive);
+    let appliance = Appliance::boot_with(setting, |qemu| qemu.monitor(&monitor))?;
+    let mut session = monitor.connect()?;
+    let carried = traffic::during(&appliance.left, &appliance.right, |traffic| {
+        traffic.wait_until_it_flows()?;
+        (0..ROUNDS).try_for_each(|round| pull_and_plug(&appliance, &mut session, traffic, round))
+    })?;
+    println!("{carried:?}");
+
+    let mut generator = Generator::new();
+    let mut frames = || (SHORTEST..=LONGEST).map(|length| generator.noise(length)).collect();
+    transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
+    tells_of_links_and_nothing_else(&appliance);
+    assert_eq!(appliance.stop()?.dropped(), 0);
+    Ok(())
+}
+
+/// Pulls one of the cables and plugs it in again.
+fn pull_and_plug(
+    appliance: &Appliance,
+    session: &mut Session,
+    traffic: &Traffic,
+    round: usize,
+) -> Result<()> {
+    let card = round % 2;
+    let is_told = round % TOLD_EACH >= TOLD_EACH - 2;
+    let port = appliance.ready.ports.get(card).map_or("", String::as_str);
+    for (cable, state) in [(Cable::Pulled, "down"), (Cable::Plugged, "up")] {
+        let mark = appliance.guest.console().mark();
+        session.cable(card, cable)?;
+        if is_told {
+            appliance.guest.wait_for(mark, &format!("INFO link: {port}: link {state}"))?;
+        }
+        match cable {
+            Cable::Pulled => thread::sleep(MOMENT),
+            Cable::Plugged => traffic.wait_until_it_flows()?,
+        }
+    }
+    Ok(())
+}
+
+/// Since the start, the console has told of each link down and up in turns, and of nothing that is wrong.
+fn tells_of_links_and_nothing_else(appliance: &Appliance) {
+    let lines = appliance.guest.console().lines_after(Mark::default());
+    let wrong = lines.iter().find(|line| line.contains(" ERROR ") || line.contains(" WARN "));
+    assert_eq!(wrong, None);
+    for port in &appliance.ready.ports {
+        let told = lines.iter().filter_map(|line| line.split_once(&format!("link: {port}: link ")));
+        let told: Vec<&str> = told.map(|(_, state)| state).collect();
+        let in_turns = ["down", "up"].into_iter().cycle().take(told.len());
+        assert!(told.iter().copied().eq(in_turns) && told.last() == Some(&"up"), "{port}: {told:?}");
+        assert!(told.len() >= 2 * ROUNDS / TOLD_EACH, "{port}: {told:?}");
+    }
+}
