@@ -61,14 +61,19 @@ struct Facts {
 }
 
 impl<T: Transport> VirtioNet<T> {
-    /// Looks at the card and leaves it reset. `fallback_mac` is its address if the device has none of its own.
+    /// Looks at the card, sees whether it agrees on features, and leaves it reset. `fallback_mac` is its address if the device
+    /// has none of its own.
     pub fn new(
         mut transport: T,
         platform: Arc<dyn Platform>,
         fallback_mac: [u8; 6],
     ) -> Result<Self, NetError> {
         begin(&mut transport)?;
-        let facts = Facts::read(&transport, fallback_mac).inspect_err(|_| give_up(&mut transport))?;
+        let facts = Facts::read(&transport, fallback_mac).and_then(|facts| {
+            // A card that would refuse them later is no use, and is better not named.
+            negotiate(&mut transport, facts.features).map(|()| facts)
+        });
+        let facts = facts.inspect_err(|_| give_up(&mut transport))?;
         reset(&mut transport)?;
         Ok(Self { transport, platform, facts, run: Run::default() })
     }

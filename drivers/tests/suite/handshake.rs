@@ -21,6 +21,7 @@ in_every_way!(
     a_queue_without_entries_is_named,
     a_queue_of_fixed_size_has_one_that_can_be_used,
     a_queue_that_is_too_short_for_a_packet_is_named,
+    a_card_that_will_not_agree_on_features_is_known_at_once,
     a_slow_reset_is_waited_for_and_a_missing_one_is_not_forever,
     what_can_fail_at_the_start_is_told_apart,
     memory_that_runs_out_is_an_error_and_what_was_had_is_given_back,
@@ -148,6 +149,14 @@ fn a_queue_that_is_too_short_for_a_packet_is_named<W: Way>() {
     if W::DESCRIPTORS > 1 {
         assert_eq!(refusal::<W>(Setup::with_queues(1, 256)), NetError::NoRoom { role: QueueRole::Receive });
         assert_eq!(refusal::<W>(Setup::with_queues(256, 1)), NetError::NoRoom { role: QueueRole::Transmit });
+    }
+}
+
+fn a_card_that_will_not_agree_on_features_is_known_at_once<W: Way>() {
+    if !is_legacy::<W>() {
+        let mut setup = Setup::default();
+        setup.quirks.refuses_features = true;
+        assert_eq!(refusal::<W>(setup), NetError::FeaturesRefused);
     }
 }
 
