@@ -15,14 +15,14 @@ use crate::{Setting, Wire, image};
 /// instruction, comes before it on some media.
 const BOOT_PATIENCE: Duration = Duration::from_secs(150);
 
-/// An image that forwards between `left` (its first card) and `right` (its second).
+/// An image that forwards between `left` and `right`: where nothing else is said, its first card and its second.
 #[derive(Debug)]
 pub struct Appliance {
     /// Where it runs.
     pub guest: Guest,
-    /// The far end of the first card.
+    /// The far end of one card.
     pub left: Wire,
-    /// The far end of the second card.
+    /// The far end of the other.
     pub right: Wire,
     /// What it said when it was ready.
     pub ready: Ready,
@@ -44,7 +44,12 @@ impl Appliance {
         let words = format!("app=bridge wait={}", setting.wait.value());
         let qemu = Qemu::new(setting.machine, image).command_line(words);
         let qemu = qemu.wire_to(setting.left, &left).wire_to(setting.right, &right);
-        let guest = change(qemu).start()?;
+        Self::start(change(qemu), left, right)
+    }
+
+    /// Boots what `qemu` is, which forwards between the cards at the ends of `left` and `right`.
+    pub fn start(qemu: Qemu, left: Wire, right: Wire) -> Result<Self> {
+        let guest = qemu.start()?;
         let ready = Ready::wait(&guest)?;
         left.connect()?;
         right.connect()?;

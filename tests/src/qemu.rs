@@ -97,13 +97,19 @@ impl Qemu {
 
     /// A card of this model on a netdev of QEMU's, of type `kind` with the properties `properties`.
     pub fn card_on(mut self, card: Card, kind: &str, properties: &str) -> Self {
+        self.options = card.options();
+        self.device_on(card.device(), kind, properties)
+    }
+
+    /// The device that QEMU makes of `device` as a card like the others, on a netdev of type `kind` with the properties
+    /// `properties`.
+    pub fn device_on(mut self, device: &str, kind: &str, properties: &str) -> Self {
         let number = self.cards.len();
         let separator = if properties.is_empty() { "" } else { "," };
         let id = netdev(number);
         let netdev = format!("{kind},id={id}{separator}{properties}");
-        let device = format!("{},netdev={id},mac={}", card.device(), mac(number));
+        let device = format!("{device},netdev={id},mac={}", mac(number));
         self.cards.push(["-netdev".to_owned(), netdev, "-device".to_owned(), device]);
-        self.options = card.options();
         self
     }
 

@@ -1,5 +1,7 @@
 //! What an image runs on, a machine and the two cards that it bridges, and how it waits for frames.
 
+use std::collections::BTreeMap;
+
 use crate::Machine;
 
 /// A model of QEMU's network cards that the image drives.
@@ -123,8 +125,7 @@ impl Setting {
 
     /// The image's names for the two cards.
     pub fn ports(self) -> [String; 2] {
-        let (left, right) = (self.left.prefix(), self.right.prefix());
-        [format!("{left}0"), format!("{right}{}", u8::from(left == right))]
+        names([self.left, self.right])
     }
 
     /// Whether both cards are virtio's.
@@ -137,6 +138,17 @@ impl Setting {
         let [left, right] = self.ports();
         [format!("{left} rx0"), format!("{right} tx0"), format!("{right} rx0"), format!("{left} tx0")]
     }
+}
+
+/// The image's names for these cards, in the order in which it finds them.
+pub fn names<const N: usize>(cards: [Card; N]) -> [String; N] {
+    let mut numbers = BTreeMap::<&str, u32>::new();
+    cards.map(|card| {
+        let number = numbers.entry(card.prefix()).or_default();
+        let name = format!("{}{number}", card.prefix());
+        *number += 1;
+        name
+    })
 }
 
 impl From<Machine> for Setting {
