@@ -1,10 +1,13 @@
-//! Faults on purpose, for test images: what each kind of broken code ends in.
+//! Faults on purpose, for test images: what each kind of broken code ends in, and resets that no card asked for.
 #![expect(unsafe_code, reason = "does what no correct code does")]
 
 use core::arch::asm;
 use core::hint::black_box;
 
 use millrace_boot::image;
+use nm_core::Netmap;
+
+use crate::logger;
 
 /// The kinds of faults, by their names on the command line.
 pub const KINDS: [(&str, fn()); 10] = [
@@ -24,6 +27,16 @@ pub const KINDS: [(&str, fn()); 10] = [
 pub fn provoke(kind: &str) {
     if let Some((_, fault)) = KINDS.iter().find(|(name, _)| *name == kind) {
         fault();
+    }
+}
+
+/// Resets the card of each interface that has ports, and says so; their rings go on.
+pub fn reset_cards(netmap: &Netmap) {
+    for interface in netmap.interfaces().into_iter().filter(|interface| interface.is_open) {
+        match netmap.reset(&interface.name) {
+            Ok(()) => logger::answer("reset", format_args!("{} runs again", interface.name)),
+            Err(error) => log::error!(target: "reset", "{error}"),
+        }
     }
 }
 

@@ -39,6 +39,11 @@ impl Appliance {
         Self::boot_image(image::appliance()?, setting.into(), change)
     }
 
+    /// Boots the bridge in the test build, which resets its cards on request.
+    pub fn boot_test_build(setting: impl Into<Setting>) -> Result<Self> {
+        Self::boot_image(image::fault_injection()?, setting.into(), |qemu| qemu)
+    }
+
     fn boot_image(image: PathBuf, setting: Setting, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
         let (left, right) = (Wire::new()?, Wire::new()?);
         let words = format!("app=bridge wait={}", setting.wait.value());

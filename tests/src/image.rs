@@ -10,7 +10,7 @@ pub fn appliance() -> Result<PathBuf> {
     locate("MILLRACE_ELF", "millrace.elf")
 }
 
-/// The test build that provokes faults on request: `MILLRACE_FAULT_ELF`, or `target/millrace-fault.elf`.
+/// The test build that provokes faults and resets cards on request: `MILLRACE_FAULT_ELF`, or `target/millrace-fault.elf`.
 pub fn fault_injection() -> Result<PathBuf> {
     locate("MILLRACE_FAULT_ELF", "millrace-fault.elf")
 }
