@@ -2,8 +2,8 @@
 //!
 //! 1. Look at the ELF: a Multiboot2 header where GRUB looks for it, and no header of Multiboot1.
 //! 2. Make an ISO with `./qemu-run.sh build --iso`, the kernel command line in its menu.
-//! 3. Boot the bridge from it: by SeaBIOS and by OVMF, as a CD and as a disk, on pc and on q35. It says that
-//!    Multiboot2 handed over, and shows the command line and the tunable that it sets.
+//! 3. Boot the bridge from it: by SeaBIOS and by OVMF, as a CD and as a disk, on pc and on q35, and some of these with Intel's
+//!    cards and mixed pairs. It says that Multiboot2 handed over, and shows the command line and the tunable that it sets.
 //! 4. Send frames of every length both ways: they arrive byte for byte. `q` stops it with QEMU's status 33 and
 //!    every buffer in its place.
 //! 5. Quote a value with blanks in both ways: the image gets each as one word.
@@ -17,31 +17,48 @@ use millrace_tests::console::Mark;
 use millrace_tests::frames::{Generator, LONGEST, SHORTEST};
 use millrace_tests::guest::STATUS_REFUSED;
 use millrace_tests::iso::{Firmware, Iso, Medium};
-use millrace_tests::{Appliance, Machine, Qemu, image, on_pc_and_q35, transfer};
+use millrace_tests::{Appliance, Card, Machine, Qemu, Setting, image, on_pc_and_q35, transfer};
 
 on_pc_and_q35!(bios_boots_the_cd, bios_boots_the_disk, uefi_boots_the_cd, uefi_boots_the_disk);
 
 fn bios_boots_the_cd(machine: Machine) -> Result<()> {
-    bridges(machine, Medium::Cd, Firmware::Bios)
+    bridges(machine.into(), Medium::Cd, Firmware::Bios)
 }
 
 fn bios_boots_the_disk(machine: Machine) -> Result<()> {
-    bridges(machine, Medium::Disk, Firmware::Bios)
+    bridges(machine.into(), Medium::Disk, Firmware::Bios)
 }
 
 fn uefi_boots_the_cd(machine: Machine) -> Result<()> {
-    bridges(machine, Medium::Cd, Firmware::Uefi)
+    bridges(machine.into(), Medium::Cd, Firmware::Uefi)
 }
 
 fn uefi_boots_the_disk(machine: Machine) -> Result<()> {
-    bridges(machine, Medium::Disk, Firmware::Uefi)
+    bridges(machine.into(), Medium::Disk, Firmware::Uefi)
 }
 
-fn bridges(machine: Machine, medium: Medium, firmware: Firmware) -> Result<()> {
-    let iso = Iso::build(&["app=bridge", "netmap.generic_mit=5000", "b=vtnet0", "a=vtnet1"])?;
-    let mut appliance = Appliance::boot_with(machine, |qemu| qemu.iso(&iso, medium, firmware))?;
-    assert_eq!(appliance.ready.ports, ["vtnet1", "vtnet0"]);
-    for said in ["Multiboot2, ", "command line: app=bridge netmap.generic_mit=5000 b=vtnet0 a=vtnet1"] {
+#[test]
+fn bios_and_e1000_pc() -> Result<()> {
+    bridges(Setting::new(Machine::Pc, Card::E1000, Card::E1000Em), Medium::Cd, Firmware::Bios)
+}
+
+#[test]
+fn bios_and_e1000e_q35() -> Result<()> {
+    bridges(Setting::new(Machine::Q35, Card::E1000e, Card::VirtioLegacy), Medium::Disk, Firmware::Bios)
+}
+
+#[test]
+fn uefi_and_e1000_and_e1000e_q35() -> Result<()> {
+    bridges(Setting::new(Machine::Q35, Card::E1000, Card::E1000e), Medium::Cd, Firmware::Uefi)
+}
+
+fn bridges(setting: Setting, medium: Medium, firmware: Firmware) -> Result<()> {
+    let [left, right] = setting.ports();
+    let words = ["app=bridge", "netmap.generic_mit=5000", &format!("b={left}"), &format!("a={right}")];
+    let iso = Iso::build(&words)?;
+    let mut appliance = Appliance::boot_with(setting, |qemu| qemu.iso(&iso, medium, firmware))?;
+    assert_eq!(appliance.ready.ports, [right, left]);
+    for said in ["Multiboot2, ", &format!("command line: {}", words.join(" "))] {
         appliance.guest.wait_for(Mark::default(), said)?;
     }
     let mark = appliance.guest.console().mark();
@@ -55,8 +72,8 @@ fn bridges(machine: Machine, medium: Medium, firmware: Firmware) -> Result<()> {
     transfer::exchange(&appliance.left, &appliance.right, rightwards, leftwards)?;
 
     let counters = appliance.stop()?;
-    for ring in ["vtnet0 rx0", "vtnet1 tx0", "vtnet1 rx0", "vtnet0 tx0"] {
-        assert_eq!(counters.get(ring, "packets")?, count, "packets of {ring}");
+    for ring in setting.rings() {
+        assert_eq!(counters.get(&ring, "packets")?, count, "packets of {ring}");
     }
     assert_eq!(counters.dropped(), 0);
     Ok(())
