@@ -135,6 +135,9 @@ need_grub() {
 
 need_ovmf() { need "$OVMF" ovmf; }
 
+# What firmware drives cards with, for tests.
+need_option_roms() { need /usr/lib/ipxe/qemu/pxe-e1000.rom ipxe-qemu /usr/lib/ipxe/qemu/pxe-e1000e.rom ipxe-qemu; }
+
 #--- build ----------------------------------------------------------------------------------------------------------
 
 # build_image OUTPUT [CARGO OPTION…]: the stripped image.
@@ -510,6 +513,7 @@ verb_test() {
     need_qemu
     need_grub
     need_ovmf
+    need_option_roms
     need_nightly
     if is_root; then
         need ip iproute2 ping iputils-ping iperf3 iperf3

@@ -61,10 +61,11 @@ impl Iso {
     /// QEMU's arguments for booting from it.
     pub(crate) fn arguments(&self, medium: Medium, firmware: Firmware) -> Vec<OsString> {
         let file = option_value(Path::new(&self.file));
-        // First in the order of boot: OVMF would look for something to boot on each card's network before.
+        // First in the order of boot, but for devices that a test puts in front: OVMF would look for something to boot on each
+        // card's network before.
         let (access, device) = match medium {
-            Medium::Cd => ("readonly=on", "ide-cd,drive=iso,bootindex=0"),
-            Medium::Disk => ("snapshot=on", "ide-hd,drive=iso,bootindex=0"),
+            Medium::Cd => ("readonly=on", "ide-cd,drive=iso,bootindex=9"),
+            Medium::Disk => ("snapshot=on", "ide-hd,drive=iso,bootindex=9"),
         };
         let drive = format!("if=none,id=iso,format=raw,{access},file={file}");
         let mut arguments = vec!["-drive", drive.as_str(), "-device", device];

@@ -6,18 +6,25 @@
 //!    cards and mixed pairs. It says that Multiboot2 handed over, and shows the command line and the tunable that it sets.
 //! 4. Send frames of every length both ways: they arrive byte for byte. `q` stops it with QEMU's status 33 and
 //!    every buffer in its place.
-//! 5. Quote a value with blanks in both ways: the image gets each as one word.
+//! 5. Boot from Intel's cards first, by BIOS: their option ROMs drive them, get an address, and find nothing. Then the CD's
+//!    turn comes, and frames pass as ever.
+//! 6. Quote a value with blanks in both ways: the image gets each as one word.
 //!
-//! Where OVMF or a tool for making the ISO is missing, this fails and says which: `./qemu-run.sh test` installs them.
+//! Where OVMF, the option ROMs or a tool for making the ISO is missing, this fails and says which: `./qemu-run.sh test` installs them.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use millrace_tests::console::Mark;
 use millrace_tests::frames::{Generator, LONGEST, SHORTEST};
 use millrace_tests::guest::STATUS_REFUSED;
 use millrace_tests::iso::{Firmware, Iso, Medium};
-use millrace_tests::{Appliance, Card, Machine, Qemu, Setting, image, on_pc_and_q35, transfer};
+use millrace_tests::wire::{Interest, wait_any};
+use millrace_tests::{Appliance, Card, Machine, Qemu, Setting, Wire, image, on_pc_and_q35, transfer};
+
+/// When nothing has come for so long, all that the firmware has sent is here.
+const STILL: Duration = Duration::from_millis(700);
 
 on_pc_and_q35!(bios_boots_the_cd, bios_boots_the_disk, uefi_boots_the_cd, uefi_boots_the_disk);
 
@@ -77,6 +84,41 @@ fn bridges(setting: Setting, medium: Medium, firmware: Firmware) -> Result<()> {
     }
     assert_eq!(counters.dropped(), 0);
     Ok(())
+}
+
+#[test]
+fn bios_that_has_used_the_cards_before() -> Result<()> {
+    let iso = Iso::build(&["app=bridge"])?;
+    let (left, right) = (Wire::new()?, Wire::new()?);
+    let qemu = Qemu::new(Machine::Pc, image::appliance()?).iso(&iso, Medium::Cd, Firmware::Bios);
+    let qemu = booted_from_first(qemu, "e1000,bootindex=1", 0, &left);
+    let qemu = booted_from_first(qemu, "e1000e,bootindex=2", 1, &right);
+    let appliance = Appliance::start(qemu, left, right)?;
+    for wire in [&appliance.left, &appliance.right] {
+        let mut asked = 0;
+        while wait_any(&[(wire, Interest::Receive)], Some(STILL))? {
+            asked += usize::from(wire.try_receive()?.is_some());
+        }
+        println!("the firmware has sent {asked} frames");
+        assert!(asked > 1, "the firmware has not used a card");
+    }
+    let mut generator = Generator::new();
+    let mut frames = || (SHORTEST..=LONGEST).map(|length| generator.frame(length)).collect();
+    transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
+    assert_eq!(appliance.stop()?.dropped(), 0);
+    Ok(())
+}
+
+/// Adds `device`, whose option ROM gets an address by DHCP and finds nothing to boot, on one cable with `wire`.
+fn booted_from_first(qemu: Qemu, device: &str, hub: u8, wire: &Wire) -> Qemu {
+    let qemu = qemu.device_on(device, "hubport", &format!("hubid={hub}"));
+    // A network of IPv4 alone would be asked for IPv6 for half a minute.
+    let others = [("dgram", wire.backend()), ("user", "ipv6=on".to_owned())];
+    others.into_iter().fold(qemu, |qemu, (kind, properties)| {
+        let id = format!("{kind}{hub}");
+        let qemu = qemu.argument("-netdev").argument(format!("{kind},id={id},{properties}"));
+        qemu.argument("-netdev").argument(format!("hubport,id=hub-{id},hubid={hub},netdev={id}"))
+    })
 }
 
 #[test]
