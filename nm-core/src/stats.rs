@@ -3,6 +3,7 @@
 //! Each counter has one writer at a time: who syncs the ring, and for the drops of a host receive ring who holds the
 //! lock of its queue. It is a relaxed atomic, so that
 //! anybody may read it at any time without disturbing the writer; two counters read together may be a sync apart.
+//! Interrupts are counted by handlers, beside the pending word that they write.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -23,6 +24,12 @@ impl Counter {
     #[inline]
     pub(crate) fn add(&self, n: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Adds 1, from wherever: a locked addition.
+    #[inline]
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Relaxed);
     }
 
     /// Takes over a count that is kept elsewhere.
@@ -143,6 +150,8 @@ pub struct RingReport {
     pub ring: u16,
     /// Live counters.
     pub counters: Arc<RingCounters>,
+    /// Interrupts of the card for this ring until the report was made, of those that were netmap's; 0 for a host ring.
+    pub interrupts: u64,
 }
 
 impl fmt::Display for RingReport {
@@ -172,6 +181,7 @@ impl RingReport {
     /// What only rings of cards count. Transparent mode is mentioned where it happened.
     fn hardware(&self, f: &mut fmt::Formatter<'_>, c: &RingCounters) -> fmt::Result {
         put(f, ("kicks", &c.kicks))?;
+        write!(f, " interrupts={}", self.interrupts)?;
         match self.direction {
             Direction::Rx => {
                 put(f, ("drop_short", &c.drop_short))?;

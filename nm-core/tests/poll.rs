@@ -318,6 +318,29 @@ fn an_interrupt_tells_whose_it_was() {
     assert_eq!(events.rx_interrupt(7), Irq::Pass);
 }
 
+#[test]
+fn interrupts_are_counted_that_are_netmaps() {
+    let (netmap, port, _wire) = one_card(16, Order::Posted);
+    let events = netmap.events("em0").unwrap();
+    let counted = || {
+        let reports = netmap.counters().into_iter();
+        reports.map(|report| (report.direction, report.interrupts)).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(), [(Direction::Tx, 0), (Direction::Rx, 0)]);
+    let all =
+        [events.rx_interrupt(0), events.rx_interrupt(0), events.tx_interrupt(0), events.rx_interrupt(0)];
+    assert!(all.iter().all(|irq| *irq != Irq::Pass));
+    netmap.run_pending();
+    events.skip(true);
+    let _ = (events.rx_interrupt(0), events.rx_interrupt(1));
+    drop(port);
+    events.skip(false);
+    assert_eq!(events.tx_interrupt(0), Irq::Pass);
+    assert_eq!(counted(), [(Direction::Tx, 1), (Direction::Rx, 3)]);
+    let lines: Vec<String> = netmap.counters().iter().map(ToString::to_string).collect();
+    assert!(lines[0].contains(" interrupts=1 ") && lines[1].contains(" interrupts=3 "), "{lines:?}");
+}
+
 /// Counts wake-ups.
 #[derive(Default)]
 struct Count(AtomicUsize);

@@ -190,7 +190,7 @@ fn frames_that_are_no_frames_are_counted_by_cause() {
     let line = netmap.counters()[1].to_string();
     assert_eq!(
         line,
-        "em0 rx0 packets=2 bytes=1998 syncs=4 kicks=4 drop_short=13 drop_error=1 drop_unbound=0 refused=0"
+        "em0 rx0 packets=2 bytes=1998 syncs=4 kicks=4 interrupts=0 drop_short=13 drop_error=1 drop_unbound=0 refused=0"
     );
     drop(port);
     assert_all_home(&netmap, &[&wire]);
@@ -211,7 +211,7 @@ fn slots_that_cannot_be_sent_are_dropped_and_counted() {
     assert_eq!((tx.counters().drop_invalid.get(), tx.counters().packets.get(), tx.pending()), (1, 3, 0));
     assert_eq!(
         netmap.counters()[0].to_string(),
-        "em0 tx0 packets=3 bytes=180 syncs=1 kicks=1 drop_invalid=1 full=0 refused=0"
+        "em0 tx0 packets=3 bytes=180 syncs=1 kicks=1 interrupts=0 drop_invalid=1 full=0 refused=0"
     );
 }
 

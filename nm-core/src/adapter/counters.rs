@@ -42,7 +42,7 @@ impl HardwareCounters {
     }
 }
 
-/// The counters of one ring with its name.
+/// The counters of one ring with its name, without its interrupts.
 pub(super) fn report(
     name: &str,
     kind: RingKind,
@@ -50,5 +50,6 @@ pub(super) fn report(
     ring: u16,
     counters: &Arc<RingCounters>,
 ) -> RingReport {
-    RingReport { interface: name.to_string(), kind, direction, ring, counters: counters.clone() }
+    let counters = counters.clone();
+    RingReport { interface: name.to_string(), kind, direction, ring, counters, interrupts: 0 }
 }

@@ -19,7 +19,7 @@ use crate::events::signals::Signals;
 use crate::generic::{Choice, GenericCounters, NoAdapter, Present};
 use crate::mem::Region;
 use crate::port::OpenError;
-use crate::stats::RingReport;
+use crate::stats::{RingKind, RingReport};
 use crate::tunables::Knobs;
 
 /// An interface, and the memory that its ports use.
@@ -130,7 +130,12 @@ impl Interface {
     }
 
     pub(crate) fn counters(&self) -> Vec<RingReport> {
-        self.common.reports(self.current().adapter.rings())
+        let mut reports = self.common.reports(self.current().adapter.rings());
+        for report in reports.iter_mut().filter(|report| report.kind == RingKind::Hardware) {
+            let signal = self.signals().ring(report.kind, report.direction, report.ring);
+            report.interrupts = signal.map_or(0, |signal| signal.interrupts());
+        }
+        reports
     }
 
     /// Whether ports are open on it, or what is left of it.

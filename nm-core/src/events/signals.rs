@@ -9,7 +9,7 @@ use super::mitigation::{Due, Interval, Mitigation};
 use super::waiters::Waiters;
 use crate::host::HostSide;
 use crate::nic::NicInfo;
-use crate::stats::{Direction, RingKind};
+use crate::stats::{Counter, Direction, RingKind};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::tunables::{Knobs, Verbose};
 
@@ -22,6 +22,8 @@ const LOOK: u32 = 2;
 #[repr(align(128))]
 pub(crate) struct Signal {
     word: AtomicU32,
+    /// How often a handler has set the word.
+    interrupts: Counter,
     interval: Interval,
     waiters: Waiters,
     hub: Arc<Hub>,
@@ -51,9 +53,9 @@ pub(crate) struct Signals {
 
 impl Signal {
     pub(crate) fn new(hub: &Arc<Hub>) -> Arc<Self> {
-        let (word, interval) = (AtomicU32::new(LOOK), Interval::default());
+        let (word, interrupts, interval) = (AtomicU32::new(LOOK), Counter::default(), Interval::default());
         let (waiters, hub, knobs) = (Waiters::new(), hub.clone(), hub.knobs().clone());
-        Arc::new(Self { word, interval, waiters, hub, knobs })
+        Arc::new(Self { word, interrupts, interval, waiters, hub, knobs })
     }
 
     pub(crate) fn knobs(&self) -> &Knobs {
@@ -83,6 +85,11 @@ impl Signal {
         self.word.fetch_or(LOOK, Ordering::Release);
     }
 
+    /// How many interrupts there have been.
+    pub(crate) fn interrupts(&self) -> u64 {
+        self.interrupts.get()
+    }
+
     pub(crate) fn waiters(&self) -> &Waiters {
         &self.waiters
     }
@@ -91,6 +98,7 @@ impl Signal {
     pub(super) fn raise(&self) -> bool {
         // Release: who takes the word sees what the device or the handler did before.
         let before = self.word.fetch_or(WAKE | LOOK, Ordering::Release);
+        self.interrupts.count();
         self.hub.note_pending();
         before & WAKE != 0
     }
