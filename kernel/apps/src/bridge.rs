@@ -12,6 +12,8 @@
 //! is waited for as a whole, so with several queues of which some are held up it does not wait, and looks again. Frames in
 //! a transmit ring that its card has not taken yet are offered to it again whenever a wait ends.
 //!
+//! While a card is reset, which another processor may do at any time, its rings have neither frames nor room.
+//!
 //! Several workers share a bridge whose ports have several rings: worker `n` of `w` has the rings of each port whose number
 //! is `n` modulo `w`, and nobody else touches them. A flow stays with one worker, in order, as long as the cards keep it in
 //! one ring.
@@ -114,7 +116,7 @@ impl Application for Bridge {
             Polled::new(&mut self.b, back.of_receiver | there.of_sender),
         ];
         match poll_any(&mut ports, Timeout::After(timeout)) {
-            Ok(_) => Ok(()),
+            Ok(_) | Err(PollError { cause: SyncError::Stopped, .. }) => Ok(()),
             Err(PollError { port, cause, .. }) => {
                 let port = self.names.get(port).cloned().unwrap_or_default();
                 Err(AppError::Sync { port, cause })
@@ -146,25 +148,28 @@ impl Missing {
 
 /// Moves what the rings of one port have received to the rings of the other. Returns how many frames.
 fn forward(rx: &mut [RxRing], tx: &mut [TxRing], from: &str, to: &str) -> Result<u32, AppError> {
-    let failed = |port: &str| {
-        let port = port.to_string();
-        move |cause: SyncError| AppError::Sync { port, cause }
-    };
     let queues = tx.len();
     let mut moved = 0;
     for (i, rx) in rx.iter_mut().enumerate() {
         let Some(tx) = tx.get_mut(i % queues.max(1)) else { continue };
-        if let Err(cause) = rx.rxsync() {
-            return Err(failed(from)(cause));
-        }
+        unless_stopped(rx.rxsync()).map_err(|cause| failed(from, cause))?;
         moved += move_frames(rx, tx);
-        if tx.pending() > 0
-            && let Err(cause) = tx.txsync()
-        {
-            return Err(failed(to)(cause));
+        if tx.pending() > 0 {
+            unless_stopped(tx.txsync()).map_err(|cause| failed(to, cause))?;
         }
     }
     Ok(moved)
+}
+
+#[cold]
+fn failed(port: &str, cause: SyncError) -> AppError {
+    AppError::Sync { port: port.to_string(), cause }
+}
+
+/// What a sync found, of a ring that goes on after its card's reset.
+#[inline]
+fn unless_stopped(synced: Result<(), SyncError>) -> Result<(), SyncError> {
+    if synced == Err(SyncError::Stopped) { Ok(()) } else { synced }
 }
 
 /// Moves as many frames as are there and have room. Returns how many.

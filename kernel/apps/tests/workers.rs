@@ -8,13 +8,13 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
 use common::{LONG, assert_all_home, frame, start_workers};
-use nm_apps::Worker;
 use nm_apps::config::Wait;
+use nm_apps::{Application, Worker};
 use nm_core::Netmap;
 use nm_core::platform::Platform;
 use nm_core::stats::Direction;
@@ -67,25 +67,30 @@ fn feed(netmap: &Netmap, wires: &[Wire], queues: [u16; 2]) {
     }
 }
 
-fn check(queues: [u16; 2], workers: usize, expected_workers: usize, wait: Wait) {
-    let (netmap, wires) = netmap(queues);
-    let apps = start_workers(&netmap, &[], workers).unwrap();
-    assert_eq!(apps.len(), expected_workers);
-    assert!(apps.iter().all(|app| app.name() == "bridge" && app.ports() == ["em0", "em1"]));
-    let is_over = AtomicU64::new(0);
+/// Lets each worker work on a thread of its own while `what` happens.
+fn work_during(apps: Vec<Box<dyn Application>>, wait: Wait, what: impl FnOnce()) {
+    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         for app in apps {
             scope.spawn(|| {
                 let start = Instant::now();
                 let mut worker = Worker::new(app, wait, 50_000);
-                while is_over.load(Ordering::Relaxed) == 0 {
+                while !is_over.load(Ordering::Relaxed) {
                     worker.round(|| start.elapsed().as_nanos() as u64).unwrap();
                 }
             });
         }
-        feed(&netmap, &wires, queues);
-        is_over.store(1, Ordering::Relaxed);
+        what();
+        is_over.store(true, Ordering::Relaxed);
     });
+}
+
+fn check(queues: [u16; 2], workers: usize, expected_workers: usize, wait: Wait) {
+    let (netmap, wires) = netmap(queues);
+    let apps = start_workers(&netmap, &[], workers).unwrap();
+    assert_eq!(apps.len(), expected_workers);
+    assert!(apps.iter().all(|app| app.name() == "bridge" && app.ports() == ["em0", "em1"]));
+    work_during(apps, wait, || feed(&netmap, &wires, queues));
     let sent = [wires[0].sent_with_queue(), wires[1].sent_with_queue()];
     for (from, to) in [(0, 1), (1, 0)] {
         assert_eq!(sent[to].len() as u64, u64::from(queues[from]) * FRAMES);
@@ -118,4 +123,30 @@ fn there_are_no_more_workers_than_rings_on_either_side() {
 fn with_more_rings_than_workers_each_has_several() {
     check([4, 4], 2, 2, Wait::Poll);
     check([5, 3], 2, 2, Wait::Adaptive);
+}
+
+/// Which no worker knows of. What the card held is lost, and all that comes afterwards is forwarded.
+#[test]
+fn a_card_that_is_reset_by_somebody_else_stops_no_worker() {
+    for wait in [Wait::Spin, Wait::Poll] {
+        let (netmap, wires) = netmap([2, 2]);
+        let apps = start_workers(&netmap, &[], 2).unwrap();
+        work_during(apps, wait, || {
+            for number in 0..200 {
+                (0..2).for_each(|queue| wires[0].send_to(queue, &of_flow(0, queue, number)));
+                netmap.run_pending();
+                netmap.reset(if number % 2 == 0 { "em0" } else { "em1" }).unwrap();
+            }
+            wires[1].sent();
+            let before = sent(&netmap);
+            (0..2).for_each(|queue| wires[0].send_to(queue, &of_flow(0, queue, 1000)));
+            netmap.run_pending();
+            let start = Instant::now();
+            while sent(&netmap) < before + 2 {
+                assert!(start.elapsed() < LONG, "a worker has stopped");
+                thread::yield_now();
+            }
+        });
+        assert_all_home(&netmap, &wires);
+    }
 }
