@@ -1,13 +1,14 @@
 //! Faults on purpose, for test images: what each kind of broken code ends in, and resets that no card asked for.
 #![expect(unsafe_code, reason = "does what no correct code does")]
 
+use alloc::boxed::Box;
 use core::arch::asm;
 use core::hint::black_box;
 
 use millrace_boot::image;
 use nm_core::Netmap;
 
-use crate::logger;
+use crate::{logger, processors};
 
 /// The kinds of faults, by their names on the command line.
 pub const KINDS: [(&str, fn()); 10] = [
@@ -37,6 +38,13 @@ pub fn reset_cards(netmap: &Netmap) {
             Ok(()) => logger::answer("reset", format_args!("{} runs again", interface.name)),
             Err(error) => log::error!(target: "reset", "{error}"),
         }
+    }
+}
+
+/// Overflows the stack of the second processor, if it has no work. Comes back, and is halted some time later.
+pub fn overflow_elsewhere() {
+    if processors::run(1, Box::new(stack_overflow)).is_err() {
+        log::error!(target: "faults", "there is no second processor without work");
     }
 }
 

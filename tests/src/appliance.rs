@@ -39,9 +39,17 @@ impl Appliance {
         Self::boot_image(image::appliance()?, setting.into(), change)
     }
 
-    /// Boots the bridge in the test build, which resets its cards on request.
+    /// Boots the bridge in the test build, which resets its cards and breaks down on request.
     pub fn boot_test_build(setting: impl Into<Setting>) -> Result<Self> {
-        Self::boot_image(image::fault_injection()?, setting.into(), |qemu| qemu)
+        Self::boot_test_build_with(setting, |qemu| qemu)
+    }
+
+    /// The same, in a QEMU that `change` has the last word on.
+    pub fn boot_test_build_with(
+        setting: impl Into<Setting>,
+        change: impl FnOnce(Qemu) -> Qemu,
+    ) -> Result<Self> {
+        Self::boot_image(image::fault_injection()?, setting.into(), change)
     }
 
     fn boot_image(image: PathBuf, setting: Setting, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {

@@ -55,6 +55,11 @@ impl Qemu {
         self
     }
 
+    /// So many processors instead of one.
+    pub fn processors(self, count: u32) -> Self {
+        self.argument("-smp").argument(count.to_string())
+    }
+
     /// The kernel command line, as it stands.
     pub fn command_line(mut self, command_line: impl Into<String>) -> Self {
         self.command_line = command_line.into();

@@ -9,7 +9,7 @@
 use anyhow::{Context, Result};
 use millrace_tests::console::Mark;
 use millrace_tests::guest::STATUS_FAULT;
-use millrace_tests::{Machine, Qemu, image, on_pc_and_q35};
+use millrace_tests::{Appliance, Machine, Qemu, image, on_pc_and_q35};
 
 on_pc_and_q35!(
     invalid_opcode,
@@ -22,6 +22,7 @@ on_pc_and_q35!(
     double_fault,
     stack_overflow_hits_the_guard_page,
     panic,
+    stack_overflow_of_another_processor,
 );
 
 /// What every dump of an exception shows besides.
@@ -78,6 +79,16 @@ fn stack_overflow_hits_the_guard_page(machine: Machine) -> Result<()> {
     )
 }
 
+/// While the first one works.
+fn stack_overflow_of_another_processor(machine: Machine) -> Result<()> {
+    let mut appliance = Appliance::boot_test_build_with(machine, |qemu| qemu.processors(2))?;
+    appliance.guest.type_in("f")?;
+    let console = appliance.guest.wait_status(STATUS_FAULT)?;
+    let parts =
+        ["FAULT vector=14 (page fault) ", "guard page under the stack of a further processor", "processor 1"];
+    check_dump(&console, &parts)
+}
+
 fn panic(machine: Machine) -> Result<()> {
     let console = faults(machine, "panic")?;
     assert!(console.contains("panic at kernel/src/faults.rs:"), "no place of the panic in:\n{console}");
@@ -86,7 +97,10 @@ fn panic(machine: Machine) -> Result<()> {
 
 /// The dump has all `parts`, and the registers.
 fn dumps(machine: Machine, kind: &str, parts: &[&str]) -> Result<()> {
-    let console = faults(machine, kind)?;
+    check_dump(&faults(machine, kind)?, parts)
+}
+
+fn check_dump(console: &str, parts: &[&str]) -> Result<()> {
     let dump = console.split_once("\nFAULT ").map(|(_, dump)| format!("FAULT {dump}"));
     let dump = dump.with_context(|| format!("no dump in:\n{console}"))?;
     for part in parts.iter().chain(&REGISTERS) {

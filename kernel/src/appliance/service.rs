@@ -49,6 +49,8 @@ fn answer(letter: u8, netmap: &Netmap) {
         b't' => report::print_tunables(netmap),
         #[cfg(feature = "fault-injection")]
         b'r' => millrace::faults::reset_cards(netmap),
+        #[cfg(feature = "fault-injection")]
+        b'f' => millrace::faults::overflow_elsewhere(),
         b'h' | b'?' => console::line(format_args!(
             "s: counters, m: memory regions, t: tunables, q: stop and account for every buffer, h: this"
         )),
