@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::fmt;
 use core::ptr::NonNull;
 
 use nm_core::platform::Platform;
@@ -25,10 +26,17 @@ pub unsafe trait Hal: Platform {
     /// have: empty, beyond the last port, or among those that the machine itself uses.
     fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>>;
 
-    /// An interrupt line that no other card has. It leads to the processor that works on this pair of queues, modulo the
-    /// processors that there are. `None` when all are in use, or when the machine takes no interrupts.
+    /// An interrupt line that no other card has, for messages. It leads to the processor that works on this pair of queues,
+    /// modulo the processors that there are. `None` when all are in use, or when the machine takes no interrupts.
     fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {
         let _ = pair;
+        None
+    }
+
+    /// The interrupt line that leads there from `source`, which other cards may have as well. `None` when there is none, or
+    /// nobody knows where it leads, or when the machine takes no interrupts: then the card is looked at now and then.
+    fn shared_line(&self, source: LineSource) -> Option<Box<dyn SharedLine>> {
+        let _ = source;
         None
     }
 }
@@ -36,6 +44,45 @@ pub unsafe trait Hal: Platform {
 /// What runs when a card interrupts. It may interrupt anything, so it takes no lock, calls no waker and allocates nothing:
 /// it sets pending words ([`Events`](nm_core::events::Events)).
 pub type Handler = Box<dyn Fn() + Send + Sync>;
+
+/// Where a line that cards share comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineSource {
+    /// A pin of a slot on the bus of the PCI host bridge.
+    Slot {
+        /// Device number of the slot, 0 to 31.
+        device: u8,
+        /// The pin, 0 (INTA) to 3.
+        pin: u8,
+        /// What the firmware wrote into the function's interrupt line register: on a PC the input of the 8259s that the pin
+        /// leads to, 255 for none.
+        firmware_line: u8,
+    },
+    /// A number on the board, as a virtual machine monitor or the firmware says it.
+    Number(u32),
+}
+
+/// What runs when a shared line interrupts, under the rules of [`Handler`]. It asks its card, acknowledges, and returns
+/// whether that had interrupted.
+pub type SharedHandler = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// A shared line that a card does not handle yet.
+pub trait SharedLine: Send {
+    /// From now on `handler` runs whenever the line interrupts, whichever card it was. Cards are found once and stay, and so
+    /// do their handlers.
+    fn connect(self: Box<Self>, handler: SharedHandler);
+}
+
+impl fmt::Display for LineSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slot { device, pin, .. } => {
+                write!(f, "INT{} of PCI slot {device}", char::from(b'A'.saturating_add(*pin)))
+            }
+            Self::Number(number) => write!(f, "interrupt {number}"),
+        }
+    }
+}
 
 /// An interrupt line that nobody handles yet. Dropped, it goes back to the machine.
 pub trait InterruptLine: Send {

@@ -28,6 +28,7 @@ pub mod bank;
 pub mod e1000;
 pub mod hal;
 mod handlers;
+mod line;
 pub mod mmio;
 pub mod pci;
 pub mod probe;

@@ -5,6 +5,7 @@
 //!  (kernel:        ascending       facts     ├─ capabilities()  what else the function describes about itself
 //!   ports, ECAM)   addresses                 └─ change_command() decoding, bus mastering, interrupts
 //!                                          Claim: the function in a driver's hands, until it is cut off
+//!                                          line_source(): its pin, as the host bridge sees it
 //!                                          Msix: its interrupts, each a message to a line of the machine
 //! ```
 //!
@@ -21,6 +22,7 @@ mod config;
 mod enumerate;
 mod function;
 mod msix;
+mod pin;
 
 pub use address::Address;
 pub use bar::{Bar, BarError, Bars, MemoryRange, PortRange};

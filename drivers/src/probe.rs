@@ -130,17 +130,27 @@ fn probe_e1000(
     Ok(card)
 }
 
-/// Sets up the driver for the virtio-mmio device whose `bytes` of registers are at `address`, with the card stopped. `None`
+/// Sets up the driver for the virtio-mmio device whose `bytes` of registers are at `address` and whose interrupt has the number
+/// `irq`, with the card stopped. `None`
 /// when no device is there, or no driver here is made for it.
-pub fn probe_mmio(hal: &Arc<dyn Hal>, address: u64, bytes: u64) -> Option<Result<Card, ProbeError>> {
+pub fn probe_mmio(
+    hal: &Arc<dyn Hal>,
+    address: u64,
+    bytes: u64,
+    irq: Option<u32>,
+) -> Option<Result<Card, ProbeError>> {
     find_mmio(hal, address, bytes).transpose().map(|slot| {
         let slot = slot?;
         let mac = mmio_fallback_mac(address);
         Ok(match slot.version {
             SlotVersion::V1 => {
-                Card::LegacyVirtioMmio(VirtioNet::new(MmioTransport::new(slot), hal.clone(), mac)?)
+                let transport = MmioTransport::new(slot).with_line(hal.as_ref(), irq);
+                Card::LegacyVirtioMmio(VirtioNet::new(transport, hal.clone(), mac)?)
             }
-            SlotVersion::V2 => Card::VirtioMmio(VirtioNet::new(MmioTransport::new(slot), hal.clone(), mac)?),
+            SlotVersion::V2 => {
+                let transport = MmioTransport::new(slot).with_line(hal.as_ref(), irq);
+                Card::VirtioMmio(VirtioNet::new(transport, hal.clone(), mac)?)
+            }
         })
     })
 }

@@ -66,8 +66,8 @@ macro_rules! on_pc_and_q35 {
 }
 
 /// Turns `fn scenario(setting: Setting) -> anyhow::Result<()>` into a test for each row of this table of images that wait
-/// (those of [`with_every_card`] spin): `waiting::poll_virtio_pc`, and so on. `e1000` has no interrupts that the image takes:
-/// there, waiting is looking.
+/// (those of [`with_every_card`] spin): `waiting::poll_virtio_pc`, and so on. `e1000`, virtio's legacy interface and virtio-mmio
+/// interrupt by a line, the others by messages.
 #[macro_export]
 macro_rules! with_every_wait {
     ($scenario:ident) => {
@@ -76,6 +76,12 @@ macro_rules! with_every_wait {
                 poll_virtio_pc Poll Pc Virtio Virtio,
                 poll_e1000e_q35 Poll Q35 E1000e E1000e,
                 poll_virtio_and_e1000_q35 Poll Q35 Virtio E1000,
+                poll_e1000_pc Poll Pc E1000 E1000,
+                poll_virtio_legacy_pc Poll Pc VirtioLegacy VirtioLegacyApart,
+                poll_virtio_legacy_and_e1000_q35 Poll Q35 VirtioLegacy E1000Em,
+                poll_virtio_without_messages_q35 Poll Q35 VirtioLine VirtioLine,
+                poll_virtio_mmio_microvm Poll Microvm VirtioMmio VirtioMmio,
+                poll_virtio_mmio_1_microvm Poll Microvm VirtioMmio1 VirtioMmio1Apart,
                 adaptive_virtio_q35 Adaptive Q35 Virtio Virtio,
                 adaptive_e1000e_and_virtio_pc Adaptive Pc E1000e Virtio,
             }

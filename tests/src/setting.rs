@@ -9,6 +9,8 @@ use crate::Machine;
 pub enum Card {
     /// virtio-net on PCI, modern interface.
     Virtio,
+    /// The same without MSI-X: it interrupts by its line.
+    VirtioLine,
     /// virtio-net on PCI, legacy interface only.
     VirtioLegacy,
     /// The same with a device that wants the header of a packet apart.
@@ -35,6 +37,7 @@ impl Card {
     pub fn device(self) -> &'static str {
         match self {
             Card::Virtio => "virtio-net-pci,romfile=",
+            Card::VirtioLine => "virtio-net-pci,romfile=,vectors=0",
             Card::VirtioLegacy => "virtio-net-pci,romfile=,disable-modern=on",
             Card::VirtioLegacyApart => "virtio-net-pci,romfile=,disable-modern=on,any_layout=off",
             Card::VirtioMmio | Card::VirtioMmio1 => "virtio-net-device",
@@ -67,6 +70,7 @@ impl Card {
     fn prefix(self) -> &'static str {
         match self {
             Card::Virtio
+            | Card::VirtioLine
             | Card::VirtioLegacy
             | Card::VirtioLegacyApart
             | Card::VirtioMmio

@@ -1,10 +1,13 @@
 //! Registers in the memory of the card's first BAR (section 4.1).
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::registers::cause;
 use super::{Interrupts, MapError, Offset, Registers, Writer};
 use crate::hal::{Hal, Handler};
+use crate::line::{CardLine, Causes};
 use crate::mmio::{MmioError, MmioWindow, ReadWrite, Register, WriteOnly};
 use crate::pci::{Claim, ConfigSpace, Function, Msix};
 
@@ -19,6 +22,7 @@ pub struct PciRegisters {
     claim: Claim,
     window: MmioWindow,
     messages: Option<Msix>,
+    line: CardLine,
 }
 
 impl PciRegisters {
@@ -30,7 +34,9 @@ impl PciRegisters {
         }
         let window = MmioWindow::map(hal, range.address, Offset::END).map_err(MapError::Register)?;
         let messages = Msix::find(hal, config, function, SOURCES);
-        Ok(Self { claim: Claim::new(config, function), window, messages })
+        let source = if messages.is_some() { None } else { function.line_source(config.as_ref()) };
+        let line = CardLine::find(hal, source);
+        Ok(Self { claim: Claim::new(config, function), window, messages, line })
     }
 }
 
@@ -54,15 +60,20 @@ impl Registers for PciRegisters {
 
     fn connect(&mut self, handlers: Vec<Handler>) {
         if let Some(messages) = &mut self.messages {
-            messages.connect(handlers);
+            return messages.connect(handlers);
+        }
+        let Ok(register) = self.window.register::<u32, ReadWrite>(Offset::Icr as usize) else { return };
+        if self.line.connect(handlers, Box::new(move || causes(register.read()))) {
+            self.claim.allow_line();
         }
     }
 
-    /// By messages, if it has any: its line leads nowhere yet.
+    /// By messages, if it has any, else by its line.
     fn interrupts(&self) -> Interrupts {
         let entry = |source| self.messages.as_ref().and_then(|messages| messages.entry(source));
         match (entry(0), entry(1)) {
             (Some(receive), Some(transmit)) => Interrupts::Messages { receive, transmit },
+            _ if self.line.is_connected() => Interrupts::Line,
             _ => Interrupts::None,
         }
     }
@@ -70,6 +81,12 @@ impl Registers for PciRegisters {
     fn cut_off(&mut self) -> bool {
         self.claim.cut_off()
     }
+}
+
+/// What the card says by ICR, which forgets it on being read (section 13.4.17). All ones are of a card that is gone.
+fn causes(icr: u32) -> Causes {
+    let icr = if icr == !0 { 0 } else { icr };
+    Causes { is_ours: icr != 0, receive: icr & cause::RECEIVED != 0, transmit: icr & cause::TRANSMITTED != 0 }
 }
 
 impl Writer for Register<u32, WriteOnly> {

@@ -15,6 +15,8 @@ pub enum Offset {
     Status = 0x0008,
     /// EEPROM read (13.4.4).
     Eerd = 0x0014,
+    /// Interrupt causes (13.4.17); reading it forgets them.
+    Icr = 0x00c0,
     /// Causes that are forgotten when their message was sent (82574L datasheet, EIAC).
     Eiac = 0x00dc,
     /// Which message a queue's cause sends (82574L datasheet, IVAR).

@@ -5,7 +5,8 @@ use core::fmt;
 
 use super::{Command, ConfigSpace, Function};
 
-/// A function that a driver has taken: it answers at its registers and may access our memory, and its INTx line is off.
+/// A function that a driver has taken: it answers at its registers and may access our memory, and its INTx line is off
+/// until it is [let through](Self::allow_line).
 pub struct Claim {
     config: Arc<dyn ConfigSpace>,
     function: Function,
@@ -26,6 +27,12 @@ impl Claim {
         let on = registers | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
         function.change_command(config.as_ref(), on, Command::empty());
         Self { config: config.clone(), function: *function }
+    }
+
+    /// Lets the function assert its INTx line.
+    pub fn allow_line(&self) {
+        let config = self.config.as_ref();
+        self.function.change_command(config, Command::empty(), Command::INTERRUPT_DISABLE);
     }
 
     /// Takes the function's access to memory away, for a device that cannot be stopped by its own registers: one that is

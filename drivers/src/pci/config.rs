@@ -24,6 +24,7 @@ pub(super) mod register {
     pub const BUS_NUMBERS: u16 = 0x18;
     pub const SUBSYSTEM: u16 = 0x2c;
     pub const CAPABILITIES_POINTER: u16 = 0x34;
+    pub const INTERRUPT_LINE: u16 = 0x3c;
 }
 
 /// Bit of the status register (upper half of the dword at 4): there is a capability list.

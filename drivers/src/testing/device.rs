@@ -99,6 +99,11 @@ impl NetDevice {
         self.with_ring(queue, |ring| ring.bells.interrupts).unwrap_or(0)
     }
 
+    /// Whether the device asserts its line.
+    pub fn is_line_asserted(&self) -> bool {
+        self.lock().isr() != 0
+    }
+
     /// How many buffers of `queue` the device owns.
     pub fn owned(&self, queue: u16) -> usize {
         self.with_ring(queue, |ring| ring.owned.len()).unwrap_or(0)

@@ -8,7 +8,7 @@ use core::fmt;
 use std::sync::Mutex;
 
 use super::lock;
-use crate::hal::{Handler, InterruptLine, Message};
+use crate::hal::{Handler, InterruptLine, LineSource, Message, SharedHandler, SharedLine};
 
 /// What a message's address is, for a line of any number that leads to the processor of pair 0.
 const ADDRESS: u64 = 0xfee0_1000;
@@ -23,6 +23,8 @@ pub(super) struct Lines(Mutex<State>);
 struct State {
     free: Vec<u32>,
     connected: BTreeMap<u32, (u64, Arc<Handler>)>,
+    /// Lines that cards share, with the handlers of those that are connected.
+    shared: Vec<(LineSource, Vec<Arc<SharedHandler>>)>,
 }
 
 impl Lines {
@@ -38,6 +40,21 @@ impl Lines {
         let number = lock(&self.0).free.pop()?;
         let address = ADDRESS + u64::from(pair) * PROCESSOR;
         Some(Box::new(Line { lines: self.clone(), number: Some(number), address }))
+    }
+
+    pub(super) fn add_shared(&self, source: LineSource) {
+        lock(&self.0).shared.push((source, Vec::new()));
+    }
+
+    pub(super) fn share(self: &Arc<Self>, source: LineSource) -> Option<Box<dyn SharedLine>> {
+        let is_there = lock(&self.0).shared.iter().any(|(found, _)| *found == source);
+        is_there.then(|| Box::new(Shared { lines: self.clone(), source }) as Box<dyn SharedLine>)
+    }
+
+    pub(super) fn raise(&self, source: LineSource) -> usize {
+        let handlers = lock(&self.0).shared.iter().find(|(found, _)| *found == source).cloned();
+        let handlers = handlers.map_or_else(Vec::new, |(_, handlers)| handlers);
+        handlers.iter().filter(|handler| handler()).count()
     }
 
     pub(super) fn send(&self, message: Message) -> bool {
@@ -70,6 +87,21 @@ impl InterruptLine for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         lock(&self.lines.0).free.extend(self.number);
+    }
+}
+
+/// A shared line that a card does not handle yet.
+struct Shared {
+    lines: Arc<Lines>,
+    source: LineSource,
+}
+
+impl SharedLine for Shared {
+    fn connect(self: Box<Self>, handler: SharedHandler) {
+        let mut state = lock(&self.lines.0);
+        if let Some((_, handlers)) = state.shared.iter_mut().find(|(found, _)| *found == self.source) {
+            handlers.push(Arc::new(handler));
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use nm_core::platform::{DmaBlock, Platform};
 use super::lines::Lines;
 use super::lock;
 use crate::bank::RegisterBank;
-use crate::hal::{Hal, InterruptLine, Message};
+use crate::hal::{Hal, InterruptLine, LineSource, Message, SharedLine};
 
 /// Physical address of the first block. A process has nothing there, so that an address of the wrong kind faults.
 const FIRST_PHYS: u64 = 0x100_0000_0000;
@@ -112,6 +112,16 @@ impl FakeMachine {
     /// A card sends `message`. Returns whether that is somebody's interrupt.
     pub fn send_message(&self, message: Message) -> bool {
         self.lines.send(message)
+    }
+
+    /// Has a line that cards share lead there from `source`.
+    pub fn add_shared_line(&self, source: LineSource) {
+        self.lines.add_shared(source);
+    }
+
+    /// The line from `source` interrupts: all cards on it are asked. Returns how many say that they did it.
+    pub fn raise(&self, source: LineSource) -> usize {
+        self.lines.raise(source)
     }
 
     /// Puts `contents` where [`Hal::map_mmio`] finds it: registers that keep what is written to them.
@@ -242,6 +252,10 @@ unsafe impl Hal for FakeMachine {
 
     fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {
         self.lines.take(pair)
+    }
+
+    fn shared_line(&self, source: LineSource) -> Option<Box<dyn SharedLine>> {
+        self.lines.share(source)
     }
 }
 

@@ -3,14 +3,18 @@
 //! A transitional device without the modern interface has this alone. Everything but the features, the page of each queue and
 //! the status is the device's to say; the queues' sizes are fixed.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::features::Features;
+use super::isr;
 use super::status::Status;
 use super::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size};
 use crate::bank::RegisterBank;
-use crate::hal::Hal;
+use crate::hal::{Hal, Handler};
+use crate::line::CardLine;
 use crate::mmio::MmioError;
 use crate::pci::{BarError, CapabilityId, Claim, ConfigSpace, Function};
 
@@ -31,6 +35,8 @@ const QUEUE_SELECT: usize = 0x0e;
 const QUEUE_NOTIFY: usize = 0x10;
 /// Device status, 8 bits.
 const STATUS: usize = 0x12;
+/// Why the device interrupts, 8 bits; reading it acknowledges.
+const ISR: usize = 0x13;
 /// The configuration of this kind of device; two numbers of vectors are in front of it while MSI-X is on.
 const CONFIG: usize = 0x14;
 const CONFIG_WITH_MSI_X: usize = 0x18;
@@ -45,6 +51,7 @@ pub struct LegacyPciTransport {
     ports: Arc<dyn RegisterBank>,
     /// Where the device's own configuration starts.
     config: usize,
+    line: CardLine,
 }
 
 /// The doorbell of one queue.
@@ -72,7 +79,8 @@ pub enum LegacyPciError {
 }
 
 impl LegacyPciTransport {
-    /// Finds the registers, and lets the function decode its io ports and access memory. Its INTx line is off.
+    /// Finds the registers, and lets the function decode its io ports and access memory. Its INTx line is off until
+    /// its interrupts are connected.
     pub fn new(
         hal: &dyn Hal,
         config: &Arc<dyn ConfigSpace>,
@@ -85,7 +93,10 @@ impl LegacyPciTransport {
         }
         let no_ports = LegacyPciError::NoPorts { first: range.first };
         let ports = hal.io_ports(range.first, range.ports).ok_or(no_ports)?;
-        Ok(Self { claim: Claim::with_ports(config, function), ports, config: offset })
+        // While MSI-X is on, the line is not used.
+        let source = if offset == CONFIG { function.line_source(config.as_ref()) } else { None };
+        let line = CardLine::find(hal, source);
+        Ok(Self { claim: Claim::with_ports(config, function), ports, config: offset, line })
     }
 
     /// The registers with this queue selected.
@@ -165,6 +176,17 @@ impl Transport for LegacyPciTransport {
 
     fn config_u16(&self, offset: usize) -> Result<u16, TransportError> {
         Ok(self.ports.read16(self.config(offset, 2)?))
+    }
+
+    fn connect(&mut self, handlers: Vec<Handler>) {
+        let ports = self.ports.clone();
+        if self.line.connect(handlers, Box::new(move || isr::causes(ports.read8(ISR)))) {
+            self.claim.allow_line();
+        }
+    }
+
+    fn has_interrupt(&self, _queue: u16) -> bool {
+        self.line.is_connected()
     }
 
     fn quiesce(&mut self) -> bool {

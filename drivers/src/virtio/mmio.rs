@@ -5,25 +5,34 @@
 mod layout;
 mod version;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
 use self::layout::{
-    CONFIG, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DEVICE_ID, DRIVER_FEATURES, DRIVER_FEATURES_SEL, MAGIC,
-    QUEUE_NOTIFY, QUEUE_NUM, QUEUE_NUM_MAX, QUEUE_SEL, STATUS, VERSION,
+    CONFIG, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DEVICE_ID, DRIVER_FEATURES, DRIVER_FEATURES_SEL,
+    INTERRUPT_ACK, INTERRUPT_STATUS, MAGIC, QUEUE_NOTIFY, QUEUE_NUM, QUEUE_NUM_MAX, QUEUE_SEL, STATUS,
+    VERSION,
 };
 use self::version::halves;
 use super::features::Features;
+use super::isr;
 use super::status::Status;
 use super::transport::{Notifier, QueuePlace, Transport, TransportError};
 use crate::bank::RegisterBank;
+use crate::hal::{Hal, Handler, LineSource};
+use crate::line::{CardLine, Causes};
 use crate::mmio::MmioError;
 
 pub use self::version::{V1, V2, Version};
 
 /// The magic number, `virt`.
 const VIRT: u32 = u32::from_le_bytes(*b"virt");
+
+/// How often a device is asked why it interrupts, in one interrupt.
+const ACKNOWLEDGE_MAX: u32 = 16;
 
 /// A place for a device, with a device in it.
 #[derive(Debug)]
@@ -92,6 +101,7 @@ impl Slot {
 #[derive(Debug)]
 pub struct MmioTransport<V> {
     bank: Arc<dyn RegisterBank>,
+    line: CardLine,
     version: PhantomData<V>,
 }
 
@@ -105,7 +115,12 @@ pub struct MmioNotifier {
 impl<V: Version> MmioTransport<V> {
     /// The way to the device in `slot`, whose registers have this version.
     pub fn new(slot: Slot) -> Self {
-        Self { bank: slot.bank, version: PhantomData }
+        Self { bank: slot.bank, line: CardLine::None, version: PhantomData }
+    }
+
+    /// The same, of a device whose interrupt has the number `irq`, if it has one.
+    pub fn with_line(self, hal: &dyn Hal, irq: Option<u32>) -> Self {
+        Self { line: CardLine::find(hal, irq.map(LineSource::Number)), ..self }
     }
 
     /// The registers with this queue selected.
@@ -187,10 +202,35 @@ impl<V: Version> Transport for MmioTransport<V> {
         Ok(self.bank.read16(self.config(offset, 2)?))
     }
 
+    fn connect(&mut self, handlers: Vec<Handler>) {
+        let bank = self.bank.clone();
+        self.line.connect(handlers, Box::new(move || acknowledge(bank.as_ref())));
+    }
+
+    fn has_interrupt(&self, _queue: u16) -> bool {
+        self.line.is_connected()
+    }
+
     /// There is no bus that could keep the device from memory.
     fn quiesce(&mut self) -> bool {
         false
     }
+}
+
+/// Asks the device why it interrupts, and acknowledges that: again until there is nothing more, since what comes between
+/// the two keeps the line asserted, and a line that counts edges would have no other.
+fn acknowledge(bank: &dyn RegisterBank) -> Causes {
+    let mut all = Causes::any_queue(false, false);
+    for _ in 0..ACKNOWLEDGE_MAX {
+        let status = bank.read32(INTERRUPT_STATUS);
+        let causes = isr::causes(u8::try_from(status).unwrap_or(!0));
+        if !causes.is_ours {
+            break;
+        }
+        bank.write32(INTERRUPT_ACK, status);
+        all = Causes::any_queue(all.receive || causes.receive, true);
+    }
+    all
 }
 
 impl Notifier for MmioNotifier {

@@ -3,14 +3,17 @@
 mod layout;
 mod windows;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::features::Features;
+use super::isr;
 use super::status::Status;
 use super::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size};
 use crate::hal::{Hal, Handler};
+use crate::line::CardLine;
 use crate::mmio::{MmioWindow, ReadOnly, Register, WriteOnly};
 use crate::pci::{Claim, ConfigSpace, Function, Msix};
 
@@ -30,6 +33,9 @@ pub struct PciTransport {
     notify_multiplier: u32,
     device: Option<MmioWindow>,
     interrupts: Option<Msix>,
+    line: CardLine,
+    /// Why the line is asserted; reading it acknowledges.
+    isr: Option<Register<u8, ReadOnly>>,
 }
 
 /// The doorbell of one queue.
@@ -40,13 +46,18 @@ pub struct PciNotifier {
 }
 
 impl PciTransport {
-    /// Finds and maps the registers, and lets the function decode its memory and access ours. Its INTx line is off.
+    /// Finds and maps the registers, and lets the function decode its memory and access ours. Its INTx line is off until
+    /// its interrupts are connected, and stays so if they are messages.
     pub fn new(hal: &dyn Hal, config: &Arc<dyn ConfigSpace>, function: &Function) -> Result<Self, PciError> {
         let windows = Windows::find(config.as_ref(), function)?;
         let claim = Claim::new(config, function);
         let common = windows.common.map(hal)?;
         let common = CommonRegisters::in_window(&common).map_err(PciError::Register)?;
         let interrupts = Msix::find(hal, config, function, common.num_queues.read());
+        let isr = windows.isr.and_then(|part| part.map(hal).ok());
+        let isr = isr.and_then(|window| window.register(0).ok());
+        let has_line = interrupts.is_none() && isr.is_some();
+        let source = if has_line { function.line_source(config.as_ref()) } else { None };
         Ok(Self {
             claim,
             common,
@@ -54,6 +65,8 @@ impl PciTransport {
             notify_multiplier: windows.notify_multiplier,
             device: windows.device.map(|part| part.map(hal)).transpose()?,
             interrupts,
+            line: CardLine::find(hal, source),
+            isr,
         })
     }
 
@@ -144,12 +157,19 @@ impl Transport for PciTransport {
 
     fn connect(&mut self, handlers: Vec<Handler>) {
         if let Some(interrupts) = &mut self.interrupts {
-            interrupts.connect(handlers);
+            return interrupts.connect(handlers);
+        }
+        let Some(isr) = self.isr.clone() else { return };
+        if self.line.connect(handlers, Box::new(move || isr::causes(isr.read()))) {
+            self.claim.allow_line();
         }
     }
 
-    /// A device that has no resources for it says so here (section 4.1.5.1.2).
+    /// A device that has no resources for a message says so here (section 4.1.5.1.2).
     fn has_interrupt(&self, queue: u16) -> bool {
+        if self.line.is_connected() {
+            return true;
+        }
         self.common.queue_select.write(queue);
         self.common.queue_msix_vector.read() != NO_VECTOR
     }

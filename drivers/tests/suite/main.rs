@@ -15,6 +15,7 @@ mod bench;
 mod e1000;
 mod handshake;
 mod hostile;
+mod lines;
 mod loopback;
 mod machine;
 mod msix;

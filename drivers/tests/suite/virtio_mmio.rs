@@ -41,7 +41,7 @@ fn window(machine: &Arc<FakeMachine>) -> MmioWindow {
 
 fn probed(machine: &Arc<FakeMachine>) -> Option<Result<Card, ProbeError>> {
     let hal: Arc<dyn Hal> = machine.clone();
-    probe_mmio(&hal, AT, BYTES as u64)
+    probe_mmio(&hal, AT, BYTES as u64, None)
 }
 
 fn refusal(change: impl FnOnce(&mut [u8])) -> SlotError {
@@ -80,7 +80,7 @@ fn what_is_no_device_is_told_apart() {
     assert_eq!(refusal(|registers| registers[0] = b'V'), SlotError::NoMagic { found: 0x7472_6956 });
     assert_eq!(refusal(|registers| registers[4] = 3), SlotError::UnknownVersion { found: 3 });
     let hal: Arc<dyn Hal> = machine_with(|_| {});
-    let probe = |at, bytes| match probe_mmio(&hal, at, bytes) {
+    let probe = |at, bytes| match probe_mmio(&hal, at, bytes, None) {
         Some(Err(error)) => error,
         other => panic!("{other:?}"),
     };

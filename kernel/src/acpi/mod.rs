@@ -1,17 +1,49 @@
-//! What the firmware says about the machine: read once at boot, and kept.
+//! What the firmware says about the machine: its tables, read once at boot, and its programs, run when they are needed.
 //!
 //! ```text
 //! boot::acpi   tables, where the firmware left them ──► Description   processors, interrupt controllers, …
+//! boot::aml    definition blocks ──► interpreter ──► routes           where the pins of PCI slots lead
+//!                                    (for a card without messages)
 //! ```
 
+mod hardware;
+mod routes;
+
+use alloc::vec::Vec;
+
 use millrace_boot::acpi::{Description, Tables};
+use millrace_boot::aml::Interpreter;
 use spin::Once;
 
 use crate::cpu;
+use hardware::PciHost;
 
-static DESCRIPTION: Once<Description> = Once::new();
+pub(crate) use routes::input;
+
+static ACPI: Once<Acpi> = Once::new();
+
+struct Acpi {
+    description: Description,
+    /// The code of the definition blocks.
+    blocks: Vec<Vec<u8>>,
+}
 
 /// Keeps what the tables say. Needs the heap; the tables themselves are not read later.
 pub(crate) fn init(tables: &Tables<'_>) -> &'static Description {
-    DESCRIPTION.call_once(|| Description::read(tables, cpu::apic_id()))
+    let read = || Acpi {
+        description: Description::read(tables, cpu::apic_id()),
+        blocks: tables.definition_blocks().map(<[u8]>::to_vec).collect(),
+    };
+    &ACPI.call_once(read).description
+}
+
+/// What the tables say.
+pub(crate) fn description() -> Option<&'static Description> {
+    ACPI.get().map(|acpi| &acpi.description)
+}
+
+/// A new interpreter with all definition blocks loaded; `None` when there are none.
+fn interpreter() -> Option<Interpreter<PciHost>> {
+    let blocks = &ACPI.get()?.blocks;
+    (!blocks.is_empty()).then(|| Interpreter::new(PciHost, blocks.iter().cloned()))
 }

@@ -21,7 +21,11 @@ pub(super) fn attach(machine: &Machine, mmio_devices: &[MmioDevice], netmap: &Ne
         }
     }
     for device in mmio_devices {
-        names.attach(netmap, device, probe_mmio(&machine.hal, device.address, device.bytes));
+        names.attach(
+            netmap,
+            device,
+            probe_mmio(&machine.hal, device.address, device.bytes, Some(device.irq)),
+        );
     }
     netmap.interfaces().iter().for_each(|interface| log::info!(target: "cards", "{interface}"));
 }

@@ -2,7 +2,7 @@
 
 use core::convert::Infallible;
 
-use millrace::{ExitCode, clock, console, exit};
+use millrace::{ExitCode, clock, console, exit, interrupts};
 use nm_core::Netmap;
 
 use super::crew::Crew;
@@ -27,6 +27,7 @@ pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure
         if clock::ticks() >= next_look {
             next_look = clock::ticks() + period;
             links.watch(netmap);
+            interrupts::complain();
             match console::poll() {
                 Some(b'q') => {
                     drop(crew);

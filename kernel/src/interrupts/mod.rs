@@ -1,6 +1,7 @@
 //! Interrupts: the processor's own controller, lines for cards, a timer, and sleeping until one of them comes.
 //!
 //! ```text
+//! card ─ line ─► I/O APIC ─┐                           (lines that several cards share)
 //! card ─ message ─► local APIC ─► stub ─► handle ─► the line's handler: sets pending words ─► end of interrupt
 //! timer ──────────►     "          "        "       nothing
 //! other processors ►    "          "        "       nothing
@@ -11,23 +12,27 @@
 //! were none. From then on an interrupt may come at any instruction. A handler takes no lock and allocates nothing, so it
 //! does not matter which.
 //!
-//! The two 8259 of a PC are masked. Lines that lead there or to an I/O APIC (those of the serial port and of cards without
-//! messages) have no interrupt here: waiting for them is looking now and then.
+//! The two 8259 of a PC are masked. A line whose input at an I/O APIC nobody knows has no interrupt here: waiting for its
+//! cards is looking now and then.
 
+mod io_apic;
 mod lines;
 mod local_apic;
+mod shared;
 mod sleep;
 mod timer;
 
 use alloc::boxed::Box;
 use core::fmt;
 
-use millrace_drivers::hal::{Hal, InterruptLine};
+use millrace_drivers::hal::{Hal, InterruptLine, LineSource, SharedLine};
 use nm_core::platform::Sleeper;
 use spin::Once;
 
+use crate::acpi;
 use crate::ports::IoPort;
 use crate::processors;
+use io_apic::IoApics;
 pub(crate) use local_apic::Ipi;
 use local_apic::LocalApic;
 pub(crate) use sleep::halt;
@@ -49,6 +54,7 @@ static INTERRUPTS: Once<Interrupts> = Once::new();
 struct Interrupts {
     apic: &'static LocalApic,
     timer: Timer,
+    io_apics: IoApics,
 }
 
 /// Why the machine takes no interrupts.
@@ -77,10 +83,10 @@ pub fn take(hal: &dyn Hal) {
     // Nothing is to come by a way that has no handler.
     IoPort::PIC_1_MASK.write(0xff_u8);
     IoPort::PIC_2_MASK.write(0xff_u8);
-    match find_apic(hal).and_then(Interrupts::new) {
+    match find_apic(hal).and_then(|apic| Interrupts::new(hal, apic)) {
         Ok(interrupts) => {
-            let Interrupts { apic, timer } = INTERRUPTS.call_once(|| interrupts);
-            log::info!(target: "interrupts", "{apic}, {timer}, {} lines", lines::COUNT);
+            let Interrupts { apic, timer, io_apics } = INTERRUPTS.call_once(|| interrupts);
+            log::info!(target: "interrupts", "{apic}, {timer}, {} lines, {} inputs", lines::COUNT, io_apics.inputs());
             x86_64::instructions::interrupts::enable();
         }
         Err(error) => log::warn!(target: "interrupts", "none, so waiting is looking: {error}"),
@@ -120,9 +126,10 @@ pub(crate) fn send(to: u32, message: Ipi) {
 }
 
 impl Interrupts {
-    fn new(apic: &'static LocalApic) -> Result<Self, InterruptError> {
+    fn new(hal: &dyn Hal, apic: &'static LocalApic) -> Result<Self, InterruptError> {
         let timer = Timer::find(apic).ok_or(InterruptError::TimerStopped)?;
-        Ok(Self { apic, timer })
+        let io_apics = acpi::description().map_or_else(IoApics::none, |acpi| IoApics::find(hal, acpi));
+        Ok(Self { apic, timer, io_apics })
     }
 }
 
@@ -135,6 +142,27 @@ pub(crate) fn sleeper() -> Option<&'static dyn Sleeper> {
 pub(crate) fn line(pair: u16) -> Option<Box<dyn InterruptLine>> {
     INTERRUPTS.get()?;
     lines::take(local_apic::message_address(processors::for_pair(pair).apic_id())?)
+}
+
+/// A place at the line that leads there from `source`, once interrupts are taken.
+pub(crate) fn shared_line(source: LineSource) -> Option<Box<dyn SharedLine>> {
+    let interrupts = INTERRUPTS.get()?;
+    let without = |why: &dyn fmt::Display| {
+        log::info!(target: "interrupts", "{source}: {why}, so waiting for its card is looking");
+    };
+    let Some(line) = acpi::input(source).filter(|line| interrupts.io_apics.has(line.gsi)) else {
+        without(&"nobody says where it leads");
+        return None;
+    };
+    log::debug!(target: "interrupts", "{source}: input {}", line.gsi);
+    shared::take(interrupts, line).inspect_err(|error| without(error)).ok()
+}
+
+/// Says which inputs were masked since the last time because nobody acknowledged their interrupts. Not for handlers.
+pub fn complain() {
+    for gsi in shared::newly_masked() {
+        log::warn!(target: "interrupts", "input {gsi} interrupts without end and is masked: no card says that it was its own");
+    }
 }
 
 /// What runs on each interrupt, with interrupts held back.

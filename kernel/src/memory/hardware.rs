@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use millrace_boot::Span;
 use millrace_drivers::bank::RegisterBank;
-use millrace_drivers::hal::{Hal, InterruptLine};
+use millrace_drivers::hal::{Hal, InterruptLine, LineSource, SharedLine};
 use nm_core::platform::{DmaBlock, Platform, Sleeper};
 
 use super::{frames, window};
@@ -73,5 +73,9 @@ unsafe impl Hal for Hardware {
 
     fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {
         interrupts::line(pair)
+    }
+
+    fn shared_line(&self, source: LineSource) -> Option<Box<dyn SharedLine>> {
+        interrupts::shared_line(source)
     }
 }

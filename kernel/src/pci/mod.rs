@@ -12,9 +12,12 @@ use core::fmt;
 use millrace_boot::acpi::ConfigWindow;
 use millrace_drivers::hal::Hal;
 use millrace_drivers::pci::ConfigSpace;
+use spin::Once;
 
 use ecam::Ecam;
 use port_config::PortConfig;
+
+static SPACE: Once<Arc<dyn ConfigSpace>> = Once::new();
 
 /// How configuration space is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,5 +53,12 @@ pub fn config_space(
         let space: Arc<dyn ConfigSpace> = Arc::new(PortConfig::find()?);
         Some((space, Mechanism::Ports))
     };
-    by_memory().or_else(by_ports)
+    by_memory().or_else(by_ports).inspect(|(space, _)| {
+        SPACE.call_once(|| space.clone());
+    })
+}
+
+/// The configuration space of this machine, once it was looked for and if it has any.
+pub(crate) fn space() -> Option<&'static dyn ConfigSpace> {
+    SPACE.get().map(AsRef::as_ref)
 }

@@ -70,7 +70,12 @@ impl RegisterBank for LegacyPciBank {
     fn read8(&self, offset: usize) -> u8 {
         match offset {
             0x12 => self.device.read_status(),
-            0x13 => 0,
+            0x13 => {
+                let mut model = self.device.lock();
+                let isr = model.isr();
+                model.acknowledge(isr);
+                isr
+            }
             _ => u8::from_le_bytes(self.read_config(offset)),
         }
     }

@@ -129,7 +129,7 @@ impl Selection {
                 self.is_looked_at = true;
                 model.is_queue_enabled(self.queue).into()
             }
-            0x060 => 0,
+            0x060 => model.isr().into(),
             0x070 => model.read_status().into(),
             0x0fc if !is_v1 => {
                 model.config_reads.look();
@@ -157,7 +157,7 @@ impl Selection {
             0x040 if is_v1 => self.write_page(model, value),
             0x044 if !is_v1 && value == 1 => model.enable_queue(self.queue),
             0x050 => model.ring_doorbell(u16::try_from(value).unwrap_or(u16::MAX)),
-            0x064 => {}
+            0x064 => model.acknowledge(u8::try_from(value).ok()?),
             0x070 => {
                 model.write_status(u8::try_from(value).ok()?);
                 if value == 0 {

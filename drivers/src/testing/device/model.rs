@@ -94,6 +94,18 @@ impl Model {
         }
     }
 
+    /// The ISR status: whether a queue has interrupted.
+    pub fn isr(&self) -> u8 {
+        self.rings.iter().any(|ring| ring.bells.is_asserted).into()
+    }
+
+    /// The driver has heard what these bits say.
+    pub fn acknowledge(&mut self, bits: u8) {
+        if bits & 1 != 0 {
+            self.rings.iter_mut().for_each(|ring| ring.bells.is_asserted = false);
+        }
+    }
+
     pub fn read_status(&mut self) -> u8 {
         let (slow, before) = self.reset;
         let shown = match slow {

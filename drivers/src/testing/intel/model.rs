@@ -106,6 +106,11 @@ impl Model {
             }
             Offset::Status => self.status(),
             Offset::Eerd => self.eeprom(),
+            Offset::Icr => {
+                let causes = self.causes;
+                self.acknowledge();
+                causes
+            }
             _ => self.registers.get(offset),
         }
     }

@@ -30,6 +30,10 @@ pub(super) const QUEUE_PFN: usize = 0x040;
 pub(super) const QUEUE_READY: usize = 0x044;
 /// Doorbell of all queues: takes a queue's number.
 pub(super) const QUEUE_NOTIFY: usize = 0x050;
+/// Why the device interrupts.
+pub(super) const INTERRUPT_STATUS: usize = 0x060;
+/// Takes those of these bits that have been heard.
+pub(super) const INTERRUPT_ACK: usize = 0x064;
 /// Device status.
 pub(super) const STATUS: usize = 0x070;
 /// Descriptor table, lower half of its address; the upper is behind it. Not in version 1.

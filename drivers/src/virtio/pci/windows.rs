@@ -20,6 +20,8 @@ pub enum Part {
     Common,
     /// Doorbells.
     Notify,
+    /// Why the device asserts its line.
+    Isr,
     /// The configuration of this kind of device.
     Device,
 }
@@ -65,6 +67,8 @@ pub(super) struct Windows {
     pub notify: Place,
     /// Distance of two doorbells in bytes, to be multiplied with a queue's `queue_notify_off`.
     pub notify_multiplier: u32,
+    /// Of a device that has a line; what is wrong with it costs the interrupts and not the card.
+    pub isr: Option<Place>,
     pub device: Option<Place>,
 }
 
@@ -89,7 +93,8 @@ impl Windows {
         let too_short = PciError::TooShort { part: Part::Notify, bytes: u32::from(found.capability_bytes) };
         let notify_multiplier = found.notify_multiplier(config).ok_or(too_short)?;
         let device = first(Part::Device).transpose()?.map(|(place, _)| place);
-        Ok(Self { common, notify, notify_multiplier, device })
+        let isr = first(Part::Isr).and_then(Result::ok).map(|(place, _)| place);
+        Ok(Self { common, notify, notify_multiplier, isr, device })
     }
 }
 
@@ -178,6 +183,7 @@ impl Part {
         match kind {
             1 => Some(Self::Common),
             2 => Some(Self::Notify),
+            3 => Some(Self::Isr),
             4 => Some(Self::Device),
             _ => None,
         }
@@ -188,6 +194,7 @@ impl Part {
         match self {
             Self::Common => (CommonRegisters::BYTES as u64, CommonRegisters::BYTES as u64),
             Self::Notify => (2, NOTIFY_LIMIT),
+            Self::Isr => (1, 1),
             Self::Device => (1, DEVICE_LIMIT),
         }
     }
@@ -198,6 +205,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::Common => "common configuration",
             Self::Notify => "notification area",
+            Self::Isr => "ISR status",
             Self::Device => "device configuration",
         })
     }

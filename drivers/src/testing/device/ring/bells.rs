@@ -17,6 +17,8 @@ pub struct Bells {
     pub interrupts: u64,
     /// An interrupt came since the driver went to sleep last.
     is_interrupt_pending: bool,
+    /// An interrupt came that the driver has not acknowledged.
+    pub is_asserted: bool,
 }
 
 impl Bells {
@@ -29,6 +31,7 @@ impl Bells {
             is_quiet: false,
             interrupts: 0,
             is_interrupt_pending: false,
+            is_asserted: false,
         }
     }
 
@@ -36,6 +39,7 @@ impl Bells {
     pub fn interrupt(&mut self) {
         self.interrupts += 1;
         self.is_interrupt_pending = true;
+        self.is_asserted = true;
     }
 }
 

@@ -1,0 +1,292 @@
+//! Interrupts by a line that cards share: whose pin leads where, what acknowledges, and which queue is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use millrace_drivers::bank::RegisterBank;
+use millrace_drivers::e1000::{Interrupts, Offset, PciRegisters, Registers};
+use millrace_drivers::hal::{Handler, LineSource};
+use millrace_drivers::mmio::MmioWindow;
+use millrace_drivers::pci::{Address, Command, ConfigSpace, Function};
+use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci, MmioVersion, NetDevice, Setup};
+use millrace_drivers::virtio::legacy::LegacyPciTransport;
+use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V2};
+use millrace_drivers::virtio::pci::PciTransport;
+use millrace_drivers::virtio::transport::Transport;
+use nm_core::nic::{Armed, RxQueue};
+
+use crate::bench::Bench;
+use crate::ways::Plain;
+
+const INTB: LineSource = LineSource::Slot { device: 4, pin: 1, firmware_line: 11 };
+const BAR: u64 = 0xfeb0_0000;
+const BAR_BYTES: usize = 0x2_0000;
+const PORTS: u16 = 0xc040;
+
+/// How often each queue was told.
+#[derive(Default, Clone)]
+struct Told([Arc<AtomicU32>; 2]);
+
+impl Told {
+    fn handlers(&self) -> Vec<Handler> {
+        let handler = |count: &Arc<AtomicU32>| {
+            let count = count.clone();
+            Box::new(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            }) as Handler
+        };
+        self.0.iter().map(handler).collect()
+    }
+
+    fn counts(&self) -> [u32; 2] {
+        [&self.0[0], &self.0[1]].map(|count| count.swap(0, Ordering::Relaxed))
+    }
+}
+
+fn address() -> Address {
+    Address::new(0, 4, 0).unwrap()
+}
+
+/// A machine with a line from slot 4, and this function there.
+struct World {
+    machine: Arc<FakeMachine>,
+    pci: Arc<FakePci>,
+    told: Told,
+}
+
+impl World {
+    fn with(mut function: FakeFunction) -> Self {
+        function.set(0x3c, 2 << 8 | 11);
+        let (machine, pci) = (FakeMachine::new(), Arc::new(FakePci::default()));
+        machine.add_shared_line(INTB);
+        machine.add_registers(BAR, &[0; BAR_BYTES]);
+        pci.insert(address(), function);
+        Self { machine, pci, told: Told::default() }
+    }
+
+    fn parts(&self) -> (Arc<dyn ConfigSpace>, Function) {
+        let config: Arc<dyn ConfigSpace> = self.pci.clone();
+        let function = Function::read(config.as_ref(), address()).unwrap();
+        (config, function)
+    }
+
+    fn has_line_on(&self) -> bool {
+        let command = self.pci.function(address()).unwrap().get(4) as u16;
+        !Command::from_bits_retain(command).contains(Command::INTERRUPT_DISABLE)
+    }
+
+    /// Writes registers as a card would change them.
+    fn set(&self, offset: u64, bytes: &[u8]) {
+        let window = MmioWindow::map(self.machine.as_ref(), BAR, BAR_BYTES).unwrap();
+        (0..).zip(bytes).for_each(|(number, byte)| window.write8(offset as usize + number, *byte));
+    }
+}
+
+fn intel(device: u16) -> FakeFunction {
+    let mut function = FakeFunction::endpoint(0x8086, device);
+    function.set_memory_bar(0, BAR, BAR_BYTES as u64, false);
+    function
+}
+
+#[test]
+fn an_intel_card_tells_the_queue_that_its_causes_name() {
+    for device in [0x100e, 0x10d3] {
+        let world = World::with(intel(device));
+        let (config, function) = world.parts();
+        let mut registers = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
+        assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::None, false));
+        registers.connect(world.told.handlers());
+        assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::Line, true));
+        for (icr, is_ours, told) in [
+            (0u32, 0, [0, 0]),
+            (1 << 7, 1, [1, 0]),
+            (1, 1, [0, 1]),
+            (1 << 7 | 1, 1, [1, 1]),
+            (1 << 2, 1, [0, 0]),
+            (u32::MAX, 0, [0, 0]),
+        ] {
+            world.set(Offset::Icr as u64, &icr.to_le_bytes());
+            assert_eq!((world.machine.raise(INTB), world.told.counts()), (is_ours, told), "ICR {icr:#x}");
+        }
+    }
+}
+
+#[test]
+fn a_card_without_a_line_goes_on_without() {
+    let mut function = intel(0x100e);
+    function.set(0x3c, 0);
+    let world = World::with(function.clone());
+    world.pci.insert(address(), function);
+    let (config, function) = world.parts();
+    let mut registers = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
+    registers.connect(world.told.handlers());
+    assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::None, false));
+    assert_eq!(world.machine.raise(INTB), 0);
+}
+
+/// A transitional card as QEMU shows it with `disable-modern=on`.
+fn legacy() -> FakeFunction {
+    let mut function = FakeFunction::endpoint(0x1af4, 0x1000);
+    function.set_port_bar(0, PORTS, 32);
+    function
+}
+
+#[test]
+fn reading_its_isr_acknowledges_a_legacy_device() {
+    let world = World::with(legacy());
+    let device = NetDevice::new(&world.machine, Setup::with_queues(4, 4));
+    world.machine.add_ports(PORTS, Arc::new(device.legacy_pci_bank()));
+    let (config, function) = world.parts();
+    let mut transport = LegacyPciTransport::new(world.machine.as_ref(), &config, &function).unwrap();
+    assert!(!transport.has_interrupt(0) && !world.has_line_on());
+    transport.connect(world.told.handlers());
+    assert!(transport.has_interrupt(0) && transport.has_interrupt(1) && world.has_line_on());
+    assert_eq!((world.machine.raise(INTB), world.told.counts()), (0, [0, 0]), "it was another card");
+}
+
+#[test]
+fn a_modern_device_without_messages_has_its_line() {
+    let mut function = FakeFunction::endpoint(0x1af4, 0x1041);
+    function.set_memory_bar(4, BAR, BAR_BYTES as u64, true);
+    let capability = |kind: u8, offset: u32| {
+        let (length, multiplier) = if kind == 2 { (20, &[4, 0, 0, 0][..]) } else { (16, &[][..]) };
+        let head = [length, kind, 4, 0, 0, 0];
+        [&head[..], &offset.to_le_bytes(), &0x1000u32.to_le_bytes(), multiplier].concat()
+    };
+    for (at, kind, offset) in [(0x84, 3, 0x1000), (0x70, 4, 0x2000), (0x50, 2, 0x3000), (0x40, 1, 0)] {
+        function.push_capability(at, 9, &capability(kind, offset));
+    }
+    let world = World::with(function);
+    let (config, function) = world.parts();
+    let mut transport = PciTransport::new(world.machine.as_ref(), &config, &function).unwrap();
+    transport.connect(world.told.handlers());
+    assert!(transport.has_interrupt(0) && transport.has_interrupt(1) && world.has_line_on());
+    for (isr, is_ours, told) in
+        [(0, 0, [0, 0]), (1, 1, [1, 1]), (2, 1, [0, 0]), (3, 1, [1, 1]), (0xff, 0, [0, 0])]
+    {
+        world.set(0x1000, &[isr]);
+        assert_eq!((world.machine.raise(INTB), world.told.counts()), (is_ours, told), "ISR {isr:#x}");
+    }
+}
+
+/// Two cards of different kinds on one line: both are asked, each time.
+#[test]
+fn cards_share_a_line() {
+    let world = World::with(intel(0x100e));
+    let (config, function) = world.parts();
+    let mut first = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
+    let mut second = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
+    let told = Told::default();
+    first.connect(world.told.handlers());
+    second.connect(told.handlers());
+    world.set(Offset::Icr as u64, &(1u32 << 7).to_le_bytes());
+    assert_eq!(world.machine.raise(INTB), 2, "these registers are not forgotten on being read");
+    assert_eq!((world.told.counts(), told.counts()), ([1, 0], [1, 0]));
+}
+
+/// A device that has something new to say as often as it is acknowledged.
+#[derive(Debug)]
+struct Restless {
+    inner: Arc<dyn RegisterBank>,
+    times: AtomicU32,
+    acknowledged: AtomicU32,
+}
+
+impl RegisterBank for Restless {
+    fn bytes(&self) -> usize {
+        self.inner.bytes()
+    }
+
+    fn read8(&self, offset: usize) -> u8 {
+        self.inner.read8(offset)
+    }
+
+    fn read16(&self, offset: usize) -> u16 {
+        self.inner.read16(offset)
+    }
+
+    fn read32(&self, offset: usize) -> u32 {
+        match offset {
+            0x60 => u32::from(self.times.load(Ordering::Relaxed) > 0),
+            _ => self.inner.read32(offset),
+        }
+    }
+
+    fn write8(&self, offset: usize, value: u8) {
+        self.inner.write8(offset, value);
+    }
+
+    fn write16(&self, offset: usize, value: u16) {
+        self.inner.write16(offset, value);
+    }
+
+    fn write32(&self, offset: usize, value: u32) {
+        if offset == 0x64 && value == 1 {
+            self.times.fetch_sub(1, Ordering::Relaxed);
+            self.acknowledged.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.inner.write32(offset, value);
+        }
+    }
+}
+
+#[test]
+fn a_device_on_virtio_mmio_is_acknowledged_until_it_is_quiet_and_not_for_ever() {
+    for (times, acknowledged) in [(0, 0), (1, 1), (3, 3), (1000, 16)] {
+        let machine = FakeMachine::new();
+        machine.add_shared_line(LineSource::Number(5));
+        let device = NetDevice::new(&machine, Setup::with_queues(4, 4));
+        let bank = Arc::new(Restless {
+            inner: Arc::new(device.mmio_bank(MmioVersion::V2)),
+            times: AtomicU32::new(times),
+            acknowledged: AtomicU32::new(0),
+        });
+        let slot = Slot::find(bank.clone()).unwrap().unwrap();
+        let mut transport = MmioTransport::<V2>::new(slot).with_line(machine.as_ref(), Some(5));
+        let told = Told::default();
+        transport.connect(told.handlers());
+        assert!(transport.has_interrupt(0) && transport.has_interrupt(1));
+        let is_ours = usize::from(times > 0);
+        assert_eq!(machine.raise(LineSource::Number(5)), is_ours);
+        assert_eq!(told.counts(), [u32::from(times > 0); 2]);
+        assert_eq!(bank.acknowledged.load(Ordering::Relaxed), acknowledged);
+    }
+}
+
+#[test]
+fn behind_bridges_the_pins_are_rotated() {
+    let pci = FakePci::default();
+    let at = |bus, device| Address::new(bus, device, 0).unwrap();
+    pci.insert(at(0, 3), FakeFunction::bridge(1));
+    pci.insert(at(1, 6), FakeFunction::bridge(2));
+    let mut card = FakeFunction::endpoint(0x8086, 0x100e);
+    card.set(0x3c, 1 << 8 | 10);
+    for place in [at(0, 2), at(1, 7), at(2, 5), at(9, 1)] {
+        pci.insert(place, card.clone());
+    }
+    let source = |place| Function::read(&pci, place).unwrap().line_source(&pci);
+    let slot = |device, pin| Some(LineSource::Slot { device, pin, firmware_line: 10 });
+    assert_eq!(source(at(0, 2)), slot(2, 0));
+    assert_eq!(source(at(1, 7)), slot(3, 3), "INTA of device 7 is INTD");
+    assert_eq!(source(at(2, 5)), slot(3, (5 + 6) % 4), "twice");
+    assert_eq!(source(at(9, 1)), None, "no bridge leads there");
+    for pin in [0, 5, 0xff] {
+        card.set(0x3c, pin << 8);
+        pci.insert(at(0, 2), card.clone());
+        assert_eq!(Function::read(&pci, at(0, 2)).unwrap().line_source(&pci), None, "pin {pin}");
+    }
+}
+
+/// The model of the device asserts its line when the driver wants to know, and
+/// lets go of it when it was heard.
+#[test]
+fn a_frame_asserts_the_line_until_its_queue_was_told() {
+    let mut bench = Bench::<Plain>::new(Setup::with_queues(4, 4));
+    assert!(bench.give(0) && bench.rx.kick());
+    assert_eq!(bench.rx.arm(), Armed::Yes);
+    assert!(bench.device.receive(&[7; 60], 0) && bench.device.is_line_asserted());
+    let bank = bench.device.mmio_bank(MmioVersion::V2);
+    assert_eq!(bank.read32(0x60), 1);
+    bank.write32(0x64, 1);
+    assert!(!bench.device.is_line_asserted());
+}

@@ -1,0 +1,133 @@
+//! Lines that lead to an I/O APIC, and that several cards may share.
+//!
+//! ```text
+//! card ─ line ─► I/O APIC, input (GSI) ─ vector ─► local APIC ─► each card's handler in turn: was it yours?
+//! ```
+//!
+//! An input gets a vector when its first card is connected. A line that nobody acknowledges would interrupt again as soon
+//! as it was handled, and nothing else would run: after [`UNHANDLED_MAX`] in a row that no card says were its own, the input
+//! is masked. Its cards are then found by looking, as those without a line.
+
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use millrace_boot::acpi::IsaLine;
+use millrace_drivers::hal::{InterruptLine, SharedHandler, SharedLine};
+use spin::{Mutex, Once};
+
+use super::{Interrupts, lines, local_apic};
+use crate::processors;
+
+/// Inputs that are used: those of the usual I/O APIC.
+const INPUTS: usize = 24;
+/// Cards at one input.
+const CARDS: usize = 16;
+/// Interrupts in a row that are nobody's, after which an input is masked.
+const UNHANDLED_MAX: u32 = 10_000;
+
+static INPUT: [Input; INPUTS] = [const { Input::new() }; INPUTS];
+
+struct Input {
+    /// What leads there, once somebody has asked.
+    line: Once<IsaLine>,
+    /// Its vector, until the first card is connected.
+    vector: Mutex<Option<Box<dyn InterruptLine>>>,
+    handlers: [Once<SharedHandler>; CARDS],
+    taken: AtomicUsize,
+    unhandled: AtomicU32,
+    is_masked: AtomicBool,
+    is_told: AtomicBool,
+}
+
+/// A card's place at an input. A card that gives it up leaves it empty.
+struct Place {
+    input: &'static Input,
+    number: usize,
+    interrupts: &'static Interrupts,
+}
+
+/// Why there is no line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoLine {
+    /// All inputs, vectors or places at the input are taken.
+    AllTaken,
+    /// The line would be level-triggered in one way for one card and in another for another.
+    Conflict,
+}
+
+/// A place at the input that `line` leads to.
+pub(super) fn take(interrupts: &'static Interrupts, line: IsaLine) -> Result<Box<dyn SharedLine>, NoLine> {
+    let is_it = |input: &&Input| input.line.get().is_none_or(|other| other.gsi == line.gsi);
+    let input = INPUT.iter().find(is_it).ok_or(NoLine::AllTaken)?;
+    if input.line.get().is_none() {
+        let address = local_apic::message_address(processors::current().apic_id()).ok_or(NoLine::AllTaken)?;
+        *input.vector.lock() = Some(lines::take(address).ok_or(NoLine::AllTaken)?);
+        input.line.call_once(|| line);
+    }
+    if input.line.get() != Some(&line) {
+        return Err(NoLine::Conflict);
+    }
+    let number = input.taken.fetch_add(1, Ordering::Relaxed);
+    if number >= CARDS {
+        return Err(NoLine::AllTaken);
+    }
+    Ok(Box::new(Place { input, number, interrupts }))
+}
+
+/// The inputs that were masked since the last time: their numbers.
+pub(super) fn newly_masked() -> impl Iterator<Item = u32> {
+    let is_news = |input: &&Input| {
+        input.is_masked.load(Ordering::Relaxed) && !input.is_told.swap(true, Ordering::Relaxed)
+    };
+    INPUT.iter().filter(is_news).filter_map(|input| input.line.get().map(|line| line.gsi))
+}
+
+impl SharedLine for Place {
+    fn connect(self: Box<Self>, handler: SharedHandler) {
+        let Self { input, number, interrupts } = *self;
+        if let Some(place) = input.handlers.get(number) {
+            place.call_once(|| handler);
+        }
+        let vector = input.vector.lock().take();
+        if let (Some(vector), Some(line)) = (vector, input.line.get()) {
+            let message = vector.connect(Box::new(move || input.run(interrupts)));
+            interrupts.io_apics.connect(*line, message);
+        }
+    }
+}
+
+impl Input {
+    const fn new() -> Self {
+        Self {
+            line: Once::new(),
+            vector: Mutex::new(None),
+            handlers: [const { Once::new() }; CARDS],
+            taken: AtomicUsize::new(0),
+            unhandled: AtomicU32::new(0),
+            is_masked: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
+        }
+    }
+
+    /// Asks every card: a level stays until all that hold it were heard.
+    fn run(&self, interrupts: &Interrupts) {
+        let handlers = self.handlers.iter().filter_map(Once::get);
+        if handlers.filter(|handler| handler()).count() > 0 {
+            self.unhandled.store(0, Ordering::Relaxed);
+        } else if self.unhandled.fetch_add(1, Ordering::Relaxed) >= UNHANDLED_MAX
+            && let Some(line) = self.line.get()
+        {
+            interrupts.io_apics.mask(line.gsi);
+            self.is_masked.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl core::fmt::Display for NoLine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::AllTaken => "all interrupt lines are taken",
+            Self::Conflict => "another card has its line otherwise",
+        })
+    }
+}
