@@ -2,20 +2,36 @@
 //!
 //! A serial port that stops taking bytes must not stop the machine: after a bounded wait the rest of the text
 //! is dropped, and further text waits no more until the port accepts again.
+//!
+//! A letter that comes while the machine sleeps ends the sleep, where the port's interrupt is known. Its handler only notes
+//! that there is one: the port is read by who answers. So it must be one that counts edges, as the ISA bus has it; on a
+//! level, which would stay until then, the port goes on being looked at now and then.
 #![expect(unsafe_code, reason = "names the serial port; takes the console from a faulting owner")]
 
+use alloc::boxed::Box;
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use millrace_boot::acpi::Trigger;
+use millrace_drivers::hal::{Hal, LineSource};
 use spin::Mutex;
 use uart_16550::backend::PioBackend;
+use uart_16550::spec::registers::IER;
 use uart_16550::{BaudRate, Config, Uart16550};
+
+use crate::acpi;
 
 /// First I/O port of COM1.
 const COM1: u16 = 0x3f8;
+/// Its interrupt on the ISA bus.
+const COM1_LINE: LineSource = LineSource::Number(4);
 /// Status reads before a port counts as stuck; each takes about a microsecond, a full queue drains in 1.4 ms.
 const PATIENCE: u32 = 200_000;
 /// Bytes that are collected before they go out together.
 const CHUNK: usize = 64;
+
+/// Set by the interrupt, taken back by who reads the port.
+static HAS_LETTER: AtomicBool = AtomicBool::new(false);
 
 static CONSOLE: Mutex<Console> = Mutex::new(Console {
     // SAFETY: nothing else in this program names COM1's ports, and they do not touch memory.
@@ -41,6 +57,27 @@ pub fn init() {
     }
 }
 
+/// Has letters interrupt from here on, once interrupts are taken.
+pub fn listen(hal: &dyn Hal) {
+    let counts_edges = acpi::input(COM1_LINE).is_some_and(|line| line.trigger == Trigger::Edge);
+    let line = if counts_edges { hal.shared_line(COM1_LINE) } else { None };
+    let Some(line) = line else { return };
+    line.connect(Box::new(|| {
+        HAS_LETTER.store(true, Ordering::Release);
+        true
+    }));
+    if let Some(uart) = CONSOLE.lock().uart.as_mut() {
+        uart.enable_interrupts(IER::DATA_READY);
+    }
+    // One that came before has no edge any more.
+    HAS_LETTER.store(true, Ordering::Release);
+}
+
+/// Whether a letter has come since the port was read last. Without its interrupt nobody knows: no.
+pub fn has_letter() -> bool {
+    HAS_LETTER.load(Ordering::Acquire)
+}
+
 /// Writes one line.
 pub fn line(text: fmt::Arguments<'_>) {
     let mut console = CONSOLE.lock();
@@ -53,6 +90,8 @@ pub fn line(text: fmt::Arguments<'_>) {
 
 /// The next byte that somebody typed, if there is one.
 pub fn poll() -> Option<u8> {
+    // In front of the look: a letter that comes behind it interrupts again.
+    HAS_LETTER.store(false, Ordering::Release);
     CONSOLE.lock().uart.as_mut()?.try_receive_byte().ok()
 }
 

@@ -5,14 +5,22 @@
 //! 3. `s` prints the counters, and again later, with what passed in between.
 //! 4. `m` prints the memory region with its users, `t` every tunable, those of the command line as they were set.
 //! 5. `q` stops it with QEMU's status 33, after an `EXIT code=0x10` line.
+//!
+//! Asleep:
+//! 1. Boot the bridge with `wait=poll`.
+//! 2. Twenty times, each after a pause that is no divisor of the time that a sleep ends after: type a letter. Most are
+//!    answered so soon that it was not the end of a sleep that has found them.
+
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use millrace_tests::console::Mark;
 use millrace_tests::frames::Generator;
 use millrace_tests::guest::STATUS_DONE;
-use millrace_tests::{Appliance, Machine, on_pc_and_q35, transfer};
+use millrace_tests::{Appliance, Card, Machine, Setting, Wait, on_pc_and_q35, transfer};
 
-on_pc_and_q35!(letters_are_answered);
+on_pc_and_q35!(letters_are_answered, a_letter_ends_a_sleep);
 
 fn letters_are_answered(machine: Machine) -> Result<()> {
     let mut appliance = Appliance::boot_with(machine, |qemu| {
@@ -50,5 +58,35 @@ fn letters_are_answered(machine: Machine) -> Result<()> {
     appliance.guest.type_in("q")?;
     appliance.guest.wait_status(STATUS_DONE)?;
     appliance.guest.wait_for(Mark::default(), "EXIT code=0x10 reason=")?;
+    Ok(())
+}
+
+/// Sleeps end after 50 ms. A letter that is only found then takes longer than this more often than not.
+const SOON: Duration = Duration::from_millis(15);
+
+fn a_letter_ends_a_sleep(machine: Machine) -> Result<()> {
+    answer_at_once(Setting::from(machine))
+}
+
+#[test]
+fn a_letter_ends_a_sleep_on_microvm() -> Result<()> {
+    answer_at_once(Setting::new(Machine::Microvm, Card::VirtioMmio, Card::VirtioMmio))
+}
+
+fn answer_at_once(setting: Setting) -> Result<()> {
+    let mut appliance = Appliance::boot(setting.waiting(Wait::Poll))?;
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(37));
+        let mark = appliance.guest.console().mark();
+        let start = Instant::now();
+        appliance.guest.type_in("h")?;
+        appliance.guest.wait_for(mark, "counters")?;
+        times.push(start.elapsed());
+    }
+    let late = times.iter().filter(|time| **time > SOON).count();
+    println!("{late} of 20 letters took longer than {SOON:?}, the slowest {:?}", times.iter().max());
+    assert!(late < 10, "{late} letters took longer than {SOON:?}: they did not end a sleep");
+    appliance.stop()?;
     Ok(())
 }

@@ -78,6 +78,7 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     log::set_max_level(config.log);
     if config.wait != Wait::Spin {
         interrupts::take(machine.hal.as_ref());
+        console::listen(machine.hal.as_ref());
     }
     let workers = processors::start(machine.hal.as_ref(), &machine.acpi.processors);
     let platform: Arc<dyn Platform> = machine.hal.clone();

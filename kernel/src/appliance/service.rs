@@ -10,8 +10,11 @@ use super::links::Links;
 use super::{Failure, report};
 
 /// Time from one look at the console to the next, in microseconds; longer while the application waits, by
-/// [`LONGEST_WAIT`](nm_apps::worker::LONGEST_WAIT) at most.
+/// [`LONGEST_WAIT`](nm_apps::worker::LONGEST_WAIT) at most, where letters do not interrupt.
 const CONSOLE_PERIOD_US: u64 = 5_000;
+
+/// Letters that are answered in one look, as many as a serial port keeps: frames do not wait for a pasted text.
+const LETTERS: usize = 16;
 
 /// Lets the workers work until a letter from the console ends it, or until one fails.
 pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure> {
@@ -24,17 +27,16 @@ pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure
             report::print(netmap);
             return Err(error.into());
         }
-        if clock::ticks() >= next_look {
+        if console::has_letter() || clock::ticks() >= next_look {
             next_look = clock::ticks() + period;
             links.watch(netmap);
             interrupts::complain();
-            match console::poll() {
-                Some(b'q') => {
+            for letter in core::iter::from_fn(console::poll).take(LETTERS) {
+                if letter == b'q' {
                     drop(crew);
                     finish(netmap);
                 }
-                Some(letter) => answer(letter, netmap),
-                None => {}
+                answer(letter, netmap);
             }
         }
     }

@@ -8,7 +8,7 @@ use nm_core::platform::{Sleeper, Slept};
 use x86_64::instructions::interrupts;
 
 use super::Interrupts;
-use crate::{clock, processors};
+use crate::{clock, console, processors};
 
 impl Sleeper for Interrupts {
     fn waker(&self) -> Waker {
@@ -28,6 +28,11 @@ impl Sleeper for Interrupts {
             interrupts::enable();
             return Slept::On;
         }
+        if is_called() {
+            this.get_up();
+            interrupts::enable();
+            return Slept::Interrupted;
+        }
         if let Some(deadline) = deadline {
             self.timer.set(self.apic, deadline);
         }
@@ -36,8 +41,13 @@ impl Sleeper for Interrupts {
         if deadline.is_some() {
             self.timer.clear(self.apic);
         }
-        Slept::On
+        if is_called() { Slept::Interrupted } else { Slept::On }
     }
+}
+
+/// Whether there is a letter for this processor: the first one answers them.
+fn is_called() -> bool {
+    processors::number() == 0 && console::has_letter()
 }
 
 /// Lets interrupts in and halts until one has been handled.
