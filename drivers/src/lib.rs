@@ -30,6 +30,7 @@ pub mod hal;
 mod handlers;
 mod line;
 pub mod mmio;
+mod options;
 pub mod pci;
 pub mod probe;
 mod run;
@@ -37,5 +38,7 @@ mod shared_memory;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod virtio;
+mod wait;
 
+pub use options::Options;
 pub use probe::{Card, ProbeError, probe, probe_mmio};

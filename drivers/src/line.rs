@@ -37,13 +37,15 @@ impl CardLine {
         source.and_then(|source| hal.shared_line(source)).map_or(Self::None, Self::Free)
     }
 
-    /// Has the line handled: `handlers` are those of the receive queue and the transmit queue. Whether there is a line.
+    /// Has the line handled: `handlers` are those of the receive queue and the transmit queue of each pair. Whether there is a
+    /// line.
     pub(crate) fn connect(&mut self, handlers: Vec<Handler>, acknowledge: Acknowledge) -> bool {
         let Self::Free(line) = core::mem::replace(self, Self::None) else { return false };
         *self = Self::Connected;
         line.connect(Box::new(move || {
             let causes = acknowledge();
-            for (handler, is_meant) in handlers.iter().zip([causes.receive, causes.transmit]) {
+            let are_meant = [causes.receive, causes.transmit].into_iter().cycle();
+            for (handler, is_meant) in handlers.iter().zip(are_meant) {
                 if is_meant {
                     handler();
                 }

@@ -6,6 +6,7 @@ use core::fmt;
 use crate::e1000::{E1000, MapError, Model, PciRegisters, StartError};
 use crate::hal::Hal;
 use crate::mmio::MmioWindow;
+use crate::options::Options;
 use crate::pci::{ConfigSpace, Function};
 use crate::virtio::legacy::{LegacyPciError, LegacyPciTransport};
 use crate::virtio::mmio::{MmioTransport, Slot, SlotError, SlotVersion, V1, V2};
@@ -87,14 +88,17 @@ pub fn probe(
     hal: &Arc<dyn Hal>,
     config: &Arc<dyn ConfigSpace>,
     function: &Function,
+    options: Options,
 ) -> Option<Result<Card, ProbeError>> {
     let is_it =
         |&&(vendor, device, _): &&(u16, u16, Driver)| (vendor, device) == (function.vendor, function.device);
     let &(_, _, driver) = CARDS.iter().find(is_it)?;
     Some(match driver {
-        Driver::VirtioNet => probe_virtio_net(hal, config, function),
-        Driver::TransitionalVirtioNet => match probe_virtio_net(hal, config, function) {
-            Err(ProbeError::Pci(PciError::LegacyOnly)) => probe_legacy_virtio_net(hal, config, function),
+        Driver::VirtioNet => probe_virtio_net(hal, config, function, options),
+        Driver::TransitionalVirtioNet => match probe_virtio_net(hal, config, function, options) {
+            Err(ProbeError::Pci(PciError::LegacyOnly)) => {
+                probe_legacy_virtio_net(hal, config, function, options)
+            }
             found => found,
         },
         Driver::E1000(model) => probe_e1000(hal, config, function, model).map(Card::E1000),
@@ -105,18 +109,21 @@ fn probe_virtio_net(
     hal: &Arc<dyn Hal>,
     config: &Arc<dyn ConfigSpace>,
     function: &Function,
+    options: Options,
 ) -> Result<Card, ProbeError> {
-    let transport = PciTransport::new(hal.as_ref(), config, function)?;
-    Ok(Card::VirtioNet(VirtioNet::new(transport, hal.clone(), fallback_mac(function))?))
+    let sources = options.queue_pairs.get().saturating_mul(2);
+    let transport = PciTransport::new(hal.as_ref(), config, function, sources)?;
+    Ok(Card::VirtioNet(VirtioNet::new(transport, hal.clone(), fallback_mac(function), options)?))
 }
 
 fn probe_legacy_virtio_net(
     hal: &Arc<dyn Hal>,
     config: &Arc<dyn ConfigSpace>,
     function: &Function,
+    options: Options,
 ) -> Result<Card, ProbeError> {
     let transport = LegacyPciTransport::new(hal.as_ref(), config, function)?;
-    Ok(Card::LegacyVirtioNet(VirtioNet::new(transport, hal.clone(), fallback_mac(function))?))
+    Ok(Card::LegacyVirtioNet(VirtioNet::new(transport, hal.clone(), fallback_mac(function), options)?))
 }
 
 fn probe_e1000(
@@ -138,18 +145,20 @@ pub fn probe_mmio(
     address: u64,
     bytes: u64,
     irq: Option<u32>,
+    options: Options,
 ) -> Option<Result<Card, ProbeError>> {
     find_mmio(hal, address, bytes).transpose().map(|slot| {
         let slot = slot?;
         let mac = mmio_fallback_mac(address);
-        Ok(match slot.version {
+        let (version, hal) = (slot.version, hal.clone());
+        Ok(match version {
             SlotVersion::V1 => {
                 let transport = MmioTransport::new(slot).with_line(hal.as_ref(), irq);
-                Card::LegacyVirtioMmio(VirtioNet::new(transport, hal.clone(), mac)?)
+                Card::LegacyVirtioMmio(VirtioNet::new(transport, hal, mac, options)?)
             }
             SlotVersion::V2 => {
                 let transport = MmioTransport::new(slot).with_line(hal.as_ref(), irq);
-                Card::VirtioMmio(VirtioNet::new(transport, hal.clone(), mac)?)
+                Card::VirtioMmio(VirtioNet::new(transport, hal, mac, options)?)
             }
         })
     })

@@ -41,6 +41,11 @@ impl Run {
         self.state == State::Running
     }
 
+    /// Whether the device could not be stopped, so that it is not used again.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.state == State::Lost
+    }
+
     /// Keeps memory that the device is about to be told of.
     pub(crate) fn keep(&mut self, memory: &Arc<DmaMemory>) {
         self.in_use.push(memory.clone());

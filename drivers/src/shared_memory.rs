@@ -5,7 +5,17 @@
 #![expect(unsafe_code, reason = "memory that is shared with a device is reached by raw pointer")]
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+
+/// The byte at `offset`.
+///
+/// # Safety
+/// As for [`atomic16`].
+#[inline]
+pub(crate) unsafe fn atomic8<'a>(base: NonNull<u8>, offset: usize) -> &'a AtomicU8 {
+    // SAFETY: as the caller promises.
+    unsafe { AtomicU8::from_ptr(base.as_ptr().add(offset)) }
+}
 
 /// The two bytes at `offset`.
 ///

@@ -3,8 +3,8 @@
 //! Three parts, each replaceable on its own:
 //!
 //! ```text
-//! net        what a network card is: header, configuration, one queue pair     (VirtioNet: Nic)
-//! queue      the split virtqueue, in memory that both sides see                (SplitQueue)
+//! net        what a network card is: header, configuration, queue pairs        (VirtioNet: Nic)
+//! queue      the split virtqueue, in memory that both sides see                (SplitQueue, CommandQueue)
 //! transport  how registers and doorbell are reached                            (Transport)
 //!              pci: PciTransport · legacy: LegacyPciTransport · mmio: MmioTransport
 //! ```

@@ -3,8 +3,8 @@
 use nm_core::platform::Platform;
 
 use super::registers::{ADDRESS_VALID, eerd};
-use super::reset::wait_until;
 use super::{Model, Offset, Registers};
+use crate::wait::wait_until;
 
 /// How long a word of the EEPROM may take; a slow one needs about 30 µs.
 const WORD_NS: u64 = 10_000_000;

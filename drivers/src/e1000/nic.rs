@@ -114,7 +114,7 @@ unsafe impl<R: Registers> Nic for E1000<R> {
     }
 
     fn connect(&mut self, events: Events) {
-        self.registers.connect(handlers::for_one_pair(events));
+        self.registers.connect(handlers::for_pairs(&events, 1));
     }
 
     /// A card that does not answer has no link.

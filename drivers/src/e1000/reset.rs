@@ -13,6 +13,7 @@ use nm_core::platform::Platform;
 
 use super::registers::{cause, ctrl, rctl, status, tctl};
 use super::{Model, Offset, Registers, StartError};
+use crate::wait::wait_until;
 
 /// How long a frame that is under way may take: a long one at 10 Mbit/s needs 13 ms, a usual one 1.2.
 const DRAIN_NS: u64 = 10_000_000;
@@ -74,20 +75,4 @@ fn end_requests<R: Registers>(
 /// Lets `ns` pass.
 fn wait(platform: &dyn Platform, ns: u64) {
     wait_until(platform, ns, || false);
-}
-
-/// Waits until `is_done`, for `limit_ns` at most; returns whether it is.
-pub(super) fn wait_until(platform: &dyn Platform, limit_ns: u64, is_done: impl Fn() -> bool) -> bool {
-    let deadline = platform.now_ns().saturating_add(limit_ns);
-    loop {
-        // The clock first: a wait that was interrupted for long still looks once more.
-        let is_late = platform.now_ns() >= deadline;
-        if is_done() {
-            return true;
-        }
-        if is_late {
-            return false;
-        }
-        core::hint::spin_loop();
-    }
 }

@@ -42,6 +42,8 @@ pub struct Msix {
     lines: Vec<Box<dyn InterruptLine>>,
     /// Entries that send, from the first on.
     entries: u16,
+    /// Sources that have a handler, from the first on.
+    sources: u16,
 }
 
 /// Why a function's messages cannot be used.
@@ -82,13 +84,22 @@ impl Msix {
         }
         let table = map_table(hal, &function.bars(config.as_ref()), place, entries * ENTRY_BYTES);
         let table = table.inspect_err(|error| without(function, error)).ok()?;
-        Some(Self { config: config.clone(), function: *function, capability, table, lines, entries: 0 })
+        Some(Self {
+            config: config.clone(),
+            function: *function,
+            capability,
+            table,
+            lines,
+            entries: 0,
+            sources: 0,
+        })
     }
 
     /// Has interrupts of source number `n` handled by the `n`-th of `handlers`, from now on. Called once.
     pub fn connect(&mut self, handlers: Vec<Handler>) {
         let lines = core::mem::take(&mut self.lines);
         let count = lines.len().min(handlers.len());
+        self.sources = u16::try_from(handlers.len()).unwrap_or(u16::MAX);
         let mut shares: Vec<Vec<Handler>> = (0..count).map(|_| Vec::new()).collect();
         for (source, handler) in handlers.into_iter().enumerate() {
             if let Some(share) = source.checked_rem(count).and_then(|at| shares.get_mut(at)) {
@@ -106,9 +117,9 @@ impl Msix {
         self.enable();
     }
 
-    /// The entry of the table that is source `source`'s. `None` while nothing is connected.
+    /// The entry of the table that is source `source`'s. `None` for one without a handler.
     pub fn entry(&self, source: u16) -> Option<u16> {
-        source.checked_rem(self.entries)
+        source.checked_rem(self.entries).filter(|_| source < self.sources)
     }
 
     /// Says what an entry sends, and lets it.

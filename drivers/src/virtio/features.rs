@@ -11,6 +11,10 @@ bitflags! {
         const NET_MAC = 1 << 5;
         /// The link state is in the configuration.
         const NET_STATUS = 1 << 16;
+        /// There is a control queue (section 5.1.6.5).
+        const NET_CTRL_VQ = 1 << 17;
+        /// There may be several queue pairs: the configuration says how many.
+        const NET_MQ = 1 << 22;
         /// A legacy device takes a header and its packet in one descriptor (section 6.3).
         const ANY_LAYOUT = 1 << 27;
         /// Both sides say at which index they want to be notified (section 2.7.7 and 2.7.10).

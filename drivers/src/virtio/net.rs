@@ -1,4 +1,7 @@
-//! The virtio network card (section 5.1), one queue pair.
+//! The virtio network card (section 5.1).
+//!
+//! Its queues come in pairs, numbered 2N to receive and 2N + 1 to transmit. One pair is there always; of further ones as many
+//! are used as [`Options`] allow and the device grants. The device decides which pair a frame that it receives goes to.
 //!
 //! A packet is one descriptor: the device's header lies in the headroom right in front of the payload. So a queue of N holds
 //! N packets. (Some legacy devices want two, and the header of all of them is shorter: see `packet.rs`.) No offload
@@ -13,34 +16,33 @@
 #![expect(unsafe_code, reason = "`Nic` carries a contract about what the device touches after `stop`")]
 
 mod config;
+mod control;
 mod error;
+mod facts;
 mod handshake;
 mod packet;
 mod queues;
 
 use alloc::sync::Arc;
-use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 
+use log::warn;
 use nm_core::events;
 use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
 use nm_core::platform::Platform;
 
-use self::handshake::{begin, finish, give_up, negotiate, reset, wanted_features};
+use self::facts::{Facts, offered_size};
+use self::handshake::{begin, finish, give_up, negotiate, reset};
 use self::packet::PacketLayout;
-use super::features::Features;
-use super::queue::{Direction, Events, QueueSize, RingMemory, SplitQueue};
+use super::queue::{CommandQueue, Direction, Events, QueueSize, RingMemory, SplitQueue};
 use super::transport::{Transport, activate_queue};
 use crate::handlers;
+use crate::options::Options;
 use crate::run::Run;
 
 pub use self::error::{NetError, QueueRole};
 pub use self::queues::{Receive, Transmit};
-
-/// Number of the receive queue of the first pair (section 5.1.2).
-const RECEIVE: u16 = 0;
-/// Number of the transmit queue of the first pair.
-const TRANSMIT: u16 = 1;
 
 /// A virtio network card whose registers are reached through `T`.
 pub struct VirtioNet<T: Transport> {
@@ -50,84 +52,107 @@ pub struct VirtioNet<T: Transport> {
     run: Run,
 }
 
-/// What the device said when it was looked at first.
-#[derive(Debug, Clone, Copy)]
-struct Facts {
-    /// Of the offered features, those that this driver uses.
-    features: Features,
-    mac: [u8; 6],
-    receive_size: QueueSize,
-    transmit_size: QueueSize,
-}
-
 impl<T: Transport> VirtioNet<T> {
     /// Looks at the card, sees whether it agrees on features, and leaves it reset. `fallback_mac` is its address if the device
     /// has none of its own.
+    ///
+    /// A card with several queue pairs is started once without buffers: only then does it say whether it takes them. One
+    /// that does not is used with one pair.
     pub fn new(
         mut transport: T,
         platform: Arc<dyn Platform>,
         fallback_mac: [u8; 6],
+        options: Options,
     ) -> Result<Self, NetError> {
         begin(&mut transport)?;
-        let facts = Facts::read(&transport, fallback_mac).and_then(|facts| {
+        let facts = Facts::read(&transport, fallback_mac, options).and_then(|facts| {
             // A card that would refuse them later is no use, and is better not named.
             negotiate(&mut transport, facts.features).map(|()| facts)
         });
         let facts = facts.inspect_err(|_| give_up(&mut transport))?;
         reset(&mut transport)?;
-        Ok(Self { transport, platform, facts, run: Run::default() })
+        let mut card = Self { transport, platform, facts, run: Run::default() };
+        if facts.pairs > 1 {
+            card.try_pairs()?;
+        }
+        Ok(card)
+    }
+
+    /// Finds out whether the device takes the queue pairs that it offers, and uses one if it does not.
+    fn try_pairs(&mut self) -> Result<(), NetError> {
+        let started = self.start().map(drop);
+        self.stop();
+        if self.run.is_lost() {
+            return Err(NetError::NoReset);
+        }
+        if let Err(error) = started {
+            warn!("{}: {error}; it is used with one queue pair", self.info());
+            self.facts = self.facts.with_one_pair();
+        }
+        Ok(())
     }
 
     /// Sets up the device from reset to running.
     fn bring_up(&mut self) -> StartResult<Self> {
         begin(&mut self.transport)?;
         negotiate(&mut self.transport, self.facts.features)?;
-        let receive = self.set_up_queue(QueueRole::Receive, self.facts.receive_size)?;
-        let transmit = self.set_up_queue(QueueRole::Transmit, self.facts.transmit_size)?;
+        let receive = self.set_up_queues(QueueRole::Receive)?;
+        let transmit = self.set_up_queues(QueueRole::Transmit)?;
+        let control = self.facts.granted_pairs().map(|_| self.set_up_control()).transpose()?;
         finish(&mut self.transport)?;
+        if let Some(mut control) = control {
+            control::use_queue_pairs(&mut control, self.facts.pairs, self.platform.as_ref())?;
+        }
         let layout = PacketLayout::with(self.facts.features);
-        let has_interrupt = |role: QueueRole| self.transport.has_interrupt(role.number());
-        let transmit = Transmit::new(transmit, layout, has_interrupt(QueueRole::Transmit));
-        let receive = Receive::new(receive, layout, has_interrupt(QueueRole::Receive));
-        Ok(Queues { tx: vec![transmit], rx: vec![receive] })
+        let has_interrupt = |role: QueueRole, pair| self.transport.has_interrupt(role.number(pair));
+        let tx = (0..).zip(transmit);
+        let tx = tx.map(|(n, queue)| Transmit::new(queue, layout, has_interrupt(QueueRole::Transmit, n)));
+        let rx = (0..).zip(receive);
+        let rx = rx.map(|(n, queue)| Receive::new(queue, layout, has_interrupt(QueueRole::Receive, n)));
+        Ok(Queues { tx: tx.collect(), rx: rx.collect() })
     }
 
-    /// Allocates a queue and tells the device of it.
+    /// The queues with this role, of all pairs that are used.
+    fn set_up_queues<D: Direction>(
+        &mut self,
+        role: QueueRole,
+    ) -> Result<Vec<SplitQueue<D, T::Notifier>>, NetError> {
+        (0..self.facts.pairs).map(|pair| self.set_up_queue(role, pair)).collect()
+    }
+
     fn set_up_queue<D: Direction>(
         &mut self,
         role: QueueRole,
-        size: QueueSize,
+        pair: u16,
     ) -> Result<SplitQueue<D, T::Notifier>, NetError> {
-        let offered = offered_size(&self.transport, role)?;
-        if offered.get() < size.get() {
-            return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
+        let (before, now) = (self.facts.size(role).get(), offered_size(&self.transport, role, pair)?.get());
+        if now < before {
+            return Err(NetError::QueueShrank { role, before, now });
         }
-        let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
-        self.run.keep(ring.memory());
-        let place = ring.place();
-        let notifier = activate_queue(&mut self.transport, role.number(), place)?;
+        let (ring, notifier) = self.activate(role.number(pair), self.facts.size(role))?;
         let features = self.facts.features;
         Ok(PacketLayout::<T>::with(features).queue(ring, Events::from(features), notifier))
     }
-}
 
-impl Facts {
-    fn read<T: Transport>(transport: &T, fallback_mac: [u8; 6]) -> Result<Self, NetError> {
-        let features = wanted_features(transport)?;
-        let facts = Self {
-            features,
-            mac: config::station_address(transport, features, fallback_mac)?,
-            receive_size: offered_size(transport, QueueRole::Receive)?,
-            transmit_size: offered_size(transport, QueueRole::Transmit)?,
-        };
-        for (role, size) in
-            [(QueueRole::Receive, facts.receive_size), (QueueRole::Transmit, facts.transmit_size)]
-        {
-            if PacketLayout::<T>::with(features).capacity(size) == 0 {
-                return Err(NetError::NoRoom { role });
-            }
-        }
-        Ok(facts)
+    /// The control queue of a device that was granted the features.
+    fn set_up_control(&mut self) -> Result<CommandQueue<T::Notifier>, NetError> {
+        let number = control::queue_number(self.facts.granted_pairs());
+        let entries = self.transport.queue_size(number);
+        let size = QueueSize::within(entries).filter(|size| !T::HAS_FIXED_SIZES || size.get() == entries);
+        let is_long_enough = |size: &QueueSize| CommandQueue::<T::Notifier>::is_long_enough(size.get());
+        let size = size.filter(is_long_enough).ok_or(NetError::NoControlQueue)?;
+        let command = CommandQueue::<T::Notifier>::memory(&self.platform)?;
+        self.run.keep(&command);
+        let (ring, notifier) = self.activate(number, size)?;
+        Ok(CommandQueue::new(ring, command, Events::from(self.facts.features), notifier))
+    }
+
+    /// Allocates a queue and tells the device of it.
+    fn activate(&mut self, number: u16, size: QueueSize) -> Result<(RingMemory, T::Notifier), NetError> {
+        let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
+        self.run.keep(ring.memory());
+        let place = ring.place();
+        Ok((ring, activate_queue(&mut self.transport, number, place)?))
     }
 }
 
@@ -143,15 +168,15 @@ unsafe impl<T: Transport> Nic for VirtioNet<T> {
         let layout = PacketLayout::<T>::with(self.facts.features);
         NicInfo {
             mac: self.facts.mac,
-            tx_queues: 1,
-            rx_queues: 1,
+            tx_queues: self.facts.pairs,
+            rx_queues: self.facts.pairs,
             tx_slots: layout.capacity(self.facts.transmit_size),
             rx_slots: layout.capacity(self.facts.receive_size),
         }
     }
 
     fn connect(&mut self, events: events::Events) {
-        self.transport.connect(handlers::for_one_pair(events));
+        self.transport.connect(handlers::for_pairs(&events, self.facts.pairs));
     }
 
     fn link(&self) -> Link {
@@ -190,14 +215,4 @@ impl<T: Transport> Drop for VirtioNet<T> {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// The size to use of what the device offers for a queue.
-fn offered_size<T: Transport>(transport: &T, role: QueueRole) -> Result<QueueSize, NetError> {
-    let entries = transport.queue_size(role.number());
-    let size = QueueSize::within(entries).ok_or(NetError::NoQueue { role })?;
-    if T::HAS_FIXED_SIZES && size.get() != entries {
-        return Err(NetError::FixedSize { role, entries });
-    }
-    Ok(size)
 }

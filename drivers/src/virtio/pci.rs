@@ -47,13 +47,19 @@ pub struct PciNotifier {
 
 impl PciTransport {
     /// Finds and maps the registers, and lets the function decode its memory and access ours. Its INTx line is off until
-    /// its interrupts are connected, and stays so if they are messages.
-    pub fn new(hal: &dyn Hal, config: &Arc<dyn ConfigSpace>, function: &Function) -> Result<Self, PciError> {
+    /// its interrupts are connected, and stays so if they are messages. Of its queues, the first `sources` at most will have
+    /// messages.
+    pub fn new(
+        hal: &dyn Hal,
+        config: &Arc<dyn ConfigSpace>,
+        function: &Function,
+        sources: u16,
+    ) -> Result<Self, PciError> {
         let windows = Windows::find(config.as_ref(), function)?;
         let claim = Claim::new(config, function);
         let common = windows.common.map(hal)?;
         let common = CommonRegisters::in_window(&common).map_err(PciError::Register)?;
-        let interrupts = Msix::find(hal, config, function, common.num_queues.read());
+        let interrupts = Msix::find(hal, config, function, sources.min(common.num_queues.read()));
         let isr = windows.isr.and_then(|part| part.map(hal).ok());
         let isr = isr.and_then(|window| window.register(0).ok());
         let has_line = interrupts.is_none() && isr.is_some();

@@ -17,6 +17,7 @@
 //! whose index does has broken the queue: nothing is taken from it any more.
 #![expect(unsafe_code, reason = "a descriptor is written without a second check of its number")]
 
+mod command;
 mod layout;
 mod notify;
 
@@ -26,6 +27,7 @@ use core::marker::PhantomData;
 
 use nm_core::nic::{QueueFull, QueueHealth};
 
+pub use self::command::CommandQueue;
 pub use self::layout::{LEGACY_PAGE, MAX_SIZE, Placement, QueueSize, RingMemory};
 pub use self::notify::Events;
 

@@ -60,7 +60,7 @@ pub trait Transport: Send + 'static {
     fn config_u16(&self, offset: usize) -> Result<u16, TransportError>;
 
     /// Has interrupts of queue number `n` handled by the `n`-th of `handlers`, from the next start of the device on. Called
-    /// once. Queues of a device without interrupts stay without: here, of one that has none.
+    /// once. Queues without a handler and those of a device without interrupts stay without: here, of one that has none.
     fn connect(&mut self, handlers: Vec<Handler>) {
         drop(handlers);
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millrace_drivers::Options;
 use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::net::{Receive, Transmit, VirtioNet};
 use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
@@ -31,8 +32,8 @@ impl<W: Way> Bench<W> {
     pub fn new(setup: Setup) -> Self {
         let machine = FakeMachine::new();
         let device = NetDevice::new(&machine, setup);
-        let mut nic =
-            VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC).expect("a usable card");
+        let mut nic = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default())
+            .expect("a usable card");
         let mut queues = nic.start().expect("a card that starts");
         let (tx, rx) = (queues.tx.remove(0), queues.rx.remove(0));
         let platform: Arc<dyn Platform> = machine.clone();

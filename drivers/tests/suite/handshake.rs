@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millrace_drivers::Options;
 use millrace_drivers::testing::{FakeMachine, NetDevice, Setup, Slow};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
@@ -37,7 +38,7 @@ type Card<W> = VirtioNet<<W as Way>::Transport>;
 fn looked_at<W: Way>(setup: Setup) -> (Arc<FakeMachine>, NetDevice, Result<Card<W>, NetError>) {
     let machine = FakeMachine::new();
     let device = NetDevice::new(&machine, setup);
-    let card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC);
+    let card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default());
     (machine, device, card)
 }
 
@@ -201,7 +202,8 @@ fn what_can_fail_at_the_start_is_told_apart<W: Way>() {
 fn memory_that_runs_out_is_an_error_and_what_was_had_is_given_back<W: Way>() {
     let machine = FakeMachine::with_memory(10_000);
     let device = NetDevice::new(&machine, Setup::default());
-    let mut card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC).unwrap();
+    let mut card =
+        VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default()).unwrap();
     assert!(matches!(card.start(), Err(NetError::Memory(_))));
     assert_eq!(machine.blocks(), 0);
     assert_eq!(device.violations(), []);

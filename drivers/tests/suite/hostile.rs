@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use millrace_drivers::Options;
 use millrace_drivers::testing::{FakeMachine, NetDevice, Quirks, Setup, Slow};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::VirtioNet;
@@ -242,7 +243,7 @@ fn whatever_a_device_offers<W: Way>() {
     proptest!(ProptestConfig::with_cases(CASES), |(setup in offer())| {
         let machine = FakeMachine::new();
         let device = NetDevice::new(&machine, setup);
-        if let Ok(mut nic) = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC) {
+        if let Ok(mut nic) = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default()) {
             let is_started = nic.start().is_ok();
             prop_assert_eq!(is_started, device.is_running());
         }

@@ -158,7 +158,7 @@ fn a_modern_device_without_messages_has_its_line() {
     }
     let world = World::with(function);
     let (config, function) = world.parts();
-    let mut transport = PciTransport::new(world.machine.as_ref(), &config, &function).unwrap();
+    let mut transport = PciTransport::new(world.machine.as_ref(), &config, &function, 2).unwrap();
     transport.connect(world.told.handlers());
     assert!(transport.has_interrupt(0) && transport.has_interrupt(1) && world.has_line_on());
     for (isr, is_ours, told) in

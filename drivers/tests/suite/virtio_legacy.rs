@@ -10,7 +10,7 @@ use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::legacy::{LegacyPciError, LegacyPciTransport};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, activate_queue};
-use millrace_drivers::{Card, ProbeError, probe};
+use millrace_drivers::{Card, Options, ProbeError, probe};
 use nm_core::nic::Nic;
 
 const FIRST: u16 = 0xc040;
@@ -102,7 +102,7 @@ impl Slot {
     }
 
     fn probe(&self) -> Option<Result<Card, ProbeError>> {
-        probe(&self.hal, &self.config, &self.function())
+        probe(&self.hal, &self.config, &self.function(), Options::default())
     }
 
     fn command(&self) -> u16 {

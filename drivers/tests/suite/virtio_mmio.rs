@@ -13,7 +13,7 @@ use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{
     Notifier, QueuePlace, Transport, TransportError, activate_queue, read_stable,
 };
-use millrace_drivers::{Card, ProbeError, probe_mmio};
+use millrace_drivers::{Card, Options, ProbeError, probe_mmio};
 use nm_core::nic::Nic;
 
 const AT: u64 = 0xfeb0_0200;
@@ -41,7 +41,7 @@ fn window(machine: &Arc<FakeMachine>) -> MmioWindow {
 
 fn probed(machine: &Arc<FakeMachine>) -> Option<Result<Card, ProbeError>> {
     let hal: Arc<dyn Hal> = machine.clone();
-    probe_mmio(&hal, AT, BYTES as u64, None)
+    probe_mmio(&hal, AT, BYTES as u64, None, Options::default())
 }
 
 fn refusal(change: impl FnOnce(&mut [u8])) -> SlotError {
@@ -80,7 +80,7 @@ fn what_is_no_device_is_told_apart() {
     assert_eq!(refusal(|registers| registers[0] = b'V'), SlotError::NoMagic { found: 0x7472_6956 });
     assert_eq!(refusal(|registers| registers[4] = 3), SlotError::UnknownVersion { found: 3 });
     let hal: Arc<dyn Hal> = machine_with(|_| {});
-    let probe = |at, bytes| match probe_mmio(&hal, at, bytes, None) {
+    let probe = |at, bytes| match probe_mmio(&hal, at, bytes, None, Options::default()) {
         Some(Err(error)) => error,
         other => panic!("{other:?}"),
     };

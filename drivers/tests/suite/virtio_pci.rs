@@ -11,7 +11,7 @@ use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::pci::{Part, PciError, PciTransport};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, activate_queue};
-use millrace_drivers::{Card, ProbeError};
+use millrace_drivers::{Card, Options, ProbeError};
 use nm_core::Netmap;
 use nm_core::nic::Nic;
 use nm_core::platform::Platform;
@@ -78,11 +78,11 @@ impl Slot {
     }
 
     fn transport(&self) -> Result<PciTransport, PciError> {
-        PciTransport::new(self.hal.as_ref(), &self.config, &self.function())
+        PciTransport::new(self.hal.as_ref(), &self.config, &self.function(), 2)
     }
 
     fn probe(&self) -> Option<Result<Card, ProbeError>> {
-        probe(&self.hal, &self.config, &self.function())
+        probe(&self.hal, &self.config, &self.function(), Options::default())
     }
 
     /// Bytes of the card's registers.

@@ -6,25 +6,25 @@ use core::fmt::Display;
 
 use millrace::Machine;
 use millrace_drivers::pci;
-use millrace_drivers::{Card, ProbeError, probe, probe_mmio};
+use millrace_drivers::{Card, Options, ProbeError, probe, probe_mmio};
 use nm_apps::MmioDevice;
 use nm_core::{AttachError, Netmap};
 
 /// Attaches every card that there is a driver for, on the PCI buses and then among `mmio_devices`, which come by
 /// ascending address: `vtnet0`, `vtnet1`…, `em0`… in that order. A card that fails is named and left out, and keeps no number.
-pub(super) fn attach(machine: &Machine, mmio_devices: &[MmioDevice], netmap: &Netmap) {
+pub(super) fn attach(machine: &Machine, mmio_devices: &[MmioDevice], options: Options, netmap: &Netmap) {
     let mut names = Names::default();
     if let Some(config) = &machine.config_space {
         for function in pci::functions(config.as_ref()) {
             log::debug!(target: "pci", "{function}");
-            names.attach(netmap, &function, probe(&machine.hal, config, &function));
+            names.attach(netmap, &function, probe(&machine.hal, config, &function, options));
         }
     }
     for device in mmio_devices {
         names.attach(
             netmap,
             device,
-            probe_mmio(&machine.hal, device.address, device.bytes, Some(device.irq)),
+            probe_mmio(&machine.hal, device.address, device.bytes, Some(device.irq), options),
         );
     }
     netmap.interfaces().iter().for_each(|interface| log::info!(target: "cards", "{interface}"));

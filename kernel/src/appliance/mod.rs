@@ -22,10 +22,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::fmt;
-use core::num::NonZeroUsize;
+use core::num::{NonZeroU16, NonZeroUsize};
 
 use crew::Crew;
 use millrace::{ExitCode, Machine, clock, console, exit, interrupts, memory, processors};
+use millrace_drivers::Options;
 use nm_apps::config::Wait;
 use nm_apps::{AppError, Application, Config};
 use nm_core::Netmap;
@@ -83,7 +84,9 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     let workers = processors::start(machine.hal.as_ref(), &machine.acpi.processors);
     let platform: Arc<dyn Platform> = machine.hal.clone();
     let netmap = Netmap::new(&platform, config.tunables)?;
-    cards::attach(machine, &config.mmio_devices, &netmap);
+    // More queue pairs than workers would only be looked at by turns.
+    let queue_pairs = config.queues.or_else(|| NonZeroU16::try_from(workers).ok()).unwrap_or(NonZeroU16::MIN);
+    cards::attach(machine, &config.mmio_devices, Options { queue_pairs }, &netmap);
     serve(&config, &netmap, workers)
 }
 

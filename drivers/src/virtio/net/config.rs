@@ -1,5 +1,7 @@
 //! The card's configuration registers (section 5.1.4).
 
+use core::ops::RangeInclusive;
+
 use nm_core::nic::Link;
 
 use super::NetError;
@@ -8,10 +10,25 @@ use crate::virtio::transport::{Transport, read_stable};
 
 /// Offset of the station address, six bytes.
 const MAC: usize = 0;
+/// Offset of the number of queue pairs, two bytes.
+const QUEUE_PAIRS: usize = 8;
 /// Offset of the status, two bytes.
 const STATUS: usize = 6;
 /// Bit of the status: there is a carrier.
 const STATUS_LINK_UP: u16 = 1;
+
+/// Queue pairs that a device may say it has (section 5.1.4.1).
+const QUEUE_PAIRS_ALLOWED: RangeInclusive<u16> = 1..=0x8000;
+
+/// How many queue pairs the device has that can be used. They are more than one only where a control queue can ask for them.
+/// A number that cannot be is taken for one, which every card has.
+pub(super) fn queue_pairs<T: Transport>(transport: &T, features: Features) -> u16 {
+    if !features.contains(Features::NET_MQ | Features::NET_CTRL_VQ) {
+        return 1;
+    }
+    let pairs = transport.config_u16(QUEUE_PAIRS).ok();
+    pairs.filter(|pairs| QUEUE_PAIRS_ALLOWED.contains(pairs)).unwrap_or(1)
+}
 
 /// The card's station address, or `fallback` when the device has none.
 pub(super) fn station_address<T: Transport>(

@@ -4,7 +4,6 @@ use core::fmt;
 
 use nm_core::platform::OutOfDmaMemory;
 
-use super::{RECEIVE, TRANSMIT};
 use crate::virtio::transport::TransportError;
 
 /// What a queue is for.
@@ -17,10 +16,12 @@ pub enum QueueRole {
 }
 
 impl QueueRole {
-    pub(super) fn number(self) -> u16 {
+    /// Number of the queue of a pair, counted from 0 (section 5.1.2). Pairs beyond all that a device can have are one.
+    pub(super) fn number(self, pair: u16) -> u16 {
+        let receive = pair.saturating_mul(2) & !1;
         match self {
-            Self::Receive => RECEIVE,
-            Self::Transmit => TRANSMIT,
+            Self::Receive => receive,
+            Self::Transmit => receive | 1,
         }
     }
 }
@@ -61,6 +62,15 @@ pub enum NetError {
         before: u16,
         /// Entries now.
         now: u16,
+    },
+    /// The device has no control queue that holds a command, and several queue pairs, which cannot be had without.
+    NoControlQueue,
+    /// The device does not answer a command, or not as it should.
+    NoAnswer,
+    /// The device refuses to use so many queue pairs.
+    PairsRefused {
+        /// How many.
+        pairs: u16,
     },
     /// Registers cannot be used as they should be.
     Transport(TransportError),
@@ -107,6 +117,9 @@ impl fmt::Display for NetError {
             Self::QueueShrank { role, before, now } => {
                 write!(f, "the device's {role} queue had {before} entries and has {now} now")
             }
+            Self::NoControlQueue => f.write_str("the device's control queue is not there or too short"),
+            Self::NoAnswer => f.write_str("the device does not answer a command"),
+            Self::PairsRefused { pairs } => write!(f, "the device refuses to use {pairs} queue pairs"),
             Self::Transport(error) => write!(f, "{error}"),
             Self::Memory(error) => write!(f, "{error}"),
         }

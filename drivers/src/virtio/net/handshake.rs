@@ -10,6 +10,7 @@
 //! | 5, 6 agree on features       | [`negotiate`]           | FEATURES_OK with them, then read back |
 //! | 7 set up queues              | `VirtioNet::bring_up`   |                                       |
 //! | 8 go                         | [`finish`]              | DRIVER_OK with them, then read back   |
+//! | behind it, several pairs     | `control.rs`            |                                       |
 //! | a device that is no use      | [`give_up`]             | FAILED with the first two             |
 //! | when a later step fails      | `Nic::stop`             | 0: a reset, which would wipe FAILED   |
 
@@ -45,7 +46,8 @@ pub(super) fn begin<T: Transport>(transport: &mut T) -> Result<(), NetError> {
 /// What this driver uses of what the device offers. Only VERSION_1 is demanded, of a device that is not a legacy one.
 pub(super) fn wanted_features<T: Transport>(transport: &T) -> Result<Features, NetError> {
     let generation = if T::IS_LEGACY { Features::ANY_LAYOUT } else { Features::VERSION_1 };
-    let used = generation | Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS;
+    let of_cards = Features::NET_MAC | Features::NET_STATUS | Features::NET_CTRL_VQ | Features::NET_MQ;
+    let used = generation | Features::RING_EVENT_IDX | of_cards;
     let wanted = transport.offered_features() & used;
     if T::IS_LEGACY || wanted.contains(Features::VERSION_1) { Ok(wanted) } else { Err(NetError::NotVersion1) }
 }

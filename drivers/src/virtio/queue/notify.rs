@@ -14,7 +14,7 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use super::layout::{NO_INTERRUPT, NO_NOTIFY};
+use super::layout::{NO_INTERRUPT, NO_NOTIFY, RingMemory};
 use super::{Direction, SplitQueue};
 use crate::virtio::features::Features;
 use crate::virtio::transport::Notifier;
@@ -45,12 +45,7 @@ impl<D: Direction, N: Notifier> SplitQueue<D, N> {
         }
         self.ring.publish_available(new);
         self.published = new;
-        // The index that was just stored before the event index or flag that is loaded next; see the module.
-        fence(Ordering::SeqCst);
-        let is_wanted = match self.events {
-            Events::Index => has_passed(self.ring.available_event(), old, new),
-            Events::Flag => self.ring.used_flags() & NO_NOTIFY == 0,
-        };
+        let is_wanted = is_doorbell_wanted(&self.ring, self.events, old, new);
         if is_wanted {
             self.notifier.notify();
         }
@@ -86,6 +81,17 @@ impl<D: Direction, N> SplitQueue<D, N> {
         // The event index or flag that was just stored before the index that is loaded next; see the module.
         fence(Ordering::SeqCst);
         self.ring.used_index().wrapping_sub(self.next_used) < wanted
+    }
+}
+
+/// Whether the device wants a doorbell for the entries from `old` to `new`, which have just been published.
+#[inline]
+pub(super) fn is_doorbell_wanted(ring: &RingMemory, events: Events, old: u16, new: u16) -> bool {
+    // The index that was just stored before the event index or flag that is loaded next; see the module.
+    fence(Ordering::SeqCst);
+    match events {
+        Events::Index => has_passed(ring.available_event(), old, new),
+        Events::Flag => ring.used_flags() & NO_NOTIFY == 0,
     }
 }
 

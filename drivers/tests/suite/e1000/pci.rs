@@ -9,7 +9,7 @@ use millrace_drivers::hal::{Hal, Handler};
 use millrace_drivers::mmio::MmioError;
 use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
 use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
-use millrace_drivers::{Card, ProbeError, probe};
+use millrace_drivers::{Card, Options, ProbeError, probe};
 use nm_core::nic::{Armed, Nic, RxQueue, TxQueue};
 
 const BAR: u64 = 0xfeb0_0000;
@@ -51,7 +51,7 @@ impl Slot {
     }
 
     fn probe(&self) -> Option<Result<Card, ProbeError>> {
-        probe(&self.hal, &self.config, &self.function())
+        probe(&self.hal, &self.config, &self.function(), Options::default())
     }
 
     fn command(&self) -> Command {

@@ -1,0 +1,17 @@
+//! How cards are to be used.
+
+use core::num::NonZeroU16;
+
+/// What whoever sets up a driver decides about its card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The most queue pairs that are used of those that the card has. The others are never set up.
+    pub queue_pairs: NonZeroU16,
+}
+
+impl Default for Options {
+    /// One queue pair.
+    fn default() -> Self {
+        Self { queue_pairs: NonZeroU16::MIN }
+    }
+}

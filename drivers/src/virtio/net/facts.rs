@@ -1,0 +1,85 @@
+//! What a device says when it is looked at first, and what is made of it.
+
+use super::handshake::wanted_features;
+use super::packet::PacketLayout;
+use super::{NetError, QueueRole, config};
+use crate::options::Options;
+use crate::virtio::features::Features;
+use crate::virtio::queue::QueueSize;
+use crate::virtio::transport::Transport;
+
+/// What the device said when it was looked at first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// Of the offered features, those that this driver uses.
+    pub features: Features,
+    pub mac: [u8; 6],
+    /// The queue pairs that are used.
+    pub pairs: u16,
+    /// The queue pairs that the device has.
+    pub pairs_offered: u16,
+    /// Entries of each receive queue.
+    pub receive_size: QueueSize,
+    /// Entries of each transmit queue.
+    pub transmit_size: QueueSize,
+}
+
+impl Facts {
+    pub fn read<T: Transport>(
+        transport: &T,
+        fallback_mac: [u8; 6],
+        options: Options,
+    ) -> Result<Self, NetError> {
+        let features = wanted_features(transport)?;
+        let pairs_offered = config::queue_pairs(transport, features);
+        let facts = Self {
+            features,
+            mac: config::station_address(transport, features, fallback_mac)?,
+            pairs: pairs_offered.min(options.queue_pairs.get()),
+            pairs_offered,
+            receive_size: offered_size(transport, QueueRole::Receive, 0)?,
+            transmit_size: offered_size(transport, QueueRole::Transmit, 0)?,
+        };
+        for (role, size) in
+            [(QueueRole::Receive, facts.receive_size), (QueueRole::Transmit, facts.transmit_size)]
+        {
+            if PacketLayout::<T>::with(features).capacity(size) == 0 {
+                return Err(NetError::NoRoom { role });
+            }
+        }
+        Ok(if facts.pairs > 1 { facts } else { facts.with_one_pair() })
+    }
+
+    /// The same device with one of its queue pairs: it is not told that there could be more, so that its control queue comes
+    /// right behind the first.
+    pub fn with_one_pair(self) -> Self {
+        Self { features: self.features - (Features::NET_MQ | Features::NET_CTRL_VQ), pairs: 1, ..self }
+    }
+
+    /// The queue pairs that the device has and knows that we know; `None` if it does not.
+    pub fn granted_pairs(&self) -> Option<u16> {
+        self.features.contains(Features::NET_MQ).then_some(self.pairs_offered)
+    }
+
+    /// Entries of each queue with this role.
+    pub fn size(&self, role: QueueRole) -> QueueSize {
+        match role {
+            QueueRole::Receive => self.receive_size,
+            QueueRole::Transmit => self.transmit_size,
+        }
+    }
+}
+
+/// The size to use of what the device offers for a queue.
+pub(super) fn offered_size<T: Transport>(
+    transport: &T,
+    role: QueueRole,
+    pair: u16,
+) -> Result<QueueSize, NetError> {
+    let entries = transport.queue_size(role.number(pair));
+    let size = QueueSize::within(entries).ok_or(NetError::NoQueue { role })?;
+    if T::HAS_FIXED_SIZES && size.get() != entries {
+        return Err(NetError::FixedSize { role, entries });
+    }
+    Ok(size)
+}
