@@ -40,6 +40,8 @@ options of run and gdb
                     virtio-mmio on microvm, with the properties of QEMU's device of that name (virtio-net-pci for virtio,
                     virtio-net-device for virtio-mmio), a comma between them. virtio-mmio has one of virtio-mmio itself,
                     the same for all cards: force-legacy=on (QEMU's default, registers of version 1) or off (version 2).
+                    virtio has one of ours: queues=N, for N queue pairs (1 to 64) where the BACKEND has as many; the image
+                    uses those that the key queues=N of its command line allows.
                     BACKEND: user, user:HOSTPORT (forwards it to the appliance's web port), tap:NAME,
                     dgram:LOCAL:PEER (unix sockets), vhost-user:PATH (virtio and virtio-mmio only)
   --machine TYPE    pc, q35 (default) or microvm
@@ -251,7 +253,7 @@ pick_accel() {
 
 # add_card NUMBER SPEC: one card, as words of QEMU's command line in COMMAND.
 add_card() {
-    local number=$1 spec=$2 model=${2%%[:,]*} device='' properties='' backend=''
+    local number=$1 spec=$2 model=${2%%[:,]*} device='' properties='' backend='' queues=1
     case $model in
         virtio) device=virtio-net-pci ;;
         virtio-mmio) device=virtio-net-device ;;
@@ -271,13 +273,20 @@ add_card() {
     # A colon between properties will do as well: it is followed by a name and a "=", unlike those in an address.
     properties=$(sed -E 's/:([a-z][a-z0-9_.-]*=)/,\1/g' <<<"${BASH_REMATCH[2]}")
     [ "$model" != virtio-mmio ] || take_force_legacy "$spec"
-    add_backend "$number" "$spec" "$backend"
+    [ "$model" != virtio ] || take_queues "$spec" "$backend"
+    add_backend "$number" "$spec" "$backend" "$queues"
     device+=",netdev=net$number"
     # No option ROM: those come from a package that QEMU does not need otherwise.
     [ "$model" = virtio-mmio ] || device+=,romfile=
     [[ ,$properties == *,mac=* ]] || device+=",mac=52:54:00:00:00:$(printf '%02x' $((number + 1)))"
     # QEMU 7.2 crashes when a vhost-user card enables MSI-X under TCG.
-    [[ $model == virtio-mmio || $backend != vhost-user* || $ACCEL != tcg ]] || device+=,vectors=0
+    if [[ $model != virtio-mmio && $backend == vhost-user* && $ACCEL == tcg ]]; then
+        device+=,vectors=0
+    elif ((queues > 1)); then
+        # One for each queue, one for the control queue, one for changes of the configuration.
+        device+=,vectors=$((2 * queues + 2))
+    fi
+    ((queues == 1)) || device+=,mq=on
     device+=${properties:+,$properties}
     if [ "$MACHINE" = microvm ]; then
         # It gives the first device the highest address, and cards are named by ascending ones.
@@ -305,8 +314,29 @@ take_force_legacy() {
     FORCE_LEGACY=$value
 }
 
+# take_queues SPEC BACKEND: moves the property queues from the calling add_card's properties to its queues.
+take_queues() {
+    local word rest=''
+    local IFS=,
+    for word in $properties; do
+        case $word in
+            queues=*) queues=${word#*=} ;;
+            *) rest+=${rest:+,}$word ;;
+        esac
+    done
+    properties=$rest
+    if ! [[ $queues =~ ^[0-9]{1,2}$ ]] || ((10#$queues < 1 || 10#$queues > 64)); then
+        refuse "--nic $1: queues=$queues (there can be 1 to 64)"
+    fi
+    queues=$((10#$queues))
+    ((queues == 1)) || [[ $2 == tap:* || $2 == vhost-user:* ]] ||
+        refuse "--nic $1: queues=$queues, and ${2%%:*} has one queue (tap and vhost-user can have more)"
+}
+
+# add_backend NUMBER SPEC BACKEND QUEUES
 add_backend() {
-    local number=$1 spec=$2 kind=${3%%:*} rest=''
+    local number=$1 spec=$2 kind=${3%%:*} rest='' queues=''
+    (($4 == 1)) || queues=,queues=$4
     [[ $3 != *:* ]] || rest=${3#*:}
     case $kind in
         user)
@@ -316,7 +346,7 @@ add_backend() {
         tap)
             [[ $rest =~ ^[^/,:[:space:]]{1,15}$ ]] || refuse "--nic $spec: '$rest' is no name of a TAP device"
             # Without offloads a frame needs no header for them, which would be in the way of --capture.
-            COMMAND+=(-netdev "tap,id=net$number,ifname=$rest,script=no,downscript=no,vnet_hdr=off")
+            COMMAND+=(-netdev "tap,id=net$number,ifname=$rest,script=no,downscript=no,vnet_hdr=off$queues")
             ;;
         dgram)
             [[ $rest =~ ^([^:]+):([^:]+)$ ]] || refuse "--nic $spec: dgram wants two sockets, dgram:LOCAL:PEER"
@@ -326,7 +356,7 @@ add_backend() {
             [ -n "$rest" ] || refuse "--nic $spec: vhost-user wants a socket, vhost-user:PATH"
             [ -z "$CAPTURE" ] || refuse "--capture: QEMU does not see the packets of a vhost-user card"
             IS_SHARED=yes
-            COMMAND+=(-chardev "socket,id=char$number,path=$(comma "$rest")" -netdev "vhost-user,id=net$number,chardev=char$number")
+            COMMAND+=(-chardev "socket,id=char$number,path=$(comma "$rest")" -netdev "vhost-user,id=net$number,chardev=char$number$queues")
             ;;
     esac
 }

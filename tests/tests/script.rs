@@ -171,6 +171,33 @@ fn every_model_becomes_its_device() -> Result<()> {
     )
 }
 
+/// A card with several queue pairs needs them on both sides, and a message for each queue.
+#[test]
+fn queue_pairs_are_given_to_card_and_backend() -> Result<()> {
+    would_run(
+        &["--accel", "tcg", "--nic", "virtio:queues=2:mac=52:54:00:aa:bb:cc,tap:tap0"],
+        &[
+            "script=no,downscript=no,vnet_hdr=off,queues=2 ",
+            "romfile=,vectors=6,mq=on,mac=52:54:00:aa:bb:cc ",
+        ],
+    )?;
+    would_run(
+        &["--accel", "tcg", "--nic", "virtio:queues=3,vhost-user:/tmp/v"],
+        &["vhost-user,id=net0,chardev=char0,queues=3 ", ",vectors=0,mq=on "],
+    )?;
+    let output =
+        script(&["run", "--dry-run", "--nic", "virtio:queues=1,tap:tap0", "--nic", "virtio,tap:tap1"])?;
+    let command = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && !command.contains("queues=") && !command.contains("mq="), "{command}");
+    for queues in ["0", "65", "100", "two", ""] {
+        refuses(&["run", "--nic", &format!("virtio:queues={queues},tap:tap0")], &["queues=", "1 to 64"])?;
+    }
+    for backend in ["user", "user:8080", "dgram:/tmp/a:/tmp/b"] {
+        refuses(&["run", "--nic", &format!("virtio:queues=2,{backend}")], &["queues=2", "one queue", "tap"])?;
+    }
+    Ok(())
+}
+
 #[test]
 fn vhost_user_is_for_virtio() -> Result<()> {
     refuses(&["run", "--nic", "e1000,vhost-user:/tmp/v"], &["e1000", "vhost-user", "virtio-mmio only"])
