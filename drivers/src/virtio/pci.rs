@@ -59,7 +59,7 @@ impl PciTransport {
         let claim = Claim::new(config, function);
         let common = windows.common.map(hal)?;
         let common = CommonRegisters::in_window(&common).map_err(PciError::Register)?;
-        let interrupts = Msix::find(hal, config, function, sources.min(common.num_queues.read()));
+        let interrupts = Msix::find(hal, config, function, sources);
         let isr = windows.isr.and_then(|part| part.map(hal).ok());
         let isr = isr.and_then(|window| window.register(0).ok());
         let has_line = interrupts.is_none() && isr.is_some();
