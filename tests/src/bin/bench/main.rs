@@ -1,11 +1,13 @@
 //! The benchmarks: what is measured, one `bench` line each, and beside it what it is compared with.
 //!
 //! Absolute times say more of the machine than of the image. So each rate stands beside another that was
-//! measured in the same run ([`dgram`]), and what one packet costs is counted in guest instructions
-//! ([`vhost`]).
+//! measured in the same run ([`dgram`], [`cards`]), and what one packet costs is counted in guest instructions
+//! ([`cards`], [`vhost`]).
 
 mod boot;
+mod cards;
 mod dgram;
+mod instructions;
 mod vhost;
 
 use std::process::ExitCode;
@@ -14,8 +16,12 @@ use std::time::Duration;
 use anyhow::Result;
 
 fn main() -> ExitCode {
-    let parts =
-        [("boot", boot::bench as fn() -> Result<()>), ("dgram", dgram::bench), ("vhost-user", vhost::bench)];
+    let parts = [
+        ("boot", boot::bench as fn() -> Result<()>),
+        ("dgram", dgram::bench),
+        ("cards", cards::bench),
+        ("vhost-user", vhost::bench),
+    ];
     let mut status = ExitCode::SUCCESS;
     for (name, bench) in parts {
         if let Err(error) = bench() {

@@ -45,12 +45,18 @@ pub fn bench() -> Result<()> {
     Ok(())
 }
 
+/// The lab's folder, if it is there.
+pub fn folder() -> Result<PathBuf, String> {
+    let folder = env::var_os("LAB").map_or_else(|| image::repository().join("../shared/lab"), PathBuf::from);
+    match folder.join("bench.py").is_file() {
+        true => Ok(folder),
+        false => Err(format!("no forwarding bench at {}, set LAB to its folder", folder.display())),
+    }
+}
+
 /// The lab's folder, if it and all that it needs are there; else what is missing.
 fn lab() -> Result<PathBuf, String> {
-    let folder = env::var_os("LAB").map_or_else(|| image::repository().join("../shared/lab"), PathBuf::from);
-    if !folder.join("bench.py").is_file() {
-        return Err(format!("no forwarding bench at {}, set LAB to its folder", folder.display()));
-    }
+    let folder = folder()?;
     if !succeeds(Command::new("pkg-config").args(["--exists", "libdpdk"])) {
         return Err("no DPDK: apt-get install dpdk dpdk-dev pkg-config gcc".to_owned());
     }
