@@ -5,6 +5,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -12,6 +14,9 @@ use tempfile::TempDir;
 
 use crate::guest::PATIENCE;
 use crate::qemu::netdev;
+
+/// Between two looks: nothing tells that a socket has come to be.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Where a QEMU that is given this with [`Qemu::monitor`](crate::Qemu::monitor) listens.
 #[derive(Debug)]
@@ -41,10 +46,18 @@ impl Monitor {
         Ok(Self { folder })
     }
 
-    /// Connects to QEMU, which listens once it runs.
+    /// Connects to QEMU, which listens soon after it was started.
     pub fn connect(&self) -> Result<Session> {
-        let stream = UnixStream::connect(self.path()).context("QEMU's monitor does not listen")?;
-        Session::begin(stream)
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match UnixStream::connect(self.path()) {
+                Ok(stream) => return Session::begin(stream),
+                Err(error) if Instant::now() > deadline => {
+                    return Err(error).context("QEMU's monitor does not listen");
+                }
+                Err(_) => thread::sleep(LOOK_AGAIN),
+            }
+        }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -97,7 +110,6 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
 
     /// A session with a QEMU that says `lines` whatever it is asked; what it was asked is returned when it is dropped.
     fn session(lines: &'static str) -> (Result<Session>, thread::JoinHandle<Vec<String>>) {

@@ -7,16 +7,21 @@
 //!    of its interface, and so is its return.
 //! 3. With both links up, frames of every length pass both ways, each byte for byte.
 //! 4. Stop the image: it has no error and no warning to tell, dropped nothing itself, and has all its buffers back.
+//!
+//! A cable that comes late:
+//! 1. Boot with the first card's cable out. The list of cards and then a line of its own say that its link is down.
+//! 2. Plug it in: the console tells, and frames pass as if nothing had been.
 
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Error, Result, anyhow};
 use millrace_tests::console::Mark;
 use millrace_tests::frames::{Generator, LONGEST, SHORTEST};
 use millrace_tests::monitor::{Cable, Monitor, Session};
 use millrace_tests::traffic::{self, Traffic};
-use millrace_tests::{Appliance, Card, Machine, Setting, Wait, transfer};
+use millrace_tests::{Appliance, Qemu, Setting, Wait, transfer};
+use serde_json::json;
 
 /// How often a cable is pulled.
 const ROUNDS: usize = 50;
@@ -25,30 +30,29 @@ const TOLD_EACH: usize = 10;
 /// How long a cable is out in the other rounds: too short for being told of each time.
 const MOMENT: Duration = Duration::from_millis(20);
 
-#[test]
-fn virtio_q35() -> Result<()> {
-    links_come_and_go(Setting::new(Machine::Q35, Card::Virtio, Card::Virtio))
+/// A test of each scenario for each of these settings.
+macro_rules! on_each_kind {
+    ($($scenario:ident),+) => { $(
+        mod $scenario {
+            on_each_kind! { @tests $scenario
+                virtio_q35 Q35 Virtio Virtio,
+                virtio_legacy_pc Pc VirtioLegacy VirtioLegacyApart,
+                virtio_mmio_microvm Microvm VirtioMmio VirtioMmio,
+                e1000_pc Pc E1000 E1000,
+                e1000e_q35 Q35 E1000e E1000e,
+            }
+        }
+    )+ };
+    (@tests $scenario:ident $($test:ident $machine:ident $left:ident $right:ident,)+) => { $(
+        #[test]
+        fn $test() -> anyhow::Result<()> {
+            use millrace_tests::{Card, Machine, Setting};
+            super::$scenario(Setting::new(Machine::$machine, Card::$left, Card::$right))
+        }
+    )+ };
 }
 
-#[test]
-fn virtio_legacy_pc() -> Result<()> {
-    links_come_and_go(Setting::new(Machine::Pc, Card::VirtioLegacy, Card::VirtioLegacyApart))
-}
-
-#[test]
-fn virtio_mmio_microvm() -> Result<()> {
-    links_come_and_go(Setting::new(Machine::Microvm, Card::VirtioMmio, Card::VirtioMmio))
-}
-
-#[test]
-fn e1000_pc() -> Result<()> {
-    links_come_and_go(Setting::new(Machine::Pc, Card::E1000, Card::E1000))
-}
-
-#[test]
-fn e1000e_q35() -> Result<()> {
-    links_come_and_go(Setting::new(Machine::Q35, Card::E1000e, Card::E1000e))
-}
+on_each_kind!(links_come_and_go, a_cable_comes_late);
 
 fn links_come_and_go(setting: Setting) -> Result<()> {
     let monitor = Monitor::new()?;
@@ -65,6 +69,33 @@ fn links_come_and_go(setting: Setting) -> Result<()> {
     let mut frames = || (SHORTEST..=LONGEST).map(|length| generator.noise(length)).collect();
     transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
     tells_of_links_and_nothing_else(&appliance);
+    assert_eq!(appliance.stop()?.dropped(), 0);
+    Ok(())
+}
+
+fn a_cable_comes_late(setting: Setting) -> Result<()> {
+    let monitor = Monitor::new()?;
+    let (appliance, mut session) = thread::scope(|scope| {
+        let session = scope.spawn(|| {
+            let mut session = monitor.connect()?;
+            session.cable(0, Cable::Pulled)?;
+            session.execute("cont", json!({}))?;
+            Ok::<_, Error>(session)
+        });
+        let stopped = |qemu: Qemu| qemu.monitor(&monitor).argument("-S");
+        let appliance = Appliance::boot_with(setting.waiting(Wait::Adaptive), stopped)?;
+        let session = session.join().map_err(|_| anyhow!("the monitor's thread panicked"))??;
+        Ok::<_, Error>((appliance, session))
+    })?;
+    let port = appliance.ready.ports.first().map_or("", String::as_str);
+    let (listed, _) = appliance.guest.wait_for(Mark::default(), &format!("INFO cards: {port} "))?;
+    assert!(listed.contains(" link=down "), "{listed}");
+    let (_, after) = appliance.guest.wait_for(Mark::default(), &format!("INFO link: {port}: link down"))?;
+    session.cable(0, Cable::Plugged)?;
+    appliance.guest.wait_for(after, &format!("INFO link: {port}: link up"))?;
+    let mut generator = Generator::new();
+    let mut frames = || (SHORTEST..=LONGEST).map(|length| generator.noise(length)).collect();
+    transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
     assert_eq!(appliance.stop()?.dropped(), 0);
     Ok(())
 }
