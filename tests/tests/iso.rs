@@ -112,8 +112,8 @@ fn bios_that_has_used_the_cards_before() -> Result<()> {
 /// Adds `device`, whose option ROM gets an address by DHCP and finds nothing to boot, on one cable with `wire`.
 fn booted_from_first(qemu: Qemu, device: &str, hub: u8, wire: &Wire) -> Qemu {
     let qemu = qemu.device_on(device, "hubport", &format!("hubid={hub}"));
-    // A network of IPv4 alone would be asked for IPv6 for half a minute.
-    let others = [("dgram", wire.backend()), ("user", "ipv6=on".to_owned())];
+    // A network without one of the two would be asked for it for half a minute.
+    let others = [("dgram", wire.backend()), ("user", "ipv4=on,ipv6=on".to_owned())];
     others.into_iter().fold(qemu, |qemu, (kind, properties)| {
         let id = format!("{kind}{hub}");
         let qemu = qemu.argument("-netdev").argument(format!("{kind},id={id},{properties}"));
