@@ -1,4 +1,13 @@
 //! How a run ends: a last line on the console, then a number for whoever started the virtual machine.
+//!
+//! | code | where QEMU's `isa-debug-exit` is | elsewhere |
+//! |---|---|---|
+//! | done | status 33 | power-off, as ACPI has it |
+//! | the application failed | status 35 | the same: what is wrong would be so again |
+//! | the kernel failed | status 37 | reset: nothing is called that may be what has failed, and a fresh start may do better |
+//!
+//! Where the machine cannot be switched off it is reset. Nothing tells beforehand whether `isa-debug-exit` is there; it ends
+//! QEMU within the instruction, and what comes behind that instruction runs only where it is not.
 #![expect(unsafe_code, reason = "ends the machine by an unhandled exception when nothing else helps")]
 
 use core::fmt;
@@ -7,8 +16,8 @@ use x86_64::VirtAddr;
 use x86_64::instructions::{hlt, interrupts, tables};
 use x86_64::structures::DescriptorTablePointer;
 
-use crate::console;
 use crate::ports::IoPort;
+use crate::{acpi, console};
 
 /// Why the machine stops. QEMU's exit status is twice the code plus one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +34,10 @@ pub enum ExitCode {
 pub fn exit(code: ExitCode, reason: fmt::Arguments<'_>) -> ! {
     console::line(format_args!("EXIT code={:#04x} reason={reason}", code as u8));
     interrupts::disable();
-    // QEMU's device ends the emulator within this instruction. Elsewhere nobody listens.
     IoPort::DEBUG_EXIT.write(code as u32);
+    if code != ExitCode::Kernel {
+        acpi::power_off();
+    }
     reset()
 }
 

@@ -1,8 +1,8 @@
-//! x86 I/O ports: those of the few legacy devices that this kernel drives, and those of cards.
+//! x86 I/O ports: those of the few legacy devices that this kernel drives, and those of cards and of power management.
 //!
 //! A port of the first kind is a constant of this crate, chosen so that no access to it can touch memory that Rust
 //! knows of: the devices behind them (interrupt controllers, timer, reset, PCI configuration, debug exit) do no DMA of their own accord.
-//! Those of a card lie above them all. What its registers make a card do to memory is its driver's responsibility,
+//! Those of cards and of power management lie above them all, but for the one by which firmware is told something. What its registers make a card do to memory is its driver's responsibility,
 //! as with registers in memory.
 #![expect(unsafe_code, reason = "port instructions")]
 
@@ -45,21 +45,38 @@ impl IoPort {
     }
 }
 
+/// The port by which the firmware is told something.
+const FIRMWARE_COMMAND: u16 = 0xb2;
+/// The first port that power management can have: below are the devices that every PC has, but for PCI configuration.
+const FIRST_OF_FIRMWARE: u16 = 0x400;
+/// The ports of PCI configuration, the last of which also resets the machine.
+const PCI_CONFIGURATION: core::ops::RangeInclusive<u16> = 0xcf8..=0xcff;
 /// The first port that a PCI card can have: below are the devices that every PC has at the same place.
 const FIRST_OF_CARDS: u16 = 0x1000;
 
-/// The ports of one card.
+/// The ports of one card, or of power management.
 #[derive(Debug)]
-pub(crate) struct CardPorts {
+pub(crate) struct PortBank {
     first: u16,
     ports: u16,
 }
 
-impl CardPorts {
+impl PortBank {
     /// The ports `first..first + ports`, if a card can have them.
-    pub(crate) fn new(first: u16, ports: u16) -> Option<Self> {
-        let last = first.checked_add(ports.checked_sub(1)?);
-        (first >= FIRST_OF_CARDS && last.is_some()).then_some(Self { first, ports })
+    pub(crate) fn of_card(first: u16, ports: u16) -> Option<Self> {
+        Self::new(first, ports).filter(|_| first >= FIRST_OF_CARDS)
+    }
+
+    /// The same, if they can be power management's.
+    pub(crate) fn of_firmware(first: u16, ports: u16) -> Option<Self> {
+        let is_power = first >= FIRST_OF_FIRMWARE && !PCI_CONFIGURATION.contains(&first);
+        let is_command = first == FIRMWARE_COMMAND && ports == 1;
+        Self::new(first, ports).filter(|_| is_power || is_command)
+    }
+
+    fn new(first: u16, ports: u16) -> Option<Self> {
+        first.checked_add(ports.checked_sub(1)?)?;
+        Some(Self { first, ports })
     }
 
     /// The port at `offset`, if all of the `T` there is the card's, and aligned.
@@ -72,19 +89,20 @@ impl CardPorts {
 
     fn read<T: PortRead>(&self, offset: usize) -> Option<T> {
         let mut port = self.port(offset)?;
-        // SAFETY: the port is a card's: reading it changes nothing but the card.
+        // SAFETY: the port is a card's or power management's: reading it changes nothing else.
         Some(unsafe { port.read() })
     }
 
     fn write<T: PortWrite>(&self, offset: usize, value: T) {
         if let Some(mut port) = self.port(offset) {
-            // SAFETY: the port is a card's, whose driver answers for what the card does to memory.
+            // SAFETY: the port is a card's, whose driver answers for what the card does to memory, or power
+            // management's, which does nothing to it.
             unsafe { port.write(value) }
         }
     }
 }
 
-impl RegisterBank for CardPorts {
+impl RegisterBank for PortBank {
     fn bytes(&self) -> usize {
         self.ports.into()
     }

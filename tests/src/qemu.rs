@@ -30,6 +30,7 @@ pub struct Qemu {
     /// What QEMU is told once for these cards.
     options: &'static [&'static str],
     arguments: Vec<OsString>,
+    has_debug_exit: bool,
     limit: Duration,
 }
 
@@ -45,6 +46,7 @@ impl Qemu {
             cards: Vec::new(),
             options: &[],
             arguments: Vec::new(),
+            has_debug_exit: true,
             limit: HARD_LIMIT,
         }
     }
@@ -76,6 +78,12 @@ impl Qemu {
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// Without the device by which the image tells QEMU its status, and a reset is one, as on other machines.
+    pub fn without_debug_exit(mut self) -> Self {
+        self.has_debug_exit = false;
+        self.argument("-action").argument("reboot=reset")
     }
 
     /// One more argument of QEMU's own.
@@ -137,7 +145,9 @@ impl Qemu {
         command.args(["-machine", self.machine.name(), "-accel", "tcg", "-cpu", "max"]);
         command.arg("-m").arg(format!("{}M", self.memory_mib));
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
-        command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+        if self.has_debug_exit {
+            command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+        }
         match &self.medium {
             Some(medium) => command.args(medium),
             None => command.arg("-kernel").arg(&self.image).arg("-append").arg(&self.command_line),

@@ -4,9 +4,11 @@
 //! boot::acpi   tables, where the firmware left them ──► Description   processors, interrupt controllers, …
 //! boot::aml    definition blocks ──► interpreter ──► routes           where the pins of PCI slots lead
 //!                                    (for a card without messages)
+//!                                ──► power           how the machine is switched off
 //! ```
 
 mod hardware;
+mod power;
 mod routes;
 
 use alloc::vec::Vec;
@@ -18,6 +20,7 @@ use spin::Once;
 use crate::cpu;
 use hardware::PciHost;
 
+pub(crate) use power::power_off;
 pub(crate) use routes::input;
 
 static ACPI: Once<Acpi> = Once::new();

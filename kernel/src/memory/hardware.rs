@@ -11,7 +11,7 @@ use millrace_drivers::hal::{Hal, InterruptLine, LineSource, SharedLine};
 use nm_core::platform::{DmaBlock, Platform, Sleeper};
 
 use super::{frames, window};
-use crate::ports::CardPorts;
+use crate::ports::PortBank;
 use crate::{clock, interrupts};
 
 /// Largest alignment that is promised for device memory, in bytes.
@@ -68,7 +68,7 @@ unsafe impl Hal for Hardware {
     }
 
     fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>> {
-        Some(Arc::new(CardPorts::new(first, ports)?))
+        Some(Arc::new(PortBank::of_card(first, ports)?))
     }
 
     fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {

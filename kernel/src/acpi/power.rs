@@ -1,0 +1,105 @@
+//! Switching the machine off (ACPI 6.5, 7.4.2 and 16.1): what `\_S5` says goes into the registers that the FADT names.
+//!
+//! `\_PTS`, by which firmware is told beforehand, is not called: it may want hardware that it does not get here, and no
+//! virtual machine needs it.
+
+use core::hint::spin_loop;
+
+use millrace_boot::acpi::{FixedHardware, Register, SwitchOn};
+use millrace_boot::aml::{Path, Value};
+use millrace_drivers::bank::RegisterBank;
+use millrace_drivers::mmio::MmioWindow;
+
+use crate::clock;
+use crate::memory::Hardware;
+use crate::ports::PortBank;
+
+/// In a PM1 control register (4.8.3.2.1): ACPI is on; what kind of sleep; sleep.
+const ACPI_ON: u16 = 1;
+const KIND_SHIFT: u32 = 10;
+const SLEEP: u16 = 1 << 13;
+/// The same in a sleep control register (4.8.3.7).
+const REDUCED_KIND_SHIFT: u32 = 2;
+const REDUCED_SLEEP: u8 = 1 << 5;
+/// Kinds of sleep have three bits.
+const KINDS: u64 = 0b111;
+
+/// How long the firmware may take to switch ACPI on, in microseconds.
+const SWITCH_ON_US: u64 = 300_000;
+/// How long the machine may take to go off.
+const OFF_US: u64 = 1_000_000;
+
+/// Switches the machine off. Comes back when that cannot be done, or does not happen. Needs the heap.
+pub(crate) fn power_off() {
+    let Some(hardware) = super::description().and_then(|acpi| acpi.fixed_hardware) else { return };
+    let Some([a, b]) = kinds() else { return };
+    match hardware {
+        FixedHardware::SleepControl(register) => {
+            let value = a << REDUCED_KIND_SHIFT | u64::from(REDUCED_SLEEP);
+            with(register, 1, |bank| bank.write8(0, value as u8));
+        }
+        FixedHardware::Pm1 { a: first, b: second, switch_on } => {
+            switch_on_acpi(first, switch_on);
+            sleep(first, a);
+            if let Some(second) = second {
+                sleep(second, b);
+            }
+        }
+    }
+    wait(OFF_US, || false);
+}
+
+/// What `\_S5` says for either register.
+fn kinds() -> Option<[u64; 2]> {
+    let elements = super::interpreter()?.elements(&Path::root().join(*b"_S5_")).ok()?;
+    let number = |value: Option<&Value>| match value {
+        Some(Value::Integer(number)) => Some(number & KINDS),
+        _ => None,
+    };
+    let a = number(elements.first())?;
+    Some([a, number(elements.get(1)).unwrap_or(a)])
+}
+
+/// Writes a PM1 control register; its other bits stay.
+fn sleep(register: Register, kind: u64) {
+    with(register, 2, |bank| {
+        let others = bank.read16(0) & !((KINDS as u16) << KIND_SHIFT | SLEEP);
+        bank.write16(0, others | (kind as u16) << KIND_SHIFT | SLEEP);
+    });
+}
+
+/// The registers work only once the firmware has let go of them.
+fn switch_on_acpi(register: Register, switch_on: Option<SwitchOn>) {
+    let is_on = || {
+        let mut is_on = true;
+        with(register, 2, |bank| is_on = bank.read16(0) & ACPI_ON != 0);
+        is_on
+    };
+    let Some(SwitchOn { port, value }) = switch_on.filter(|_| !is_on()) else { return };
+    with(Register::Port(port), 1, |bank| bank.write8(0, value));
+    wait(SWITCH_ON_US, is_on);
+}
+
+/// Does something with a register, if it can be reached.
+fn with(register: Register, bytes: u16, access: impl FnOnce(&dyn RegisterBank)) {
+    match register {
+        Register::Port(port) => {
+            if let Some(ports) = PortBank::of_firmware(port, bytes) {
+                access(&ports);
+            }
+        }
+        Register::Memory(address) => {
+            if let Ok(window) = MmioWindow::map(&Hardware::new(), address, bytes.into()) {
+                access(&window);
+            }
+        }
+    }
+}
+
+/// Waits until `is_done`, for `us` at most.
+fn wait(us: u64, is_done: impl Fn() -> bool) {
+    let end = clock::ticks().saturating_add(clock::ticks_in_us(us));
+    while clock::ticks() < end && !is_done() {
+        spin_loop();
+    }
+}
