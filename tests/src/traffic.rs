@@ -3,7 +3,7 @@
 //! Meanwhile frames may be lost. But each that arrives is one that was sent, byte for byte, comes once, and comes behind
 //! those that were sent before it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -62,14 +62,17 @@ impl Traffic {
 /// Lets frames flow both ways for as long as `deed` takes. Afterwards the machine has to carry each frame, and all that are
 /// on the way are waited for. Returns what came of it, left to right and right to left.
 pub fn during(left: &Wire, right: &Wire, deed: impl FnOnce(&Traffic) -> Result<()>) -> Result<[Carried; 2]> {
-    let (traffic, is_over) = (Traffic::default(), AtomicBool::new(false));
+    let (traffic, state) = (Traffic::default(), AtomicU8::new(FLOWING));
     let patterns = [Pattern::default(), Pattern::default()];
     thread::scope(|scope| {
         let [rightwards, leftwards] = &patterns;
-        let there = scope.spawn(|| Flow::new(left, right, rightwards, &traffic.there).run(&is_over));
-        let back = scope.spawn(|| Flow::new(right, left, leftwards, &traffic.back).run(&is_over));
-        let end = End(&is_over);
+        let there = scope.spawn(|| Flow::new(left, right, rightwards, &traffic.there).run(&state));
+        let back = scope.spawn(|| Flow::new(right, left, leftwards, &traffic.back).run(&state));
+        let mut end = End { state: &state, into: CUT_OFF };
         let done = deed(&traffic);
+        if done.is_ok() {
+            end.into = SETTLING;
+        }
         drop(end);
         let there = there.join().map_err(|_| anyhow!("left to right panicked"))?.context("left to right")?;
         let back = back.join().map_err(|_| anyhow!("right to left panicked"))?.context("right to left")?;
@@ -77,12 +80,22 @@ pub fn during(left: &Wire, right: &Wire, deed: impl FnOnce(&Traffic) -> Result<(
     })
 }
 
+/// Frames flow and may be lost.
+const FLOWING: u8 = 0;
+/// From now on frames have to arrive; the last ones are waited for.
+const SETTLING: u8 = 1;
+/// Nothing is waited for: the deed has failed, and says why.
+const CUT_OFF: u8 = 2;
+
 /// Ends the traffic, even if the deed panics.
-struct End<'a>(&'a AtomicBool);
+struct End<'a> {
+    state: &'a AtomicU8,
+    into: u8,
+}
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Relaxed);
+        self.state.store(self.into, Relaxed);
     }
 }
 
@@ -109,15 +122,17 @@ impl<'a> Flow<'a> {
         Self { from, to, pattern, progress, frame, sent: 0, next: 0, settled: 0, arrived: 0 }
     }
 
-    fn run(mut self, is_over: &AtomicBool) -> Result<Carried> {
-        while !is_over.load(Relaxed) {
+    fn run(mut self, state: &AtomicU8) -> Result<Carried> {
+        while state.load(Relaxed) == FLOWING {
             let has_room = self.sent - self.settled < IN_FLIGHT as u64;
             let is_idle = !(has_room && self.send()?) & !self.receive()?;
             if is_idle && !self.wait(has_room, SILENCE)? {
                 self.settled = self.sent;
             }
         }
-        self.settle()?;
+        if state.load(Relaxed) == SETTLING {
+            self.settle()?;
+        }
         Ok(Carried { sent: self.sent, arrived: self.arrived })
     }
 
@@ -181,13 +196,13 @@ mod tests {
     /// Lets a thousand frames or so flow to the right through a bridge that treats them so.
     fn carry(treat: impl Fn(usize, Vec<u8>) -> Vec<Vec<u8>> + Send + 'static) -> Result<Carried> {
         let (left, right) = bridge(treat);
-        let (pattern, progress, is_over) = (Pattern::default(), Progress::default(), AtomicBool::new(false));
+        let (pattern, progress, state) = (Pattern::default(), Progress::default(), AtomicU8::new(FLOWING));
         thread::scope(|scope| {
-            let flow = scope.spawn(|| Flow::new(&left, &right, &pattern, &progress).run(&is_over));
+            let flow = scope.spawn(|| Flow::new(&left, &right, &pattern, &progress).run(&state));
             while progress.sent.load(Relaxed) < 1000 && !flow.is_finished() {
                 thread::sleep(LOOK_AGAIN);
             }
-            drop(End(&is_over));
+            drop(End { state: &state, into: SETTLING });
             flow.join().unwrap()
         })
     }
@@ -229,5 +244,13 @@ mod tests {
         });
         let error = error.unwrap_err();
         assert!(error.to_string().contains("frame 500 came behind frame 501"), "{error:#}");
+    }
+
+    #[test]
+    fn a_deed_that_fails_says_why_at_once() {
+        // This bridge passes nothing to the left, so there is nothing to wait for.
+        let (left, right) = bridge(|_, frame| vec![frame]);
+        let error = during(&left, &right, |_| Err(anyhow!("it failed"))).unwrap_err();
+        assert_eq!(error.to_string(), "it failed");
     }
 }
