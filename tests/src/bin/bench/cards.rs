@@ -1,6 +1,8 @@
 //! The cards side by side: the same frames through a bridge between two cards of one model each, over `dgram` sockets.
 //!
-//! The sockets limit the rate, so it says how the cards compare and not what they can do. What is the guest's own:
+//! The sockets limit the rate, so it says how the cards compare and not what they can do. What is the guest's own, on a host
+//! that does nothing else (a virtio card is asked again for what QEMU has not sent yet, and the slower that is the more
+//! often):
 //!
 //! | | means |
 //! |---|---|
