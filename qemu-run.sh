@@ -36,8 +36,8 @@ usage: ./qemu-run.sh [VERB]
 options of run and gdb
   --nic MODEL[:PROP=VALUE…],BACKEND
                     a card, once for each, in the order of their names (default: two of virtio,user, or on microvm of
-                    virtio-mmio,user). MODEL: virtio, e1000, e1000e, e1000-82544gc or e1000-82545em on pc and q35,
-                    virtio-mmio on microvm, with the properties of QEMU's device of that name (virtio-net-pci for virtio,
+                    virtio-mmio,user). MODEL: virtio, e1000, e1000e, e1000-82544gc or e1000-82545em, on microvm
+                    virtio-mmio as well, with the properties of QEMU's device of that name (virtio-net-pci for virtio,
                     virtio-net-device for virtio-mmio), a comma between them. virtio-mmio has one of virtio-mmio itself,
                     the same for all cards: force-legacy=on (QEMU's default, registers of version 1) or off (version 2).
                     virtio has one of ours: queues=N, for N queue pairs (1 to 64) where the BACKEND has as many; the image
@@ -260,8 +260,6 @@ add_card() {
         e1000 | e1000e | e1000-82544gc | e1000-82545em) device=$model ;;
         *) refuse "--nic $spec: unknown model '$model' (there are $MODELS)" ;;
     esac
-    [ "$MACHINE" != microvm ] || [ "$model" = virtio-mmio ] ||
-        refuse "--nic $spec: microvm has no PCI, its cards are virtio-mmio"
     [ "$MACHINE" = microvm ] || [ "$model" != virtio-mmio ] ||
         refuse "--nic $spec: $MACHINE has no virtio-mmio, that is for --machine microvm"
     [[ $model == virtio* || $spec != *,vhost-user* ]] ||
@@ -288,9 +286,9 @@ add_card() {
     fi
     ((queues == 1)) || device+=,mq=on
     device+=${properties:+,$properties}
-    if [ "$MACHINE" = microvm ]; then
-        # It gives the first device the highest address, and cards are named by ascending ones.
-        DEVICES=(-device "$device" ${DEVICES[@]+"${DEVICES[@]}"})
+    if [ "$model" = virtio-mmio ]; then
+        # microvm gives the first device the highest address, and cards are named by ascending ones.
+        MMIO_DEVICES=(-device "$device" ${MMIO_DEVICES[@]+"${MMIO_DEVICES[@]}"})
     else
         DEVICES+=(-device "$device")
     fi
@@ -440,7 +438,7 @@ boot_words() {
 # Sets COMMAND from what parse_run read.
 qemu_command() {
     local number=0 cpu=max nic machine=$MACHINE
-    IS_SHARED='' FORCE_LEGACY='' DEVICES=()
+    IS_SHARED='' FORCE_LEGACY='' DEVICES=() MMIO_DEVICES=()
     boot_words
     pick_accel "$ACCEL"
     [ "$ACCEL" = tcg ] || cpu=host
@@ -449,17 +447,19 @@ qemu_command() {
         -chardev 'stdio,id=console,signal=on' -serial chardev:console
         -device 'isa-debug-exit,iobase=0xf4,iosize=4'
         "${BOOT[@]}")
-    if [ "$MACHINE" = microvm ]; then
-        # Without ACPI, QEMU puts the places of its cards on the kernel command line.
-        machine+=,acpi=off
-        [ ${#NICS[@]} -gt 0 ] || NICS=('virtio-mmio,user' 'virtio-mmio,user')
-    fi
+    [ "$MACHINE" != microvm ] || [ ${#NICS[@]} -gt 0 ] || NICS=('virtio-mmio,user' 'virtio-mmio,user')
     [ ${#NICS[@]} -gt 0 ] || NICS=('virtio,user' 'virtio,user')
     for nic in ${NICS[@]+"${NICS[@]}"}; do
         add_card "$number" "$nic"
         number=$((number + 1))
     done
-    COMMAND+=(${FORCE_LEGACY:+-global "virtio-mmio.force-legacy=$FORCE_LEGACY"} "${DEVICES[@]}")
+    COMMAND+=(${FORCE_LEGACY:+-global "virtio-mmio.force-legacy=$FORCE_LEGACY"}
+        ${DEVICES[@]+"${DEVICES[@]}"} ${MMIO_DEVICES[@]+"${MMIO_DEVICES[@]}"})
+    if [ "$MACHINE" = microvm ]; then
+        # ACPI says where PCI is, and virtio-mmio as well. Without it QEMU puts the places of virtio-mmio cards on the
+        # kernel command line, as other monitors do.
+        if [ ${#DEVICES[@]} -gt 0 ]; then machine+=,pcie=on; else machine+=,acpi=off; fi
+    fi
     # The other side of a vhost-user card maps the guest's memory.
     if [ -n "$IS_SHARED" ]; then
         COMMAND+=(-machine "$machine,memory-backend=memory" -object "memory-backend-memfd,id=memory,size=$MEMORY,share=on")

@@ -9,12 +9,15 @@
 //!                                          Msix: its interrupts, each a message to a line of the machine
 //! ```
 //!
+//! Where the firmware has configured nothing, [`assign_memory`] comes first: it gives BARs their addresses.
+//!
 //! What a function says in its configuration space is not trusted: a walk is bounded, a decode that makes no sense
 //! is an error, and nothing here panics or loops whatever the registers hold.
 //!
 //! References are to the PCI Local Bus Specification 3.0 and the PCI-to-PCI Bridge Architecture Specification 1.2.
 
 mod address;
+mod assign;
 mod bar;
 mod capability;
 mod claim;
@@ -25,6 +28,7 @@ mod msix;
 mod pin;
 
 pub use address::Address;
+pub use assign::{Assigned, Window, assign_memory};
 pub use bar::{Bar, BarError, Bars, MemoryRange, PortRange};
 pub use capability::{Capabilities, Capability, CapabilityId};
 pub use claim::Claim;

@@ -102,7 +102,7 @@ fn prepare(info: &BootInfo<'_>, tables: &Tables<'_>) -> Result<Machine, MemoryEr
     log::info!(target: "memory", "{}", memory::usage());
     log::info!(target: "acpi", "{acpi}");
     let hal: Arc<dyn Hal> = Arc::new(Hardware::new());
-    let found = pci::config_space(hal.as_ref(), acpi.config_windows.first().copied());
+    let found = pci::config_space(hal.as_ref(), acpi.config_windows.first().copied(), info.memory.ram());
     match &found {
         Some((_, mechanism)) => log::info!(target: "pci", "configuration space: {mechanism}"),
         None => log::info!(target: "pci", "this machine has no PCI"),

@@ -9,7 +9,7 @@ pub enum Machine {
     Pc,
     /// Q35: PCI Express, config space in memory as well.
     Q35,
-    /// microvm: neither PCI nor legacy devices but the serial port.
+    /// microvm: no legacy devices but the serial port, and PCI only for cards that sit there.
     Microvm,
 }
 

@@ -25,8 +25,9 @@ pub struct Qemu {
     command_line: String,
     /// What boots instead of image and command line.
     medium: Option<Vec<OsString>>,
-    /// The words for each card.
+    /// The words for each card, those of PCI and those without a bus.
     cards: Vec<[String; 4]>,
+    mmio_cards: Vec<[String; 4]>,
     /// What QEMU is told once for these cards.
     options: &'static [&'static str],
     arguments: Vec<OsString>,
@@ -44,6 +45,7 @@ impl Qemu {
             command_line: String::new(),
             medium: None,
             cards: Vec::new(),
+            mmio_cards: Vec::new(),
             options: &[],
             arguments: Vec::new(),
             has_debug_exit: true,
@@ -110,20 +112,34 @@ impl Qemu {
 
     /// A card of this model on a netdev of QEMU's, of type `kind` with the properties `properties`.
     pub fn card_on(mut self, card: Card, kind: &str, properties: &str) -> Self {
-        self.options = card.options();
-        self.device_on(card.device(), kind, properties)
+        self.options = match self.machine {
+            Machine::Microvm if card.is_pci() && self.options.is_empty() => &["-machine", "pcie=on"],
+            _ if card.is_pci() => self.options,
+            _ => card.options(),
+        };
+        if card.is_pci() {
+            return self.device_on(card.device(), kind, properties);
+        }
+        let words = self.card_words(card.device(), kind, properties);
+        self.mmio_cards.push(words);
+        self
     }
 
-    /// The device that QEMU makes of `device` as a card like the others, on a netdev of type `kind` with the properties
+    /// The PCI device that QEMU makes of `device` as a card like the others, on a netdev of type `kind` with the properties
     /// `properties`.
     pub fn device_on(mut self, device: &str, kind: &str, properties: &str) -> Self {
-        let number = self.cards.len();
+        let words = self.card_words(device, kind, properties);
+        self.cards.push(words);
+        self
+    }
+
+    fn card_words(&self, device: &str, kind: &str, properties: &str) -> [String; 4] {
+        let number = self.cards.len() + self.mmio_cards.len();
         let separator = if properties.is_empty() { "" } else { "," };
         let id = netdev(number);
         let netdev = format!("{kind},id={id}{separator}{properties}");
         let device = format!("{device},netdev={id},mac={}", mac(number));
-        self.cards.push(["-netdev".to_owned(), netdev, "-device".to_owned(), device]);
-        self
+        ["-netdev".to_owned(), netdev, "-device".to_owned(), device]
     }
 
     /// Has it listen to `monitor`.
@@ -153,11 +169,9 @@ impl Qemu {
             None => command.arg("-kernel").arg(&self.image).arg("-append").arg(&self.command_line),
         };
         command.args(self.options);
-        match self.machine {
-            Machine::Pc | Machine::Q35 => command.args(self.cards.iter().flatten()),
-            // It gives the first device the highest address, and the image names them by ascending ones.
-            Machine::Microvm => command.args(self.cards.iter().rev().flatten()),
-        };
+        command.args(self.cards.iter().flatten());
+        // microvm gives the first device the highest address, and the image names them by ascending ones.
+        command.args(self.mmio_cards.iter().rev().flatten());
         command.args(&self.arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

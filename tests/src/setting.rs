@@ -17,6 +17,8 @@ pub enum Card {
     VirtioLegacyApart,
     /// virtio-net on virtio-mmio, registers of version 2.
     VirtioMmio,
+    /// The same, on a machine with ACPI: its definition blocks alone say where the card is.
+    VirtioMmioAcpi,
     /// The same with registers of version 1, the legacy interface.
     VirtioMmio1,
     /// The last with a device that wants the header of a packet apart.
@@ -40,7 +42,7 @@ impl Card {
             Card::VirtioLine => "virtio-net-pci,romfile=,vectors=0",
             Card::VirtioLegacy => "virtio-net-pci,romfile=,disable-modern=on",
             Card::VirtioLegacyApart => "virtio-net-pci,romfile=,disable-modern=on,any_layout=off",
-            Card::VirtioMmio | Card::VirtioMmio1 => "virtio-net-device",
+            Card::VirtioMmio | Card::VirtioMmioAcpi | Card::VirtioMmio1 => "virtio-net-device",
             Card::VirtioMmio1Apart => "virtio-net-device,any_layout=off",
             Card::E1000 => "e1000,romfile=",
             Card::E1000Gc => "e1000-82544gc,romfile=",
@@ -54,11 +56,18 @@ impl Card {
         match self {
             // Without ACPI, QEMU puts the places of such cards on the kernel command line.
             Card::VirtioMmio => &["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=off"],
+            Card::VirtioMmioAcpi => &["-machine", "pcie=on", "-global", "virtio-mmio.force-legacy=off"],
             Card::VirtioMmio1 | Card::VirtioMmio1Apart => {
                 &["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=on"]
             }
             _ => &[],
         }
+    }
+
+    /// Whether it sits on PCI.
+    pub fn is_pci(self) -> bool {
+        use Card::{VirtioMmio, VirtioMmio1, VirtioMmio1Apart, VirtioMmioAcpi};
+        !matches!(self, VirtioMmio | VirtioMmioAcpi | VirtioMmio1 | VirtioMmio1Apart)
     }
 
     /// Whether it is one of virtio's.
@@ -74,6 +83,7 @@ impl Card {
             | Card::VirtioLegacy
             | Card::VirtioLegacyApart
             | Card::VirtioMmio
+            | Card::VirtioMmioAcpi
             | Card::VirtioMmio1
             | Card::VirtioMmio1Apart => "vtnet",
             Card::E1000 | Card::E1000Gc | Card::E1000Em | Card::E1000e => "em",

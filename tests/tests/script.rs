@@ -227,8 +227,24 @@ fn virtio_mmio_cards_are_named_in_the_order_given() -> Result<()> {
 }
 
 #[test]
+fn microvm_has_pci_for_the_cards_that_want_it() -> Result<()> {
+    let microvm = ["--machine", "microvm", "--nic", "virtio,user", "--nic"];
+    would_run(
+        &[&microvm[..], &["e1000,user"]].concat(),
+        &["-machine microvm,pcie=on", "-device virtio-net-pci,netdev=net0,", "-device e1000,netdev=net1,"],
+    )?;
+    would_run(
+        &[&microvm[..], &["virtio-mmio,user"]].concat(),
+        &[
+            "-machine microvm,pcie=on",
+            "-device virtio-net-pci,netdev=net0,",
+            "-device virtio-net-device,netdev=net1,",
+        ],
+    )
+}
+
+#[test]
 fn cards_and_machines_that_do_not_fit_are_refused() -> Result<()> {
-    refuses(&["run", "--machine", "microvm", "--nic", "virtio,user"], &["microvm", "virtio-mmio"])?;
     refuses(&["run", "--nic", "virtio-mmio,user"], &["virtio-mmio", "q35", "microvm"])?;
     let force = |value| format!("virtio-mmio:force-legacy={value},user");
     let microvm = |nics: [String; 2]| {

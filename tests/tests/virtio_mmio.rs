@@ -4,7 +4,9 @@
 //!    a place without a device, and one where something else is.
 //! 2. The image names what is something else, and the cards by ascending addresses; of the free place it says nothing.
 //! 3. Frames pass both ways, between the sides that the names stand for.
-//! 4. Give it a word that is no place, and one whose registers are those of a card: it refuses, with the word.
+//! 4. Boot it with ACPI, so that its definition blocks alone say where the cards are: they have the same names, and frames
+//!    pass. Name one of the places by a word as well: nothing changes.
+//! 5. Give it a word that is no place, and one whose registers are those of a card: it refuses, with the word.
 
 use anyhow::Result;
 use millrace_tests::console::Mark;
@@ -38,6 +40,23 @@ fn cards_are_found_among_what_is_none() -> Result<()> {
     let mut frames = || (0..1000).map(|number| generator.frame(60 + number)).collect();
     transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
     assert_eq!(appliance.stop()?.dropped(), 0);
+    Ok(())
+}
+
+#[test]
+fn cards_that_acpi_describes_are_found() -> Result<()> {
+    // The first of QEMU's cards with an I/O APIC of its own for them.
+    for words in ["app=bridge", "app=bridge virtio_mmio.device=512@0xfeb02c00:46"] {
+        let setting = Setting::new(Machine::Microvm, Card::VirtioMmioAcpi, Card::VirtioMmioAcpi);
+        let appliance = Appliance::boot_with(setting, |qemu| qemu.command_line(words))?;
+        assert_eq!(appliance.ready.ports, ["vtnet0", "vtnet1"]);
+        let (first, _) = appliance.guest.wait_for(Mark::default(), "cards: vtnet0 ")?;
+        assert!(first.contains("mac=52:54:00:00:00:01"), "{first}");
+        let mut generator = Generator::new();
+        let mut frames = || (0..1000).map(|number| generator.frame(60 + number)).collect();
+        transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
+        assert_eq!(appliance.stop()?.dropped(), 0);
+    }
     Ok(())
 }
 

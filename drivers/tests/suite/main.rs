@@ -11,6 +11,7 @@
 #[macro_use]
 mod ways;
 
+mod assign;
 mod bench;
 mod e1000;
 mod handshake;

@@ -172,14 +172,28 @@ impl Config {
 }
 
 impl Config {
+    /// Adds devices that the firmware describes, but for those whose registers are a device's that is there already: what a
+    /// word says counts.
+    pub fn add_described(&mut self, devices: impl IntoIterator<Item = MmioDevice>) {
+        for device in devices {
+            if !self.mmio_devices.iter().any(|other| other.overlaps(&device)) {
+                self.insert_mmio_device(device);
+            }
+        }
+    }
+
+    fn insert_mmio_device(&mut self, device: MmioDevice) {
+        let place = self.mmio_devices.partition_point(|other| other.address < device.address);
+        self.mmio_devices.insert(place, device);
+    }
+
     /// Keeps the devices in order.
     fn add_mmio_device(&mut self, value: &str) -> Result<(), Problem> {
         let device: MmioDevice = value.parse().map_err(|error| Problem::BadValue(shorten(&error)))?;
         if self.mmio_devices.iter().any(|other| other.overlaps(&device)) {
             return Err(Problem::BadValue("its registers are those of another device, too".to_string()));
         }
-        let place = self.mmio_devices.partition_point(|other| other.address < device.address);
-        self.mmio_devices.insert(place, device);
+        self.insert_mmio_device(device);
         Ok(())
     }
 }
@@ -316,6 +330,20 @@ mod tests {
                 .unwrap_err(),
             "bad value in \"virtio_mmio.device=1@0xd0000fff:6\"; its registers are those of another device, too"
         );
+    }
+
+    #[test]
+    fn devices_that_the_firmware_describes_come_between_those_of_words() {
+        let device = |address, irq| MmioDevice { address, bytes: 512, irq };
+        let mut config = parse(&[("virtio_mmio.device", "512@0xfeb02c00:22")]).unwrap();
+        config.add_described([
+            device(0xfeb0_2e00, 47),
+            device(0xfeb0_2c00, 46),
+            device(0xfeb0_2a00, 45),
+            device(0xfeb0_2e10, 48),
+        ]);
+        let expected = [device(0xfeb0_2a00, 45), device(0xfeb0_2c00, 22), device(0xfeb0_2e00, 47)];
+        assert_eq!(config.mmio_devices, expected, "ascending, and a word counts");
     }
 
     proptest! {

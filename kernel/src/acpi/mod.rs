@@ -4,9 +4,13 @@
 //! boot::acpi   tables, where the firmware left them ──► Description   processors, interrupt controllers, …
 //! boot::aml    definition blocks ──► interpreter ──► routes           where the pins of PCI slots lead
 //!                                    (for a card without messages)
+//!                                ──► bridge          PCI, on a machine whose tables say nothing of it
+//!                                ──► devices         virtio-mmio devices
 //!                                ──► power           how the machine is switched off
 //! ```
 
+mod bridge;
+mod devices;
 mod hardware;
 mod power;
 mod routes;
@@ -20,6 +24,9 @@ use spin::Once;
 use crate::cpu;
 use hardware::PciHost;
 
+pub use devices::{MmioPlace, mmio_devices};
+
+pub(crate) use bridge::{HostBridge, host_bridge};
 pub(crate) use power::power_off;
 pub(crate) use routes::input;
 

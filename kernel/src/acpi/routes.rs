@@ -2,7 +2,7 @@
 //!
 //! | the line | is known by | else |
 //! |---|---|---|
-//! | a number on the board | the overrides of the MADT | it is the input's own number, on a high edge |
+//! | a number on the board | the device that the definition blocks describe with it, then the overrides of the MADT | it is the input's own number, on a high edge |
 //! | a pin of a PCI slot | `_PRT` of the host bridge | the function's interrupt line register, as the MADT's overrides have it; an input without one is a low level |
 //!
 //! The interpreter is made for the first pin that is asked for, and kept for the others.
@@ -12,6 +12,7 @@ use millrace_boot::aml::{Interpreter, Pin, Resource, Routes, host_bridges};
 use millrace_drivers::hal::LineSource;
 use spin::{Mutex, Once};
 
+use super::devices::line_at;
 use super::hardware::PciHost;
 
 /// In a function's interrupt line register: the inputs of the 8259s, of which the second is at the third of the first.
@@ -32,7 +33,8 @@ pub(crate) fn input(source: LineSource) -> Option<IsaLine> {
     match source {
         LineSource::Number(number) => {
             let usual = IsaLine { gsi: number, polarity: Polarity::High, trigger: Trigger::Edge };
-            Some(u8::try_from(number).map_or(usual, |irq| acpi.isa_line(irq)))
+            let isa = |irq| acpi.isa_line(irq);
+            Some(line_at(number).unwrap_or_else(|| u8::try_from(number).map_or(usual, isa)))
         }
         LineSource::Slot { device, pin, firmware_line } => {
             by_firmware(acpi, Pin { device, pin }).or_else(|| by_register(acpi, firmware_line))

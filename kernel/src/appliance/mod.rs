@@ -1,7 +1,7 @@
 //! The appliance, from command line to exit.
 //!
 //! ```text
-//! settings   command line ──► Config            before any card is touched
+//! settings   command line ──► Config            before any card is touched; with what the firmware describes
 //! interrupts taken, unless wait=spin             cards get lines, polls can sleep
 //! processors started                             each can have a worker
 //! cards      PCI functions, virtio-mmio devices ──► vtnet0, vtnet1 …  one that fails is named and left out
@@ -25,10 +25,11 @@ use core::fmt;
 use core::num::{NonZeroU16, NonZeroUsize};
 
 use crew::Crew;
+use millrace::acpi::{self, MmioPlace};
 use millrace::{ExitCode, Machine, clock, console, exit, interrupts, memory, processors};
 use millrace_drivers::Options;
 use nm_apps::config::Wait;
-use nm_apps::{AppError, Application, Config};
+use nm_apps::{AppError, Application, Config, MmioDevice};
 use nm_core::Netmap;
 use nm_core::mem::RegionError;
 use nm_core::platform::Platform;
@@ -75,7 +76,8 @@ impl From<AppError> for Failure {
 
 fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     let sizes = Tunables::for_memory(memory::usage().largest_run);
-    let config = settings::read(&machine.command_line, sizes)?;
+    let mut config = settings::read(&machine.command_line, sizes)?;
+    config.add_described(acpi::mmio_devices().iter().map(described));
     log::set_max_level(config.log);
     if config.wait != Wait::Spin {
         interrupts::take(machine.hal.as_ref());
@@ -88,6 +90,11 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     let queue_pairs = config.queues.or_else(|| NonZeroU16::try_from(workers).ok()).unwrap_or(NonZeroU16::MIN);
     cards::attach(machine, &config.mmio_devices, Options { queue_pairs }, &netmap);
     serve(&config, &netmap, workers)
+}
+
+/// A device as the command line would have it.
+fn described(place: &MmioPlace) -> MmioDevice {
+    MmioDevice { address: place.address, bytes: place.bytes, irq: place.line.gsi }
 }
 
 fn serve(config: &Config, netmap: &Netmap, workers: NonZeroUsize) -> Result<Infallible, Failure> {

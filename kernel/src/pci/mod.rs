@@ -1,19 +1,24 @@
 //! PCI configuration space, by the two ways that PCs have.
 //!
-//! Memory is used where ACPI describes it (it reaches all 4096 bytes of a function, in one access), the two
-//! I/O ports otherwise (every PC with PCI has them). A machine may have neither.
+//! Memory is used where ACPI's table describes it (it reaches all 4096 bytes of a function, in one access), the two
+//! I/O ports otherwise (every PC with PCI has them). A machine without either (microvm) may have a host bridge that only
+//! the definition blocks describe. Its firmware has configured nothing: the BARs get their addresses here, in the windows
+//! of that bridge and beside all RAM. A machine may have no PCI at all; without ACPI, microvm counts as one.
 
 mod ecam;
 mod port_config;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
+use millrace_boot::Span;
 use millrace_boot::acpi::ConfigWindow;
 use millrace_drivers::hal::Hal;
-use millrace_drivers::pci::ConfigSpace;
+use millrace_drivers::pci::{ConfigSpace, Window, assign_memory};
 use spin::Once;
 
+use crate::acpi::{self, HostBridge};
 use ecam::Ecam;
 use port_config::PortConfig;
 
@@ -24,6 +29,8 @@ static SPACE: Once<Arc<dyn ConfigSpace>> = Once::new();
 pub enum Mechanism {
     /// Through memory, described by ACPI.
     Memory(ConfigWindow),
+    /// The same, by its definition blocks.
+    Bridge(ConfigWindow),
     /// Through the ports 0xcf8 and 0xcfc.
     Ports,
 }
@@ -31,7 +38,7 @@ pub enum Mechanism {
 impl fmt::Display for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mechanism::Memory(window) => {
+            Mechanism::Memory(window) | Mechanism::Bridge(window) => {
                 write!(f, "memory at {:#x}, buses {} to {}", window.base, window.first_bus, window.last_bus)
             }
             Mechanism::Ports => f.write_str("ports 0xcf8 and 0xcfc"),
@@ -39,10 +46,11 @@ impl fmt::Display for Mechanism {
     }
 }
 
-/// The configuration space of this machine and the way to it; `None` on a machine without PCI.
+/// The configuration space of this machine, in which `ram` is, and the way to it; `None` on a machine without PCI.
 pub fn config_space(
     hal: &dyn Hal,
     window: Option<ConfigWindow>,
+    ram: &[Span],
 ) -> Option<(Arc<dyn ConfigSpace>, Mechanism)> {
     let by_memory = || {
         let window = window?;
@@ -53,9 +61,26 @@ pub fn config_space(
         let space: Arc<dyn ConfigSpace> = Arc::new(PortConfig::find()?);
         Some((space, Mechanism::Ports))
     };
-    by_memory().or_else(by_ports).inspect(|(space, _)| {
+    let by_bridge = || {
+        let bridge = acpi::host_bridge()?;
+        let space: Arc<dyn ConfigSpace> = Arc::new(Ecam::map(hal, bridge.config)?);
+        configure(space.as_ref(), &bridge, ram);
+        Some((space, Mechanism::Bridge(bridge.config)))
+    };
+    by_memory().or_else(by_ports).or_else(by_bridge).inspect(|(space, _)| {
         SPACE.call_once(|| space.clone());
     })
+}
+
+/// Gives BARs their addresses, on a machine whose firmware has not.
+fn configure(space: &dyn ConfigSpace, bridge: &HostBridge, ram: &[Span]) {
+    let taken: Vec<_> = ram
+        .iter()
+        .map(|span| Window { first: span.start(), bytes: span.bytes() })
+        .chain(bridge.config_memory())
+        .collect();
+    let assigned = assign_memory(space, &bridge.memory, &taken);
+    log::info!(target: "pci", "{} BARs given an address, {} without room", assigned.given, assigned.left);
 }
 
 /// The configuration space of this machine, once it was looked for and if it has any.

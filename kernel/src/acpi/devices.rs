@@ -1,0 +1,64 @@
+//! virtio-mmio devices that the definition blocks describe (virtio 1.2, 4.2.1 leaves it to the platform; QEMU and Linux have
+//! the id LNRO0005 for them). The interpreter runs only if that id is in a block.
+
+use alloc::vec::Vec;
+
+use millrace_boot::acpi::IsaLine;
+use millrace_boot::aml::{Interpreter, Path, Resource, ResourceKind, resources};
+use spin::Once;
+
+use super::hardware::PciHost;
+
+const ID: &str = "LNRO0005";
+
+static DEVICES: Once<Vec<MmioPlace>> = Once::new();
+
+/// Where a virtio-mmio device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MmioPlace {
+    /// Physical address of its registers.
+    pub address: u64,
+    /// Length of its registers in bytes, not 0.
+    pub bytes: u64,
+    /// Its interrupt; a device without one is not used.
+    pub line: IsaLine,
+}
+
+/// The devices that are present, in the order of the namespace.
+pub fn mmio_devices() -> &'static [MmioPlace] {
+    DEVICES.call_once(find)
+}
+
+/// The line that such a device says it has at this input, if one was looked for and does.
+pub(super) fn line_at(gsi: u32) -> Option<IsaLine> {
+    DEVICES.get()?.iter().map(|place| place.line).find(|line| line.gsi == gsi)
+}
+
+fn find() -> Vec<MmioPlace> {
+    let is_there = |block: &Vec<u8>| block.windows(ID.len()).any(|bytes| bytes == ID.as_bytes());
+    let is_described = super::ACPI.get().is_some_and(|acpi| acpi.blocks.iter().any(is_there));
+    let Some(mut aml) = super::interpreter().filter(|_| is_described) else { return Vec::new() };
+    let devices = aml.devices();
+    devices.iter().filter_map(|device| place(&mut aml, device)).collect()
+}
+
+fn place(aml: &mut Interpreter<PciHost>, device: &Path) -> Option<MmioPlace> {
+    if !aml.is_one_of(device, &[ID]) || !aml.is_present(device) {
+        return None;
+    }
+    let listed = aml.bytes(&device.join(*b"_CRS"));
+    let listed = listed.inspect_err(|error| log::warn!(target: "acpi", "{device}: {error}"));
+    let listed = resources(&listed.ok()?);
+    let memory = listed.iter().find_map(|resource| match *resource {
+        Resource::Range { kind: ResourceKind::Memory, first, count } => Some((first, count)),
+        _ => None,
+    });
+    let line = listed.iter().find_map(|resource| match *resource {
+        Resource::Interrupt { number: gsi, polarity, trigger, .. } => {
+            Some(IsaLine { gsi, polarity, trigger })
+        }
+        _ => None,
+    });
+    let (address, bytes) = memory?;
+    Some(MmioPlace { address, bytes, line: line? })
+}
