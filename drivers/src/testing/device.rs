@@ -4,6 +4,7 @@
 //! same card. The device does nothing on its own: each step is a call, so that a test decides about every order.
 
 mod config_reads;
+mod control;
 mod legacy_pci;
 mod mmio;
 mod model;
@@ -17,7 +18,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard};
 
-use self::model::{Model, RECEIVE, TRANSMIT};
+use self::model::Model;
 use self::ring::DeviceRing;
 use super::{FakeMachine, lock};
 use crate::virtio::transport::QueuePlace;
@@ -25,7 +26,7 @@ use crate::virtio::transport::QueuePlace;
 pub use self::legacy_pci::LegacyPciBank;
 pub use self::mmio::MmioBank;
 pub use self::mmio::MmioVersion;
-pub use self::setup::{Interface, Quirks, Setup, Slow};
+pub use self::setup::{Commands, Interface, Quirks, Setup, Slow};
 pub use self::transport::{ModelNotifier, ModelTransport};
 pub use self::violation::Violation;
 
@@ -89,6 +90,11 @@ impl NetDevice {
         self.lock().registers.queues.get(usize::from(queue)).map_or(0, |queue| queue.place.size)
     }
 
+    /// Whether the driver has enabled a queue.
+    pub fn is_queue_enabled(&self, queue: u16) -> bool {
+        self.lock().is_queue_enabled(queue)
+    }
+
     /// How often the doorbell of `queue` rang.
     pub fn doorbells(&self, queue: u16) -> u64 {
         self.with_ring(queue, |ring| ring.bells.doorbells).unwrap_or(0)
@@ -104,6 +110,11 @@ impl NetDevice {
         self.lock().isr() != 0
     }
 
+    /// The commands since the last reset: number and data of each.
+    pub fn commands(&self) -> Vec<Vec<u8>> {
+        self.lock().commands.clone()
+    }
+
     /// How many buffers of `queue` the device owns.
     pub fn owned(&self, queue: u16) -> usize {
         self.with_ring(queue, |ring| ring.owned.len()).unwrap_or(0)
@@ -117,13 +128,18 @@ impl NetDevice {
         self.lock().fetch();
     }
 
-    /// Takes what was published and sends one packet: the one at `place` (modulo their number) among those waiting,
-    /// the oldest at 0. Returns the frame.
+    /// Takes what was published and sends one packet of the first pair: the one at `place` (modulo their number) among those
+    /// waiting, the oldest at 0. Returns the frame.
     pub fn transmit(&self, place: usize) -> Option<Vec<u8>> {
+        self.transmit_of(0, place)
+    }
+
+    /// The same for a packet of another pair.
+    pub fn transmit_of(&self, pair: u16, place: usize) -> Option<Vec<u8>> {
         let mut model = self.lock();
         model.fetch();
         let machine = model.machine.clone();
-        let ring = model.rings.get_mut(usize::from(TRANSMIT))?;
+        let ring = model.rings.get_mut(2 * usize::from(pair) + 1)?;
         let (id, owned) = ring.pick(place)?;
         let packet = owned.read(&machine).unwrap_or_default();
         ring.complete(id.into(), 0);
@@ -135,18 +151,24 @@ impl NetDevice {
         core::iter::from_fn(|| self.transmit(0)).collect()
     }
 
-    /// Takes what was published and receives `frame` into the buffer at `place` (modulo their number) among those waiting. Returns
-    /// whether there was one that the frame fits into; if not, the frame is dropped.
+    /// Takes what was published and receives `frame` into the buffer at `place` (modulo their number) among those waiting of
+    /// the first pair. Returns whether there was one that the frame fits into; if not, the frame is dropped.
     pub fn receive(&self, frame: &[u8], place: usize) -> bool {
+        self.receive_by(0, frame, place)
+    }
+
+    /// The same by another pair.
+    pub fn receive_by(&self, pair: u16, frame: &[u8], place: usize) -> bool {
         let mut model = self.lock();
         model.fetch();
         let machine = model.machine.clone();
-        let Some(ring) = model.rings.get_mut(usize::from(RECEIVE)) else { return false };
+        let queue = 2 * pair;
+        let Some(ring) = model.rings.get_mut(usize::from(queue)) else { return false };
         let Some((id, owned)) = ring.pick(place) else { return false };
         let packet = [ring.framing.received_header(), frame].concat();
         let fits = packet.len() <= owned.bytes();
         if fits && owned.write(&machine, &packet).is_none() {
-            ring.complain(Violation::BufferOutsideMemory { queue: RECEIVE, id });
+            ring.complain(Violation::BufferOutsideMemory { queue, id });
         }
         let written = if fits { packet.len() } else { 0 };
         ring.complete(id.into(), u32::try_from(written).unwrap_or(0));

@@ -13,6 +13,8 @@ bitflags! {
         const NET_STATUS = 1 << 16;
         /// There is a control queue (section 5.1.6.5).
         const NET_CTRL_VQ = 1 << 17;
+        /// The control queue takes the modes of reception.
+        const NET_CTRL_RX = 1 << 18;
         /// There may be several queue pairs: the configuration says how many.
         const NET_MQ = 1 << 22;
         /// A legacy device takes a header and its packet in one descriptor (section 6.3).

@@ -35,6 +35,7 @@ use nm_core::platform::Platform;
 use self::facts::{Facts, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
 use self::packet::PacketLayout;
+use super::features::Features;
 use super::queue::{CommandQueue, Direction, Events, QueueSize, RingMemory, SplitQueue};
 use super::transport::{Transport, activate_queue};
 use crate::handlers;
@@ -98,10 +99,10 @@ impl<T: Transport> VirtioNet<T> {
         negotiate(&mut self.transport, self.facts.features)?;
         let receive = self.set_up_queues(QueueRole::Receive)?;
         let transmit = self.set_up_queues(QueueRole::Transmit)?;
-        let control = self.facts.granted_pairs().map(|_| self.set_up_control()).transpose()?;
+        let control = self.set_up_control()?;
         finish(&mut self.transport)?;
         if let Some(mut control) = control {
-            control::use_queue_pairs(&mut control, self.facts.pairs, self.platform.as_ref())?;
+            self.instruct(&mut control)?;
         }
         let layout = PacketLayout::with(self.facts.features);
         let has_interrupt = |role: QueueRole, pair| self.transport.has_interrupt(role.number(pair));
@@ -134,8 +135,22 @@ impl<T: Transport> VirtioNet<T> {
         Ok(PacketLayout::<T>::with(features).queue(ring, Events::from(features), notifier))
     }
 
-    /// The control queue of a device that was granted the features.
-    fn set_up_control(&mut self) -> Result<CommandQueue<T::Notifier>, NetError> {
+    /// The control queue, if there is something to control. One that cannot be used is done without, unless several queue
+    /// pairs depend on it.
+    fn set_up_control(&mut self) -> Result<Option<CommandQueue<T::Notifier>>, NetError> {
+        if !self.facts.features.contains(Features::NET_CTRL_VQ) {
+            return Ok(None);
+        }
+        match self.control_queue() {
+            Err(error) if self.facts.pairs == 1 => {
+                self.go_on_after(&error);
+                Ok(None)
+            }
+            control => control.map(Some),
+        }
+    }
+
+    fn control_queue(&mut self) -> Result<CommandQueue<T::Notifier>, NetError> {
         let number = control::queue_number(self.facts.granted_pairs());
         let entries = self.transport.queue_size(number);
         let size = QueueSize::within(entries).filter(|size| !T::HAS_FIXED_SIZES || size.get() == entries);
@@ -145,6 +160,23 @@ impl<T: Transport> VirtioNet<T> {
         self.run.keep(&command);
         let (ring, notifier) = self.activate(number, size)?;
         Ok(CommandQueue::new(ring, command, Events::from(self.facts.features), notifier))
+    }
+
+    /// Tells the running device how it is to work.
+    fn instruct(&self, control: &mut CommandQueue<T::Notifier>) -> Result<(), NetError> {
+        let platform = self.platform.as_ref();
+        if self.facts.granted_pairs().is_some() {
+            control::use_queue_pairs(control, self.facts.pairs, platform)?;
+        }
+        if self.facts.features.contains(Features::NET_CTRL_RX) {
+            control::take_all_frames(control, platform).unwrap_or_else(|error| self.go_on_after(&error));
+        }
+        Ok(())
+    }
+
+    /// Says what becomes of a card that cannot be told which frames to take.
+    fn go_on_after(&self, error: &NetError) {
+        warn!("{}: {error}; it may leave out frames for other stations", self.info());
     }
 
     /// Allocates a queue and tells the device of it.

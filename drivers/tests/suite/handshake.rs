@@ -75,7 +75,8 @@ fn a_card_says_what_it_is<W: Way>() {
 }
 
 fn only_what_is_used_is_accepted_and_only_version_1_is_demanded<W: Way>() {
-    let known = Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS;
+    let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX;
+    let known = Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS | of_control;
     let demanded = match (is_legacy::<W>(), W::DESCRIPTORS) {
         (false, _) => Features::VERSION_1,
         (true, 1) => Features::ANY_LAYOUT,
@@ -226,7 +227,7 @@ fn a_card_starts_again_after_a_stop<W: Way>() {
 fn queue_memory_outlives_queues_until_the_device_is_stopped<W: Way>() {
     let Bench { machine, device, mut nic, tx, rx, buffers } = Bench::<W>::new(Setup::default());
     drop((tx, rx));
-    assert_eq!(machine.blocks(), 3, "two queues and the packet buffers");
+    assert_eq!(machine.blocks(), 5, "two queues, the control queue and its command, and the packet buffers");
     device.fetch();
     nic.stop();
     assert_eq!(machine.blocks(), 1);
@@ -257,6 +258,6 @@ fn a_device_that_does_not_stop_keeps_its_memory_and_is_cut_off<W: Way>() {
         assert_eq!(bench.nic.start().map(|_| ()).unwrap_err(), NetError::NoReset, "it is not used again");
         let Bench { machine, nic, tx, rx, buffers, .. } = bench;
         drop((nic, tx, rx, buffers));
-        assert_eq!(machine.blocks(), 2, "the two queues");
+        assert_eq!(machine.blocks(), 4, "the two queues, the control queue and its command");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use millrace_drivers::Options;
-use millrace_drivers::testing::{FakeMachine, NetDevice, Quirks, Setup, Slow};
+use millrace_drivers::testing::{Commands, FakeMachine, NetDevice, Quirks, Setup, Slow};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::VirtioNet;
 use nm_core::nic::{Content, Nic, QueueHealth, RxQueue, TxQueue};
@@ -230,22 +230,33 @@ fn offer() -> impl Strategy<Value = Setup> {
                 ..Quirks::default()
             }
         });
-    let queue_sizes = prop::collection::vec(any::<u16>(), 0..4);
-    (features, queue_sizes, quirks).prop_map(|(offered, queue_sizes, quirks)| Setup {
-        offered,
-        queue_sizes,
-        quirks,
-        ..Setup::default()
+    let queue_sizes = prop::collection::vec(prop_oneof![3 => Just(256), 1 => any::<u16>()], 0..7);
+    let commands = prop_oneof![
+        8 => Just(Commands::Obeyed),
+        2 => Just(Commands::Refused),
+        2 => Just(Commands::AnsweredForAnother),
+        2 => Just(Commands::AnsweredTwice),
+        1 => Just(Commands::Ignored),
+    ];
+    let control = (prop_oneof![0..70u16, any::<u16>()], prop_oneof![0..4u16, any::<u16>()], commands);
+    (features, queue_sizes, control, quirks).prop_map(|(offered, queue_sizes, control, quirks)| {
+        let (control_size, pairs, commands) = control;
+        let quirks = Quirks { commands, ..quirks };
+        Setup { offered, queue_sizes, control_size, pairs, quirks, ..Setup::default() }
     })
 }
 
 fn whatever_a_device_offers<W: Way>() {
-    proptest!(ProptestConfig::with_cases(CASES), |(setup in offer())| {
+    proptest!(ProptestConfig::with_cases(CASES), |(setup in offer(), pairs in 1..5u16)| {
         let machine = FakeMachine::new();
         let device = NetDevice::new(&machine, setup);
-        if let Ok(mut nic) = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default()) {
-            let is_started = nic.start().is_ok();
-            prop_assert_eq!(is_started, device.is_running());
+        let options = Options { queue_pairs: pairs.try_into().expect("a pair or more") };
+        if let Ok(mut nic) = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, options) {
+            let told = nic.info().tx_queues;
+            let started = nic.start();
+            prop_assert_eq!(started.is_ok(), device.is_running());
+            prop_assert!(told <= pairs);
+            prop_assert!(started.is_err() || started.is_ok_and(|queues| queues.tx.len() == usize::from(told)));
         }
         prop_assert!(!device.is_running());
         prop_assert_eq!((machine.blocks(), machine.misuse()), (0, vec![]));

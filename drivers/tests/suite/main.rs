@@ -13,6 +13,7 @@ mod ways;
 
 mod assign;
 mod bench;
+mod control;
 mod e1000;
 mod handshake;
 mod hostile;

@@ -2,6 +2,7 @@
 
 mod buffers;
 mod by_hand;
+mod control;
 mod legacy_pci;
 mod mmio;
 mod notifications;

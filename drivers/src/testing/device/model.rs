@@ -4,17 +4,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::config_reads::ConfigReads;
+use super::control::ControlRing;
 use super::registers::{FAILED, Registers, Transition};
 use super::ring::{DeviceRing, Framing, Place, Way};
-use super::{Setup, Slow, Violation};
+use super::{Commands, Setup, Slow, Violation};
 use crate::testing::FakeMachine;
 use crate::virtio::transport::QueuePlace;
 
-/// Number of the receive queue.
-pub(super) const RECEIVE: u16 = 0;
-/// Number of the transmit queue.
-pub(super) const TRANSMIT: u16 = 1;
 const RING_EVENT_IDX: u64 = 1 << 29;
+const NET_CTRL_VQ: u64 = 1 << 17;
+const NET_CTRL_RX: u64 = 1 << 18;
+const NET_MQ: u64 = 1 << 22;
 
 /// The state of a card.
 #[derive(Debug)]
@@ -23,6 +23,11 @@ pub(super) struct Model {
     pub setup: Setup,
     pub registers: Registers,
     pub rings: Vec<DeviceRing>,
+    control: Option<ControlRing>,
+    /// Commands since the last reset: number and data.
+    pub commands: Vec<Vec<u8>>,
+    /// Queue pairs that the device uses.
+    pairs: u16,
     pub violations: Vec<Violation>,
     /// Looks at the status until a reset shows; with the status that shows until then.
     pub reset: (Slow, u8),
@@ -38,6 +43,9 @@ impl Model {
             registers: Registers::after_reset(&setup),
             setup,
             rings: Vec::new(),
+            control: None,
+            commands: Vec::new(),
+            pairs: 1,
             violations: Vec::new(),
             reset: (Slow::Looks(0), 0),
             generation: 0,
@@ -51,8 +59,12 @@ impl Model {
         for index in 0..self.rings.len() {
             let of_others = |(i, ring): (usize, &DeviceRing)| (i != index).then(|| ring.buffers());
             let others: Vec<_> = self.rings.iter().enumerate().filter_map(of_others).flatten().collect();
-            if let Some(ring) = self.rings.get_mut(index) {
-                ring.fetch(&others);
+            let is_enabled = self.registers.queues.get(index).is_some_and(|queue| queue.is_enabled);
+            let pair = u16::try_from(index / 2).unwrap_or(u16::MAX);
+            let Some(ring) = self.rings.get_mut(index).filter(|_| is_enabled) else { continue };
+            ring.fetch(&others);
+            if pair >= self.pairs && index % 2 == 1 && !ring.owned.is_empty() {
+                self.violations.push(Violation::PairNotInUse { pair });
             }
         }
     }
@@ -81,13 +93,22 @@ impl Model {
             self.violations.extend(ring.violations);
         }
         self.registers = Registers::after_reset(&self.setup);
+        (self.control, self.pairs) = (None, 1);
+        self.commands.clear();
     }
 
     fn start(&mut self) {
         let has_event_idx = self.registers.accepted & RING_EVENT_IDX != 0;
         let framing = Framing::of(self.setup.interface, self.registers.accepted);
+        let control = self.registers.control_queue();
         for (queue, registers) in (0..).zip(&self.registers.queues) {
-            let way = if queue == RECEIVE { Way::In } else { Way::Out };
+            if queue == control {
+                let ring =
+                    ControlRing::new(self.machine.clone(), queue, registers.place, self.setup.interface);
+                self.control = (registers.is_enabled && self.has(NET_CTRL_VQ)).then_some(ring);
+                break;
+            }
+            let way = if queue % 2 == 0 { Way::In } else { Way::Out };
             let ring =
                 DeviceRing::new(self.machine.clone(), queue, way, registers.place, framing, has_event_idx);
             self.rings.push(ring);
@@ -122,7 +143,8 @@ impl Model {
     /// A byte of the configuration, which may change behind the read.
     pub fn read_config(&mut self, offset: usize) -> Option<u8> {
         let status = u8::from(self.setup.is_link_up);
-        let byte = self.setup.mac.iter().chain(&[status, 0]).nth(offset).copied();
+        let pairs = self.setup.pairs.to_le_bytes();
+        let byte = self.setup.mac.iter().chain(&[status, 0]).chain(&pairs).nth(offset).copied();
         if let Some(left) = self.setup.quirks.config_changes.checked_sub(1) {
             self.setup.quirks.config_changes = left;
             self.generation = self.generation.wrapping_add(1);
@@ -142,7 +164,7 @@ impl Model {
     }
 
     pub fn offered_queue_size(&self, queue: u16) -> u16 {
-        self.setup.queue_sizes.get(usize::from(queue)).copied().unwrap_or(0)
+        self.setup.sizes(self.registers.accepted).get(usize::from(queue)).copied().unwrap_or(0)
     }
 
     pub fn write_queue_size(&mut self, queue: u16, size: u16) {
@@ -166,11 +188,55 @@ impl Model {
     }
 
     pub fn ring_doorbell(&mut self, queue: u16) {
-        let is_running = self.registers.is_running();
+        let is_running = self.registers.is_running() && self.is_queue_enabled(queue);
         match self.rings.get_mut(usize::from(queue)) {
             Some(ring) if is_running => ring.doorbell(),
+            None if is_running && self.control.is_some() => self.take_command(),
             _ => self.violations.push(Violation::DoorbellAtWrongTime { queue }),
         }
+    }
+
+    /// Takes a command from the control queue and answers it.
+    fn take_command(&mut self) {
+        let Some(control) = &mut self.control else { return };
+        let Some((command, reply)) = control.take(&mut self.violations) else { return };
+        self.commands.push(command.clone());
+        let manner = self.setup.quirks.commands;
+        let is_obeyed = manner != Commands::Obeyed || self.obey(&command);
+        if let Some(control) = &mut self.control {
+            control.answer(&reply, u8::from(!is_obeyed), manner);
+        }
+    }
+
+    /// Does as a command says (sections 5.1.6.5.1 and 5.1.6.5.5); returns whether it can.
+    fn obey(&mut self, command: &[u8]) -> bool {
+        match *command {
+            [0, 0, 0 | 1] if self.has(NET_CTRL_RX) => true,
+            [4, 0, low, high] if self.has(NET_MQ) => self.use_pairs(u16::from_le_bytes([low, high])),
+            [class, command, ..] => {
+                self.violations.push(Violation::WrongCommand { class, command });
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn use_pairs(&mut self, pairs: u16) -> bool {
+        let is_enabled = |pair: &u16| {
+            let is_there = pair.saturating_mul(2) + 1 < self.registers.control_queue();
+            is_there && self.is_queue_enabled(2 * pair) && self.is_queue_enabled(2 * pair + 1)
+        };
+        if let Some(pair) = (0..pairs).find(|pair| !is_enabled(pair)) {
+            self.violations.push(Violation::PairNotEnabled { pair });
+            return false;
+        }
+        self.pairs = pairs;
+        pairs > 0
+    }
+
+    /// Whether the driver has accepted a feature.
+    fn has(&self, feature: u64) -> bool {
+        self.registers.accepted & feature != 0
     }
 
     /// Tells where a queue is in the legacy way (section 2.7.2): by its first page.

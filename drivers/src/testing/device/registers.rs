@@ -50,12 +50,15 @@ pub(super) enum Transition {
     None,
 }
 
+/// The registers of all queues, for a driver that has accepted these features.
+fn queues(setup: &Setup, accepted: u64) -> Vec<QueueRegisters> {
+    let registers = |size| QueueRegisters { place: Place { size, ..Place::default() }, is_enabled: false };
+    setup.sizes(accepted).into_iter().map(registers).collect()
+}
+
 impl Registers {
     pub fn after_reset(setup: &Setup) -> Self {
-        let place = |&size: &u16| Place { size, ..Place::default() };
-        let queues =
-            setup.queue_sizes.iter().map(|size| QueueRegisters { place: place(size), is_enabled: false });
-        Self { status: 0, accepted: 0, queues: queues.collect() }
+        Self { status: 0, accepted: 0, queues: queues(setup, 0) }
     }
 
     /// The driver writes the status register.
@@ -79,7 +82,7 @@ impl Registers {
         if added & DRIVER_OK == 0 || to & FAILED != 0 {
             return Transition::None;
         }
-        if self.queues.iter().any(|queue| queue.place.size != 0 && !queue.is_enabled) {
+        if self.queues.iter().take(2).any(|queue| !queue.is_enabled) {
             violations.push(Violation::NotAllQueuesEnabled);
         }
         Transition::Start
@@ -106,6 +109,12 @@ impl Registers {
             violations.push(Violation::FeaturesAtWrongTime);
         }
         self.accepted = features;
+        self.queues = queues(setup, features);
+    }
+
+    /// Number of the control queue.
+    pub fn control_queue(&self) -> u16 {
+        u16::try_from(self.queues.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }
 
     /// The queue's registers, which the driver is about to write.

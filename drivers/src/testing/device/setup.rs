@@ -23,8 +23,12 @@ pub struct Setup {
     pub offered: Features,
     /// Station address.
     pub mac: [u8; 6],
-    /// Entries of each queue: receive, transmit.
+    /// Entries of each queue: receive, transmit, and so on for each pair.
     pub queue_sizes: Vec<u16>,
+    /// Entries of the control queue, which comes behind the pairs; 0 when there is none.
+    pub control_size: u16,
+    /// How many queue pairs the configuration says there are.
+    pub pairs: u16,
     /// The link has a carrier.
     pub is_link_up: bool,
     /// Misbehaviour.
@@ -48,8 +52,26 @@ pub struct Quirks {
     pub extra_status: u8,
     /// So many reads of the configuration are followed by a change of it.
     pub config_changes: u32,
+    /// What becomes of commands.
+    pub commands: Commands,
     /// Nothing cuts the device off from memory.
     pub cannot_be_cut_off: bool,
+}
+
+/// What a device does with a command on its control queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Commands {
+    /// As it is told, if it knows the command.
+    #[default]
+    Obeyed,
+    /// Nothing, and it says so.
+    Refused,
+    /// Nothing, without an answer.
+    Ignored,
+    /// It answers, but names a command that there was not.
+    AnsweredForAnother,
+    /// It answers more commands than there were.
+    AnsweredTwice,
 }
 
 /// How long a device takes.
@@ -71,13 +93,16 @@ impl Default for Setup {
     /// A card as QEMU has it: all features that the driver uses, and some that it does not, and queues of 256.
     fn default() -> Self {
         let known = Features::VERSION_1 | Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS;
-        // CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MRG_RXBUF, CTRL_VQ, INDIRECT_DESC.
-        let others = 1 << 0 | 1 << 1 | 1 << 7 | 1 << 11 | 1 << 15 | 1 << 17 | 1 << 28;
+        let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX;
+        // CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MRG_RXBUF, INDIRECT_DESC.
+        let others = 1 << 0 | 1 << 1 | 1 << 7 | 1 << 11 | 1 << 15 | 1 << 28;
         Self {
             interface: Interface::Modern,
-            offered: known | Features::from_bits_retain(others),
+            offered: known | of_control | Features::from_bits_retain(others),
             mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
             queue_sizes: vec![256, 256],
+            control_size: 64,
+            pairs: 1,
             is_link_up: true,
             quirks: Quirks::default(),
         }
@@ -88,6 +113,23 @@ impl Setup {
     /// The default, with queues of these sizes.
     pub fn with_queues(receive: u16, transmit: u16) -> Self {
         Self { queue_sizes: vec![receive, transmit], ..Self::default() }
+    }
+
+    /// The default with so many queue pairs, each like the first.
+    pub fn with_pairs(pairs: u16) -> Self {
+        let queue_sizes = vec![256; 2 * usize::from(pairs)];
+        let mut setup = Self { queue_sizes, pairs, ..Self::default() };
+        setup.offered |= Features::NET_MQ;
+        setup
+    }
+
+    /// Entries of all queues by number, for a driver that has accepted these features; 0 for one that there is not. Only
+    /// who knows that there can be several pairs finds them (section 5.1.2).
+    pub(super) fn sizes(&self, accepted: u64) -> Vec<u16> {
+        let has_pairs = accepted & Features::NET_MQ.bits() != 0;
+        let pairs = if has_pairs { self.queue_sizes.len().max(2) } else { 2 };
+        let sizes = self.queue_sizes.iter().copied().chain(core::iter::repeat(0)).take(pairs);
+        sizes.chain([self.control_size]).collect()
     }
 
     /// The same as a legacy device.

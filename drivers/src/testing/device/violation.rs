@@ -19,8 +19,30 @@ pub enum Violation {
     },
     /// The status was written before a reset was over (section 4.1.4.3.2).
     ResetNotAwaited,
-    /// The device was set running with a queue that is not enabled.
+    /// The device was set running with a queue of its first pair that is not enabled.
     NotAllQueuesEnabled,
+    /// The device was to use a pair that it does not have, or with a queue that is not enabled.
+    PairNotEnabled {
+        /// The pair.
+        pair: u16,
+    },
+    /// Packets were given to a transmit queue of a pair that the device was not told to use (section 5.1.6.5.5.1).
+    PairNotInUse {
+        /// The pair.
+        pair: u16,
+    },
+    /// What was published on the control queue is no command: descriptors to read, then one byte to write.
+    NoCommand {
+        /// The queue.
+        queue: u16,
+    },
+    /// A command that the device does not know, was not negotiated, or has data that cannot be.
+    WrongCommand {
+        /// Its class.
+        class: u8,
+        /// Its number in the class.
+        command: u8,
+    },
     /// Features were accepted that are not offered (section 2.2.1).
     FeaturesNotOffered,
     /// Features were accepted before DRIVER or after FEATURES_OK.

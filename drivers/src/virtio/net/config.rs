@@ -20,10 +20,9 @@ const STATUS_LINK_UP: u16 = 1;
 /// Queue pairs that a device may say it has (section 5.1.4.1).
 const QUEUE_PAIRS_ALLOWED: RangeInclusive<u16> = 1..=0x8000;
 
-/// How many queue pairs the device has that can be used. They are more than one only where a control queue can ask for them.
-/// A number that cannot be is taken for one, which every card has.
+/// How many queue pairs the device says it has. A number that cannot be is taken for one, which every card has.
 pub(super) fn queue_pairs<T: Transport>(transport: &T, features: Features) -> u16 {
-    if !features.contains(Features::NET_MQ | Features::NET_CTRL_VQ) {
+    if !features.contains(Features::NET_MQ) {
         return 1;
     }
     let pairs = transport.config_u16(QUEUE_PAIRS).ok();

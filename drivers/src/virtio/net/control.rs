@@ -1,6 +1,13 @@
 //! What the card is told by the control queue (section 5.1.6.5).
 //!
 //! All of it is told at the start, and all answers are waited for: once packets pass, the queue is not used.
+//!
+//! | told | where there is | if the device does not do it |
+//! |---|---|---|
+//! | how many queue pairs it is to use | MQ, and several are wanted | the card does not start |
+//! | to take frames for any station | CTRL_RX | a warning: some frames may be missing |
+//!
+//! The second makes filters needless: as with netmap, what a port gets is what is on its wire.
 
 use nm_core::platform::Platform;
 
@@ -11,10 +18,14 @@ use crate::virtio::transport::Notifier;
 /// Number of the control queue of a device that was not granted several queue pairs (section 5.1.2).
 const AFTER_ONE_PAIR: u16 = 2;
 
+/// `VIRTIO_NET_CTRL_RX`, `VIRTIO_NET_CTRL_RX_PROMISC` (section 5.1.6.5.1): all frames, whomever they are for.
+const PROMISCUOUS: [u8; 2] = [0, 0];
 /// `VIRTIO_NET_CTRL_MQ`, `VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET` (section 5.1.6.5.5).
 const QUEUE_PAIRS: [u8; 2] = [4, 0];
 /// `VIRTIO_NET_OK`.
 const OK: u8 = 0;
+/// A mode that is on.
+const ON: u8 = 1;
 
 /// Number of the control queue of a device with so many queue pairs, if it was granted several.
 pub(super) fn queue_number(pairs: Option<u16>) -> u16 {
@@ -27,9 +38,22 @@ pub(super) fn use_queue_pairs<N: Notifier>(
     pairs: u16,
     platform: &dyn Platform,
 ) -> Result<(), NetError> {
-    match control.ask(QUEUE_PAIRS, pairs.to_le_bytes(), platform) {
+    accepted(control.ask(QUEUE_PAIRS, pairs.to_le_bytes(), platform), NetError::PairsRefused { pairs })
+}
+
+/// Has the device take frames for any station, and not only for its own: they are to be forwarded.
+pub(super) fn take_all_frames<N: Notifier>(
+    control: &mut CommandQueue<N>,
+    platform: &dyn Platform,
+) -> Result<(), NetError> {
+    accepted(control.ask(PROMISCUOUS, [ON], platform), NetError::PromiscuousRefused)
+}
+
+/// What comes of an answer.
+fn accepted(answer: Option<u8>, refused: NetError) -> Result<(), NetError> {
+    match answer {
         Some(OK) => Ok(()),
-        Some(_) => Err(NetError::PairsRefused { pairs }),
+        Some(_) => Err(refused),
         None => Err(NetError::NoAnswer),
     }
 }

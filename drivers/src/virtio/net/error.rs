@@ -67,6 +67,8 @@ pub enum NetError {
     NoControlQueue,
     /// The device does not answer a command, or not as it should.
     NoAnswer,
+    /// The device refuses to take frames for other stations.
+    PromiscuousRefused,
     /// The device refuses to use so many queue pairs.
     PairsRefused {
         /// How many.
@@ -119,6 +121,7 @@ impl fmt::Display for NetError {
             }
             Self::NoControlQueue => f.write_str("the device's control queue is not there or too short"),
             Self::NoAnswer => f.write_str("the device does not answer a command"),
+            Self::PromiscuousRefused => f.write_str("the device refuses to take frames for other stations"),
             Self::PairsRefused { pairs } => write!(f, "the device refuses to use {pairs} queue pairs"),
             Self::Transport(error) => write!(f, "{error}"),
             Self::Memory(error) => write!(f, "{error}"),

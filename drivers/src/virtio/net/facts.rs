@@ -53,7 +53,10 @@ impl Facts {
     /// The same device with one of its queue pairs: it is not told that there could be more, so that its control queue comes
     /// right behind the first.
     pub fn with_one_pair(self) -> Self {
-        Self { features: self.features - (Features::NET_MQ | Features::NET_CTRL_VQ), pairs: 1, ..self }
+        let mut features = self.features - Features::NET_MQ;
+        // Nothing is left to control otherwise.
+        features.set(Features::NET_CTRL_VQ, features.contains(Features::NET_CTRL_RX));
+        Self { features, pairs: 1, ..self }
     }
 
     /// The queue pairs that the device has and knows that we know; `None` if it does not.

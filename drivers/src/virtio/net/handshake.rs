@@ -10,7 +10,7 @@
 //! | 5, 6 agree on features       | [`negotiate`]           | FEATURES_OK with them, then read back |
 //! | 7 set up queues              | `VirtioNet::bring_up`   |                                       |
 //! | 8 go                         | [`finish`]              | DRIVER_OK with them, then read back   |
-//! | behind it, several pairs     | `control.rs`            |                                       |
+//! | behind it: commands          | `VirtioNet::instruct`   |                                       |
 //! | a device that is no use      | [`give_up`]             | FAILED with the first two             |
 //! | when a later step fails      | `Nic::stop`             | 0: a reset, which would wipe FAILED   |
 
@@ -46,9 +46,14 @@ pub(super) fn begin<T: Transport>(transport: &mut T) -> Result<(), NetError> {
 /// What this driver uses of what the device offers. Only VERSION_1 is demanded, of a device that is not a legacy one.
 pub(super) fn wanted_features<T: Transport>(transport: &T) -> Result<Features, NetError> {
     let generation = if T::IS_LEGACY { Features::ANY_LAYOUT } else { Features::VERSION_1 };
-    let of_cards = Features::NET_MAC | Features::NET_STATUS | Features::NET_CTRL_VQ | Features::NET_MQ;
+    let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX | Features::NET_MQ;
+    let of_cards = Features::NET_MAC | Features::NET_STATUS | of_control;
     let used = generation | Features::RING_EVENT_IDX | of_cards;
-    let wanted = transport.offered_features() & used;
+    let mut wanted = transport.offered_features() & used;
+    // The two need the queue (section 5.1.3.1), and the queue is for the two.
+    if !wanted.contains(Features::NET_CTRL_VQ) || !wanted.intersects(of_control - Features::NET_CTRL_VQ) {
+        wanted.remove(of_control);
+    }
     if T::IS_LEGACY || wanted.contains(Features::VERSION_1) { Ok(wanted) } else { Err(NetError::NotVersion1) }
 }
 

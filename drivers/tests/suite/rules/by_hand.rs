@@ -10,6 +10,8 @@ use nm_core::platform::{DmaMemory, Platform};
 pub const SIZE: u16 = 8;
 pub const RX: u16 = 0;
 pub const TX: u16 = 1;
+/// The control queue of a device with two queue pairs.
+pub const CONTROL: u16 = 4;
 
 pub const ACKNOWLEDGE: u8 = 1;
 pub const DRIVER: u8 = 2;
@@ -18,6 +20,9 @@ pub const FEATURES_OK: u8 = 8;
 pub const VERSION_1: u64 = 1 << 32;
 pub const EVENT_IDX: u64 = 1 << 29;
 pub const ANY_LAYOUT: u64 = 1 << 27;
+pub const CTRL_VQ: u64 = 1 << 17;
+pub const CTRL_RX: u64 = 1 << 18;
+pub const MQ: u64 = 1 << 22;
 
 pub const FLAG_NEXT: u16 = 1;
 pub const FLAG_WRITE: u16 = 2;
@@ -27,7 +32,7 @@ pub const FLAG_INDIRECT: u16 = 4;
 pub struct ByHand {
     pub machine: Arc<FakeMachine>,
     pub device: NetDevice,
-    /// The memory of both queues, a page each.
+    /// The memory of the queues, a page each.
     pub queues: DmaMemory,
     /// Packet buffers of 256 bytes.
     pub buffers: DmaMemory,
@@ -36,22 +41,29 @@ pub struct ByHand {
 impl ByHand {
     /// At a device after reset.
     pub fn new() -> Self {
+        Self::at(Setup::with_queues(SIZE, SIZE))
+    }
+
+    fn at(setup: Setup) -> Self {
         let machine = FakeMachine::new();
-        let device = NetDevice::new(&machine, Setup::with_queues(SIZE, SIZE));
+        let device = NetDevice::new(&machine, setup);
         let platform: Arc<dyn Platform> = machine.clone();
-        let queues = DmaMemory::allocate(&platform, 8192, 4096).unwrap();
+        let queues = DmaMemory::allocate(&platform, 5 * 4096, 4096).unwrap();
         let buffers = DmaMemory::allocate(&platform, 16 * 256, 4096).unwrap();
         Self { machine, device, queues, buffers }
     }
 
     /// At a device that has agreed on these features besides VERSION_1.
     pub fn negotiated(features: u64) -> Self {
-        let driver = Self::new();
-        driver.device.write_status(ACKNOWLEDGE);
-        driver.device.write_status(ACKNOWLEDGE | DRIVER);
-        driver.device.write_features(VERSION_1 | features);
-        driver.device.write_status(ACKNOWLEDGE | DRIVER | FEATURES_OK);
-        driver
+        Self::new().agree(features)
+    }
+
+    fn agree(self, features: u64) -> Self {
+        self.device.write_status(ACKNOWLEDGE);
+        self.device.write_status(ACKNOWLEDGE | DRIVER);
+        self.device.write_features(VERSION_1 | features);
+        self.device.write_status(ACKNOWLEDGE | DRIVER | FEATURES_OK);
+        self
     }
 
     /// At a legacy device that has been given these features.
@@ -69,18 +81,24 @@ impl ByHand {
 
     /// At a running device.
     pub fn running(features: u64) -> Self {
-        Self::negotiated(features).start(FEATURES_OK)
+        Self::negotiated(features).start(FEATURES_OK, &[RX, TX])
+    }
+
+    /// At a running device with two queue pairs, of which these `queues` are enabled.
+    pub fn with_pairs(features: u64, queues: &[u16]) -> Self {
+        let setup = Setup { queue_sizes: vec![SIZE; 4], control_size: SIZE, ..Setup::with_pairs(2) };
+        Self::at(setup).agree(MQ | CTRL_VQ | features).start(FEATURES_OK, queues)
     }
 
     /// At a running legacy device.
     pub fn running_legacy(features: u64) -> Self {
-        Self::negotiated_legacy(features).start(0)
+        Self::negotiated_legacy(features).start(0, &[RX, TX])
     }
 
     /// Sets the device running that has agreed with `agreed` on features.
-    fn start(self, agreed: u8) -> Self {
+    fn start(self, agreed: u8, queues: &[u16]) -> Self {
         let driver = self;
-        for queue in [RX, TX] {
+        for &queue in queues {
             driver.set_up(queue, driver.place(queue));
             driver.device.enable_queue(queue);
         }
@@ -128,6 +146,19 @@ impl ByHand {
         self.descriptor(queue, id, self.buffer(first + u64::from(id)), 100, flags);
         self.publish(queue, index, id);
         self.device.ring_doorbell(queue);
+    }
+
+    /// Sends `command`, number and data in one descriptor, as entry `index` of the control queue. Returns the answer.
+    pub fn command(&self, index: u16, command: &[u8]) -> u8 {
+        let (at, answer) = (self.buffer(15), self.buffer(15) + 128);
+        self.machine.write(at, command).unwrap();
+        self.machine.write(answer, &[0x55]).unwrap();
+        self.descriptor(CONTROL, 0, at, command.len().try_into().unwrap(), FLAG_NEXT);
+        self.link(CONTROL, 0, 1);
+        self.descriptor(CONTROL, 1, answer, 1, FLAG_WRITE);
+        self.publish(CONTROL, index, 0);
+        self.device.ring_doorbell(CONTROL);
+        self.machine.read(answer, 1).unwrap()[0]
     }
 
     pub fn set_interrupt_flag(&self, queue: u16, flag: u16) {

@@ -1,0 +1,180 @@
+//! Several queue pairs, and the control queue that they need.
+
+use std::sync::Arc;
+
+use millrace_drivers::Options;
+use millrace_drivers::testing::{Commands, FakeMachine, NetDevice, PacketBuffers, Setup};
+use millrace_drivers::virtio::features::Features;
+use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
+use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
+use nm_core::platform::Platform;
+
+use crate::bench::{CAPACITY, FALLBACK_MAC, frame};
+use crate::ways::Way;
+
+in_every_way!(
+    as_many_pairs_are_used_as_the_device_has_and_the_options_allow,
+    frames_pass_by_every_pair,
+    a_device_that_does_not_grant_pairs_is_used_with_one,
+    pairs_that_were_granted_and_are_not_any_more_are_an_error,
+    a_card_takes_frames_for_all_stations,
+    what_a_device_does_not_obey_does_not_keep_it_from_running,
+    no_memory_of_a_command_is_freed_before_the_device_is_stopped,
+);
+
+const PROMISCUOUS: &[u8] = &[0, 0, 1];
+
+/// A card that is looked at and may use so many queue pairs.
+fn looked_at<W: Way>(setup: Setup, pairs: u16) -> (Arc<FakeMachine>, NetDevice, VirtioNet<W::Transport>) {
+    let machine = FakeMachine::new();
+    let device = NetDevice::new(&machine, setup);
+    let options = Options { queue_pairs: pairs.try_into().unwrap() };
+    let card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, options).unwrap();
+    assert_eq!(machine.blocks(), 0, "nothing is left of the first look");
+    assert!(!device.is_running());
+    (machine, device, card)
+}
+
+/// The queue pairs that such a card says it has, which are those that it starts with.
+fn pairs_of<W: Way>(setup: Setup, pairs: u16) -> (u16, NetDevice) {
+    let (machine, device, mut card) = looked_at::<W>(setup, pairs);
+    let info = card.info();
+    let queues = card.start().unwrap();
+    assert_eq!((queues.tx.len(), queues.rx.len()), (info.tx_queues.into(), info.rx_queues.into()));
+    assert_eq!(info.tx_queues, info.rx_queues);
+    device.fetch();
+    assert_eq!(device.violations(), []);
+    drop((card, queues));
+    assert_eq!(machine.blocks(), 0);
+    (info.tx_queues, device)
+}
+
+fn as_many_pairs_are_used_as_the_device_has_and_the_options_allow<W: Way>() {
+    for (offered, allowed, used) in [(4, 1, 1), (4, 2, 2), (4, 3, 3), (4, 4, 4), (4, 64, 4), (1, 8, 1)] {
+        assert_eq!(pairs_of::<W>(Setup::with_pairs(offered), allowed).0, used, "{allowed} of {offered}");
+    }
+    let (_machine, device, mut card) = looked_at::<W>(Setup::with_pairs(4), 3);
+    let queues = card.start().unwrap();
+    let sizes: Vec<_> = (0..9).map(|queue| device.is_queue_enabled(queue)).collect();
+    assert_eq!(sizes, [true, true, true, true, true, true, false, false, true], "the rest is never set up");
+    assert_eq!(device.commands(), [&[4, 0, 3, 0], PROMISCUOUS]);
+    drop(queues);
+}
+
+fn frames_pass_by_every_pair<W: Way>() {
+    const PAIRS: u16 = 3;
+    let (machine, device, mut card) = looked_at::<W>(Setup::with_pairs(PAIRS), PAIRS);
+    let mut queues = card.start().unwrap();
+    let platform: Arc<dyn Platform> = machine.clone();
+    let mut buffers = PacketBuffers::new(&platform, 2 * usize::from(PAIRS), CAPACITY).unwrap();
+    for (pair, (tx, rx)) in (0u16..).zip(queues.tx.iter_mut().zip(&mut queues.rx)) {
+        let sent = frame(u32::from(pair) + 1, 60 + usize::from(pair));
+        let (out, back) = (usize::from(pair), usize::from(pair + PAIRS));
+        buffers.fill(out, &sent);
+        tx.put(7, buffers.lend(out), sent.len().try_into().unwrap()).unwrap();
+        rx.give(5, buffers.lend(back)).unwrap();
+        assert!(tx.kick() && rx.kick());
+        assert_eq!((device.doorbells(2 * pair), device.doorbells(2 * pair + 1)), (1, 1));
+        assert_eq!(device.transmit_of(pair, 0), Some(sent.clone()));
+        assert!(device.receive_by(pair, &sent, 0));
+        assert_eq!((tx.reclaim(), tx.reclaim()), (Some(7), None));
+        let length = u16::try_from(sent.len()).unwrap();
+        assert_eq!(rx.take(), Some(Received { id: 5, content: Content::Frame(length) }));
+        assert_eq!(buffers.payload(back, length), sent);
+    }
+    assert_eq!(device.violations(), []);
+    drop((card, queues, buffers));
+    assert_eq!((machine.blocks(), machine.misuse(), device.violations()), (0, vec![], vec![]));
+}
+
+/// Whatever stands in the way: it is used as one that has a single pair.
+fn a_device_that_does_not_grant_pairs_is_used_with_one<W: Way>() {
+    let changes: [fn(&mut Setup); 11] = [
+        |setup| setup.offered.remove(Features::NET_MQ),
+        |setup| setup.offered.remove(Features::NET_CTRL_VQ),
+        |setup| setup.control_size = 0,
+        |setup| setup.control_size = 2,
+        |setup| setup.pairs = 0,
+        |setup| setup.pairs = 0x8001,
+        |setup| setup.pairs = 0xffff,
+        |setup| setup.queue_sizes[3] = 0,
+        |setup| setup.queue_sizes[2] = 128,
+        |setup| setup.quirks.commands = Commands::Refused,
+        |setup| setup.quirks.commands = Commands::Ignored,
+    ];
+    for (case, change) in changes.into_iter().enumerate() {
+        let mut setup = Setup::with_pairs(2);
+        change(&mut setup);
+        let (pairs, device) = pairs_of::<W>(setup, 2);
+        assert_eq!(pairs, 1, "case {case}");
+        assert_eq!(device.violations(), [], "case {case}");
+    }
+    // More than there are queues, and those that are used are there: it is as good as its word.
+    let setup = Setup { pairs: 0x8000, ..Setup::with_pairs(2) };
+    assert_eq!(pairs_of::<W>(setup, 64).0, 1);
+}
+
+/// What a device changes between the first look and the start, and what the start says to it.
+type Case = (fn(&mut Setup), NetError);
+
+fn pairs_that_were_granted_and_are_not_any_more_are_an_error<W: Way>() {
+    let shrank = NetError::QueueShrank { role: QueueRole::Receive, before: 256, now: 128 };
+    let cases: [Case; 6] = [
+        (|setup| setup.quirks.commands = Commands::Refused, NetError::PairsRefused { pairs: 2 }),
+        (|setup| setup.quirks.commands = Commands::Ignored, NetError::NoAnswer),
+        (|setup| setup.quirks.commands = Commands::AnsweredForAnother, NetError::NoAnswer),
+        (|setup| setup.quirks.commands = Commands::AnsweredTwice, NetError::NoAnswer),
+        (|setup| setup.control_size = 1, NetError::NoControlQueue),
+        (|setup| setup.queue_sizes[2] = 128, shrank),
+    ];
+    for (change, expected) in cases {
+        let (machine, device, mut card) = looked_at::<W>(Setup::with_pairs(2), 2);
+        device.change_setup(change);
+        assert_eq!(card.start().map(drop).unwrap_err(), expected);
+        assert!(!device.is_running());
+        assert_eq!((machine.blocks(), device.violations()), (0, vec![]));
+    }
+    assert_eq!(NetError::PairsRefused { pairs: 2 }.to_string(), "the device refuses to use 2 queue pairs");
+}
+
+fn a_card_takes_frames_for_all_stations<W: Way>() {
+    let told = |setup| {
+        let (_machine, device, mut card) = looked_at::<W>(setup, 1);
+        let queues = card.start().unwrap();
+        let commands = device.commands();
+        drop((card, queues));
+        assert_eq!(device.violations(), []);
+        commands
+    };
+    assert_eq!(told(Setup::default()), [PROMISCUOUS]);
+    assert_eq!(told(Setup::with_pairs(4)), [PROMISCUOUS], "with one pair its number is another");
+    assert_eq!(told(Setup::default().without(Features::RING_EVENT_IDX)), [PROMISCUOUS]);
+    let nothing: [&[u8]; 0] = [];
+    assert_eq!(told(Setup::default().without(Features::NET_CTRL_RX)), nothing);
+    assert_eq!(told(Setup::default().without(Features::NET_CTRL_VQ)), nothing);
+}
+
+fn what_a_device_does_not_obey_does_not_keep_it_from_running<W: Way>() {
+    for commands in
+        [Commands::Refused, Commands::Ignored, Commands::AnsweredForAnother, Commands::AnsweredTwice]
+    {
+        let mut setup = Setup::default();
+        setup.quirks.commands = commands;
+        assert_eq!(pairs_of::<W>(setup, 1).0, 1, "{commands:?}");
+    }
+    for control_size in [0, 1, 2] {
+        assert_eq!(pairs_of::<W>(Setup { control_size, ..Setup::default() }, 1).0, 1);
+    }
+}
+
+/// A device that has not answered may still do so.
+fn no_memory_of_a_command_is_freed_before_the_device_is_stopped<W: Way>() {
+    let mut setup = Setup::default();
+    setup.quirks.commands = Commands::Ignored;
+    let (machine, _device, mut card) = looked_at::<W>(setup, 1);
+    let queues = card.start().unwrap();
+    drop(queues);
+    assert_eq!(machine.blocks(), 4, "two queues, the control queue and its command");
+    card.stop();
+    assert_eq!(machine.blocks(), 0);
+}
