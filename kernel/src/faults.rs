@@ -8,7 +8,7 @@ use core::hint::black_box;
 use millrace_boot::image;
 use nm_core::Netmap;
 
-use crate::{logger, processors};
+use crate::{logger, memory, processors};
 
 /// The kinds of faults, by their names on the command line.
 pub const KINDS: [(&str, fn()); 10] = [
@@ -39,6 +39,14 @@ pub fn reset_cards(netmap: &Netmap) {
             Err(error) => log::error!(target: "reset", "{error}"),
         }
     }
+}
+
+/// Reads from the page that further processors start in. Comes back where there are none, so that it is still mapped.
+pub fn read_low_page() {
+    let address = memory::low_page().map_or(0, |page| page.start());
+    // SAFETY: reads from RAM, or from a page that is not mapped, which ends in the exception handler.
+    unsafe { asm!("mov al, [{address}]", address = in(reg) address, out("al") _) }
+    logger::answer("faults", format_args!("the page that processors start in is mapped"));
 }
 
 /// Overflows the stack of the second processor, if it has no work. Comes back, and is halted some time later.

@@ -23,6 +23,7 @@ on_pc_and_q35!(
     stack_overflow_hits_the_guard_page,
     panic,
     stack_overflow_of_another_processor,
+    the_page_that_processors_start_in_is_not_mapped_afterwards,
 );
 
 /// What every dump of an exception shows besides.
@@ -87,6 +88,18 @@ fn stack_overflow_of_another_processor(machine: Machine) -> Result<()> {
     let parts =
         ["FAULT vector=14 (page fault) ", "guard page under the stack of a further processor", "processor 1"];
     check_dump(&console, &parts)
+}
+
+fn the_page_that_processors_start_in_is_not_mapped_afterwards(machine: Machine) -> Result<()> {
+    // Where nothing was started in it, it is memory like any other.
+    let mut alone = Appliance::boot_test_build(machine)?;
+    alone.guest.type_in("l")?;
+    alone.guest.wait_for(Mark::default(), "the page that processors start in is mapped")?;
+    alone.stop()?;
+    let mut appliance = Appliance::boot_test_build_with(machine, |qemu| qemu.processors(2))?;
+    appliance.guest.type_in("l")?;
+    let console = appliance.guest.wait_status(STATUS_FAULT)?;
+    check_dump(&console, &["FAULT vector=14 (page fault) ", "nothing is mapped at 0x"])
 }
 
 fn panic(machine: Machine) -> Result<()> {

@@ -2,16 +2,19 @@
 #![expect(unsafe_code, reason = "writes to a page that Rust does not know of")]
 
 use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use millrace_boot::{BootInfo, PAGE_BYTES, Span};
-use spin::Mutex;
+use spin::Once;
 
 use super::window;
 
 /// Where memory ends that a processor can start in: above are the legacy devices.
 const END: u64 = 0xa_0000;
 
-static PAGE: Mutex<Option<Span>> = Mutex::new(None);
+/// The page that was picked.
+static PICKED: Once<Option<Span>> = Once::new();
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Picks the page: the lowest of RAM, behind the first, that the loader has not used.
 pub(super) fn init(info: &BootInfo<'_>) {
@@ -20,7 +23,12 @@ pub(super) fn init(info: &BootInfo<'_>) {
         info.memory.ram().iter().any(|ram| ram.contains(*page)) && !is_used
     };
     let pages = (PAGE_BYTES..END).step_by(PAGE_BYTES as usize);
-    *PAGE.lock() = pages.filter_map(|start| Span::sized(start, PAGE_BYTES)).find(is_free);
+    PICKED.call_once(|| pages.filter_map(|start| Span::sized(start, PAGE_BYTES)).find(is_free));
+}
+
+/// Where the page is, or was; `None` on a machine without.
+pub(crate) fn address() -> Option<Span> {
+    PICKED.get().copied().flatten()
 }
 
 /// The page, whose owner may use it as memory. Dropped, it is not mapped any more.
@@ -30,7 +38,8 @@ pub(crate) struct LowPage(Span);
 impl LowPage {
     /// The page, once; `None` on a machine without.
     pub(crate) fn take() -> Option<Self> {
-        PAGE.lock().take().map(Self)
+        let picked = address()?;
+        (!IS_TAKEN.swap(true, Ordering::Relaxed)).then_some(Self(picked))
     }
 
     /// The number of the page, as a processor is told to start there.

@@ -30,6 +30,8 @@ use millrace_boot::{BootInfo, Full, Span, image};
 pub use hardware::Hardware;
 pub(crate) use loader_view::LoaderView;
 pub(crate) use low_page::LowPage;
+#[cfg(feature = "fault-injection")]
+pub(crate) use low_page::address as low_page;
 pub use paging::PagingError;
 
 /// Why the kernel cannot use the memory that there is.
