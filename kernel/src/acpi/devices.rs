@@ -37,7 +37,7 @@ pub(super) fn line_at(gsi: u32) -> Option<IsaLine> {
 fn find() -> Vec<MmioPlace> {
     let is_there = |block: &Vec<u8>| block.windows(ID.len()).any(|bytes| bytes == ID.as_bytes());
     let is_described = super::ACPI.get().is_some_and(|acpi| acpi.blocks.iter().any(is_there));
-    let Some(mut aml) = super::interpreter().filter(|_| is_described) else { return Vec::new() };
+    let Some(mut aml) = is_described.then(super::interpreter).flatten() else { return Vec::new() };
     let devices = aml.devices();
     devices.iter().filter_map(|device| place(&mut aml, device)).collect()
 }
