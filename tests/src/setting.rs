@@ -11,6 +11,12 @@ pub enum Card {
     Virtio,
     /// The same without MSI-X: it interrupts by its line.
     VirtioLine,
+    /// The same with two queue pairs, where its backend has as many.
+    VirtioPairs,
+    /// The same with the least that a device can offer: no event indices, no link state, no control queue, no messages.
+    VirtioBare,
+    /// The same with the longest queues that QEMU has without vhost-user: 1024 to receive, 256 to transmit.
+    VirtioLong,
     /// virtio-net on PCI, legacy interface only.
     VirtioLegacy,
     /// The same with a device that wants the header of a packet apart.
@@ -40,6 +46,11 @@ impl Card {
         match self {
             Card::Virtio => "virtio-net-pci,romfile=",
             Card::VirtioLine => "virtio-net-pci,romfile=,vectors=0",
+            Card::VirtioPairs => "virtio-net-pci,romfile=,mq=on,vectors=6",
+            Card::VirtioBare => {
+                "virtio-net-pci,romfile=,event_idx=off,status=off,ctrl_vq=off,mq=off,vectors=0"
+            }
+            Card::VirtioLong => "virtio-net-pci,romfile=,rx_queue_size=1024,tx_queue_size=256",
             Card::VirtioLegacy => "virtio-net-pci,romfile=,disable-modern=on",
             Card::VirtioLegacyApart => "virtio-net-pci,romfile=,disable-modern=on,any_layout=off",
             Card::VirtioMmio | Card::VirtioMmioAcpi | Card::VirtioMmio1 => "virtio-net-device",
@@ -80,6 +91,9 @@ impl Card {
         match self {
             Card::Virtio
             | Card::VirtioLine
+            | Card::VirtioPairs
+            | Card::VirtioBare
+            | Card::VirtioLong
             | Card::VirtioLegacy
             | Card::VirtioLegacyApart
             | Card::VirtioMmio

@@ -30,11 +30,20 @@ pub struct Namespace {
 impl Namespace {
     /// Makes both; the device is not in the namespace yet, since QEMU finds it by name only outside.
     pub fn new() -> Result<Self> {
+        Self::with_tap(&[])
+    }
+
+    /// The same with a device that can have several queues, to and from which the host steers by flow.
+    pub fn with_queues() -> Result<Self> {
+        Self::with_tap(&["multi_queue"])
+    }
+
+    fn with_tap(flags: &[&str]) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let namespace = Self { name: format!("mr{:x}n{number}", std::process::id()) };
         ip(&["netns", "add", &namespace.name])?;
-        ip(&["tuntap", "add", "dev", &namespace.name, "mode", "tap"])?;
+        ip(&[&["tuntap", "add", "dev", &namespace.name, "mode", "tap"], flags].concat())?;
         Ok(namespace)
     }
 
