@@ -23,6 +23,7 @@ mod handshake;
 mod packet;
 mod queues;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -36,7 +37,7 @@ use self::facts::{Facts, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
 use self::packet::PacketLayout;
 use super::features::Features;
-use super::queue::{CommandQueue, Direction, Events, QueueSize, RingMemory, SplitQueue};
+use super::queue::{CommandQueue, Events, QueueSize, RingMemory};
 use super::transport::{Transport, activate_queue};
 use crate::handlers;
 use crate::options::Options;
@@ -53,12 +54,14 @@ pub struct VirtioNet<T: Transport> {
     run: Run,
 }
 
+/// Setting up, which is `cold`: there is one such code for each `T`, and it had better be small than fast.
 impl<T: Transport> VirtioNet<T> {
     /// Looks at the card, sees whether it agrees on features, and leaves it reset. `fallback_mac` is its address if the device
     /// has none of its own.
     ///
     /// A card with several queue pairs is started once without buffers: only then does it say whether it takes them. One
     /// that does not is used with one pair.
+    #[cold]
     pub fn new(
         mut transport: T,
         platform: Arc<dyn Platform>,
@@ -80,6 +83,7 @@ impl<T: Transport> VirtioNet<T> {
     }
 
     /// Finds out whether the device takes the queue pairs that it offers, and uses one if it does not.
+    #[cold]
     fn try_pairs(&mut self) -> Result<(), NetError> {
         let started = self.start().map(drop);
         self.stop();
@@ -94,92 +98,72 @@ impl<T: Transport> VirtioNet<T> {
     }
 
     /// Sets up the device from reset to running.
+    #[cold]
     fn bring_up(&mut self) -> StartResult<Self> {
         begin(&mut self.transport)?;
         negotiate(&mut self.transport, self.facts.features)?;
-        let receive = self.set_up_queues(QueueRole::Receive)?;
-        let transmit = self.set_up_queues(QueueRole::Transmit)?;
+        let layout = PacketLayout::<T>::with(self.facts.features);
+        let events = Events::from(self.facts.features);
+        let (mut tx, mut rx) = (Vec::new(), Vec::new());
+        for pair in 0..self.facts.pairs {
+            let (ring, bell, has_interrupt) = self.set_up_queue(QueueRole::Receive, pair)?;
+            rx.push(Receive::new(layout.queue(ring, events, bell), layout, has_interrupt));
+            let (ring, bell, has_interrupt) = self.set_up_queue(QueueRole::Transmit, pair)?;
+            tx.push(Transmit::new(layout.queue(ring, events, bell), layout, has_interrupt));
+        }
         let control = self.set_up_control()?;
         finish(&mut self.transport)?;
         if let Some(mut control) = control {
-            self.instruct(&mut control)?;
+            control::instruct(&mut control, &self.facts, &self.info(), self.platform.as_ref())?;
         }
-        let layout = PacketLayout::with(self.facts.features);
-        let has_interrupt = |role: QueueRole, pair| self.transport.has_interrupt(role.number(pair));
-        let tx = (0..).zip(transmit);
-        let tx = tx.map(|(n, queue)| Transmit::new(queue, layout, has_interrupt(QueueRole::Transmit, n)));
-        let rx = (0..).zip(receive);
-        let rx = rx.map(|(n, queue)| Receive::new(queue, layout, has_interrupt(QueueRole::Receive, n)));
-        Ok(Queues { tx: tx.collect(), rx: rx.collect() })
+        Ok(Queues { tx, rx })
     }
 
-    /// The queues with this role, of all pairs that are used.
-    fn set_up_queues<D: Direction>(
-        &mut self,
-        role: QueueRole,
-    ) -> Result<Vec<SplitQueue<D, T::Notifier>>, NetError> {
-        (0..self.facts.pairs).map(|pair| self.set_up_queue(role, pair)).collect()
-    }
-
-    fn set_up_queue<D: Direction>(
+    /// The memory and the doorbell of a queue of a pair, and whether it has an interrupt.
+    fn set_up_queue(
         &mut self,
         role: QueueRole,
         pair: u16,
-    ) -> Result<SplitQueue<D, T::Notifier>, NetError> {
-        let (before, now) = (self.facts.size(role).get(), offered_size(&self.transport, role, pair)?.get());
-        if now < before {
-            return Err(NetError::QueueShrank { role, before, now });
+    ) -> Result<(RingMemory, T::Notifier, bool), NetError> {
+        let size = self.facts.size(role);
+        let offered = offered_size(&self.transport, role, pair)?;
+        if offered.get() < size.get() {
+            return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
         }
-        let (ring, notifier) = self.activate(role.number(pair), self.facts.size(role))?;
-        let features = self.facts.features;
-        Ok(PacketLayout::<T>::with(features).queue(ring, Events::from(features), notifier))
+        let number = role.number(pair);
+        let (ring, notifier) = self.activate(number, size)?;
+        Ok((ring, notifier, self.transport.has_interrupt(number)))
     }
 
     /// The control queue, if there is something to control. One that cannot be used is done without, unless several queue
     /// pairs depend on it.
-    fn set_up_control(&mut self) -> Result<Option<CommandQueue<T::Notifier>>, NetError> {
+    fn set_up_control(&mut self) -> Result<Option<CommandQueue>, NetError> {
         if !self.facts.features.contains(Features::NET_CTRL_VQ) {
             return Ok(None);
         }
         match self.control_queue() {
             Err(error) if self.facts.pairs == 1 => {
-                self.go_on_after(&error);
+                control::go_on_after(&error, &self.info());
                 Ok(None)
             }
             control => control.map(Some),
         }
     }
 
-    fn control_queue(&mut self) -> Result<CommandQueue<T::Notifier>, NetError> {
+    fn control_queue(&mut self) -> Result<CommandQueue, NetError> {
         let number = control::queue_number(self.facts.granted_pairs());
         let entries = self.transport.queue_size(number);
         let size = QueueSize::within(entries).filter(|size| !T::HAS_FIXED_SIZES || size.get() == entries);
-        let is_long_enough = |size: &QueueSize| CommandQueue::<T::Notifier>::is_long_enough(size.get());
+        let is_long_enough = |size: &QueueSize| CommandQueue::is_long_enough(size.get());
         let size = size.filter(is_long_enough).ok_or(NetError::NoControlQueue)?;
-        let command = CommandQueue::<T::Notifier>::memory(&self.platform)?;
+        let command = CommandQueue::memory(&self.platform)?;
         self.run.keep(&command);
         let (ring, notifier) = self.activate(number, size)?;
-        Ok(CommandQueue::new(ring, command, Events::from(self.facts.features), notifier))
-    }
-
-    /// Tells the running device how it is to work.
-    fn instruct(&self, control: &mut CommandQueue<T::Notifier>) -> Result<(), NetError> {
-        let platform = self.platform.as_ref();
-        if self.facts.granted_pairs().is_some() {
-            control::use_queue_pairs(control, self.facts.pairs, platform)?;
-        }
-        if self.facts.features.contains(Features::NET_CTRL_RX) {
-            control::take_all_frames(control, platform).unwrap_or_else(|error| self.go_on_after(&error));
-        }
-        Ok(())
-    }
-
-    /// Says what becomes of a card that cannot be told which frames to take.
-    fn go_on_after(&self, error: &NetError) {
-        warn!("{}: {error}; it may leave out frames for other stations", self.info());
+        Ok(CommandQueue::new(ring, command, Events::from(self.facts.features), Box::new(notifier)))
     }
 
     /// Allocates a queue and tells the device of it.
+    #[cold]
     fn activate(&mut self, number: u16, size: QueueSize) -> Result<(RingMemory, T::Notifier), NetError> {
         let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
         self.run.keep(ring.memory());

@@ -9,11 +9,14 @@
 //!
 //! The second makes filters needless: as with netmap, what a port gets is what is on its wire.
 
+use log::warn;
+use nm_core::nic::NicInfo;
 use nm_core::platform::Platform;
 
 use super::NetError;
+use super::facts::Facts;
+use crate::virtio::features::Features;
 use crate::virtio::queue::CommandQueue;
-use crate::virtio::transport::Notifier;
 
 /// Number of the control queue of a device that was not granted several queue pairs (section 5.1.2).
 const AFTER_ONE_PAIR: u16 = 2;
@@ -32,21 +35,35 @@ pub(super) fn queue_number(pairs: Option<u16>) -> u16 {
     pairs.map_or(AFTER_ONE_PAIR, |pairs| pairs.saturating_mul(2))
 }
 
-/// Has the device use the queues of so many pairs, from the first on. Until then it uses those of one.
-pub(super) fn use_queue_pairs<N: Notifier>(
-    control: &mut CommandQueue<N>,
-    pairs: u16,
+/// Tells the running device, which says `info` of itself, how it is to work.
+pub(super) fn instruct(
+    control: &mut CommandQueue,
+    facts: &Facts,
+    info: &NicInfo,
     platform: &dyn Platform,
 ) -> Result<(), NetError> {
-    accepted(control.ask(QUEUE_PAIRS, pairs.to_le_bytes(), platform), NetError::PairsRefused { pairs })
+    if facts.granted_pairs().is_some() {
+        use_queue_pairs(control, facts.pairs, platform)?;
+    }
+    if facts.features.contains(Features::NET_CTRL_RX) {
+        take_all_frames(control, platform).unwrap_or_else(|error| go_on_after(&error, info));
+    }
+    Ok(())
+}
+
+/// Says what becomes of a device that cannot be told which frames to take.
+pub(super) fn go_on_after(error: &NetError, info: &NicInfo) {
+    warn!("{info}: {error}; it may leave out frames for other stations");
+}
+
+/// Has the device use the queues of so many pairs, from the first on. Until then it uses those of one.
+fn use_queue_pairs(control: &mut CommandQueue, pairs: u16, platform: &dyn Platform) -> Result<(), NetError> {
+    accepted(control.ask(QUEUE_PAIRS, &pairs.to_le_bytes(), platform), NetError::PairsRefused { pairs })
 }
 
 /// Has the device take frames for any station, and not only for its own: they are to be forwarded.
-pub(super) fn take_all_frames<N: Notifier>(
-    control: &mut CommandQueue<N>,
-    platform: &dyn Platform,
-) -> Result<(), NetError> {
-    accepted(control.ask(PROMISCUOUS, [ON], platform), NetError::PromiscuousRefused)
+fn take_all_frames(control: &mut CommandQueue, platform: &dyn Platform) -> Result<(), NetError> {
+    accepted(control.ask(PROMISCUOUS, &[ON], platform), NetError::PromiscuousRefused)
 }
 
 /// What comes of an answer.

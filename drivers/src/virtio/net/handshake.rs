@@ -10,7 +10,7 @@
 //! | 5, 6 agree on features       | [`negotiate`]           | FEATURES_OK with them, then read back |
 //! | 7 set up queues              | `VirtioNet::bring_up`   |                                       |
 //! | 8 go                         | [`finish`]              | DRIVER_OK with them, then read back   |
-//! | behind it: commands          | `VirtioNet::instruct`   |                                       |
+//! | behind it: commands          | `control::instruct`     |                                       |
 //! | a device that is no use      | [`give_up`]             | FAILED with the first two             |
 //! | when a later step fails      | `Nic::stop`             | 0: a reset, which would wipe FAILED   |
 

@@ -4,6 +4,7 @@
 //! every device takes it, also a legacy one that counts on where one part ends and the next begins.
 #![expect(unsafe_code, reason = "memory that is shared with a device is reached by raw pointer")]
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
@@ -29,9 +30,9 @@ const BYTES: usize = 24;
 /// it has a lot else to do.
 const ANSWER_NS: u64 = 5_000_000_000;
 
-/// A queue for commands, whose doorbell is an `N`.
+/// A queue for commands. It is the same code for all doorbells: commands are few.
 #[derive(Debug)]
-pub struct CommandQueue<N> {
+pub struct CommandQueue {
     ring: RingMemory,
     command: Arc<DmaMemory>,
     /// Commands so far, modulo 65536.
@@ -39,10 +40,10 @@ pub struct CommandQueue<N> {
     events: Events,
     /// A command was not answered, or not as one is: its memory is still the device's.
     is_broken: bool,
-    notifier: N,
+    notifier: Box<dyn Notifier>,
 }
 
-impl<N: Notifier> CommandQueue<N> {
+impl CommandQueue {
     /// Whether a queue of so many entries holds a command.
     pub fn is_long_enough(entries: u16) -> bool {
         entries >= PARTS
@@ -50,7 +51,12 @@ impl<N: Notifier> CommandQueue<N> {
 
     /// A queue over fresh memory that the device knows of already and does not use before the driver is set up, with
     /// `command` from [`memory`](Self::memory).
-    pub fn new(ring: RingMemory, command: Arc<DmaMemory>, events: Events, notifier: N) -> Self {
+    pub fn new(
+        ring: RingMemory,
+        command: Arc<DmaMemory>,
+        events: Events,
+        notifier: Box<dyn Notifier>,
+    ) -> Self {
         // No interrupt: with an index, not before the 65536th command.
         match events {
             Events::Index => ring.write_used_event(u16::MAX),
@@ -66,15 +72,9 @@ impl<N: Notifier> CommandQueue<N> {
     }
 
     /// Sends a command, 1 to 8 bytes of data with it, and returns the device's answer. `None` when none comes within five
-    /// seconds, or something else does; nothing is sent any more then.
-    pub fn ask<const LEN: usize>(
-        &mut self,
-        number: [u8; 2],
-        data: [u8; LEN],
-        platform: &dyn Platform,
-    ) -> Option<u8> {
-        const { assert!(LEN > 0 && LEN <= DATA_MAX) };
-        if self.is_broken {
+    /// seconds, or something else does; nothing is sent any more then. Nor is a command with more data.
+    pub fn ask(&mut self, number: [u8; 2], data: &[u8], platform: &dyn Platform) -> Option<u8> {
+        if self.is_broken || data.is_empty() || data.len() > DATA_MAX {
             return None;
         }
         self.write(number, data);
@@ -91,9 +91,9 @@ impl<N: Notifier> CommandQueue<N> {
     }
 
     /// Puts a command into its memory, and into the queue.
-    fn write<const LEN: usize>(&self, number: [u8; 2], data: [u8; LEN]) {
+    fn write(&self, number: [u8; 2], data: &[u8]) {
         let mut bytes = [0; DATA_MAX];
-        bytes.iter_mut().zip(data).for_each(|(byte, value)| *byte = value);
+        bytes.iter_mut().zip(data).for_each(|(byte, value)| *byte = *value);
         let virt = self.command.virt();
         // SAFETY: the three lie within the `BYTES` of the memory, which is aligned to 8, and are used by this queue alone.
         unsafe {
@@ -105,7 +105,7 @@ impl<N: Notifier> CommandQueue<N> {
         // SAFETY: the queue has `PARTS` descriptors, or is broken and not written to.
         unsafe {
             self.ring.write_descriptor(0, at(NUMBER), 2, DESCRIPTOR_NEXT, 1);
-            self.ring.write_descriptor(1, at(DATA), LEN as u32, DESCRIPTOR_NEXT, 2);
+            self.ring.write_descriptor(1, at(DATA), data.len() as u32, DESCRIPTOR_NEXT, 2);
             self.ring.write_descriptor(2, at(ANSWER), 1, DESCRIPTOR_WRITE, 0);
         }
         self.ring.write_available(self.count, 0);
