@@ -7,7 +7,8 @@
 //!    TCP's checksums over all of it. The host spreads the connections over the queues.
 //! 4. The counters of both queue pairs of both cards have risen, both ways, and nothing was dropped.
 //! 5. Stop the image: all its buffers are back in their place. The namespaces are removed, however this ends.
-//! 6. The same cards without the key are used with one pair.
+//! 6. The same without the key: one processor uses one pair; of two processors, which have a worker each, each has a pair
+//!    for itself and forwards what comes by it, however they wait.
 
 mod namespace;
 
@@ -27,7 +28,26 @@ const CONNECTIONS: usize = 16;
 
 #[test]
 fn root_many_flows_pass_by_both_queue_pairs() -> Result<()> {
-    let (mut guest, left, right) = two_hosts("app=bridge queues=2", "tx=2x256 rx=2x256")?;
+    many_flows(1, "app=bridge queues=2")
+}
+
+#[test]
+fn root_two_processors_that_spin_forward_by_a_pair_each() -> Result<()> {
+    many_flows(2, "app=bridge wait=spin")
+}
+
+#[test]
+fn root_two_processors_that_sleep_forward_by_a_pair_each() -> Result<()> {
+    many_flows(2, "app=bridge wait=poll")
+}
+
+#[test]
+fn root_two_adaptive_processors_forward_by_a_pair_each() -> Result<()> {
+    many_flows(2, "app=bridge wait=adaptive")
+}
+
+fn many_flows(processors: u32, words: &str) -> Result<()> {
+    let (mut guest, left, right) = two_hosts(processors, words, "tx=2x256 rx=2x256")?;
     ping(&guest, &left)?;
     for direction in [&[][..], &["--reverse"]] {
         iperf3(&guest, &left, &right, direction)?;
@@ -44,7 +64,7 @@ fn root_many_flows_pass_by_both_queue_pairs() -> Result<()> {
 
 #[test]
 fn root_without_the_key_one_queue_pair_is_used() -> Result<()> {
-    let (guest, left, _right) = two_hosts("app=bridge", "tx=1x256 rx=1x256")?;
+    let (guest, left, _right) = two_hosts(1, "app=bridge", "tx=1x256 rx=1x256")?;
     ping(&guest, &left)?;
     stop(guest)
 }
@@ -73,11 +93,11 @@ fn iperf3(guest: &Guest, left: &Namespace, right: &Namespace, direction: &[&str]
     Ok(())
 }
 
-/// A booted bridge between two namespaces, whose cards both say that they have this `shape`.
-fn two_hosts(words: &str, shape: &str) -> Result<(Guest, Namespace, Namespace)> {
+/// A booted bridge between two namespaces, on so many processors, whose cards both say that they have this `shape`.
+fn two_hosts(processors: u32, words: &str, shape: &str) -> Result<(Guest, Namespace, Namespace)> {
     need_root()?;
     let (left, right) = (Namespace::with_queues()?, Namespace::with_queues()?);
-    let qemu = Qemu::new(Machine::Q35, image::appliance()?).command_line(words);
+    let qemu = Qemu::new(Machine::Q35, image::appliance()?).command_line(words).processors(processors);
     let qemu = [&left, &right].into_iter().fold(qemu.limit(Duration::from_secs(120)), |qemu, host| {
         qemu.card_on(Card::VirtioPairs, "tap", &format!("{},queues=2", host.backend()))
     });
