@@ -13,8 +13,6 @@
 //!
 //! The namespaces are removed, however this ends.
 
-mod namespace;
-
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -25,7 +23,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use millrace_tests::console::{Console, Mark};
 use millrace_tests::guest::PATIENCE;
 use millrace_tests::image::repository;
-use namespace::{Namespace, need_root};
+use millrace_tests::namespace::{Namespace, need_root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

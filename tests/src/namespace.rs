@@ -1,14 +1,14 @@
 //! A network namespace with one TAP device: a host of its own, removed when dropped.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use millrace_tests::console::{Console, Mark};
-use millrace_tests::guest::PATIENCE;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
+
+use crate::console::{Console, Mark};
+use crate::guest::PATIENCE;
 
 /// Fails with a clear word unless run by root.
 pub fn need_root() -> Result<()> {
