@@ -6,6 +6,9 @@ use millrace_drivers::Options;
 use millrace_drivers::testing::{Commands, FakeMachine, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
+use millrace_drivers::virtio::queue::{CommandQueue, Events, Placement, QueueSize, RingMemory};
+use millrace_drivers::virtio::status::Status;
+use millrace_drivers::virtio::transport::{Transport, activate_queue};
 use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
 use nm_core::platform::Platform;
 
@@ -20,6 +23,7 @@ in_every_way!(
     a_card_takes_frames_for_all_stations,
     what_a_device_does_not_obey_does_not_keep_it_from_running,
     no_memory_of_a_command_is_freed_before_the_device_is_stopped,
+    whatever_a_device_leaves_out_frames_pass,
 );
 
 const PROMISCUOUS: &[u8] = &[0, 0, 1];
@@ -152,6 +156,12 @@ fn a_card_takes_frames_for_all_stations<W: Way>() {
     let nothing: [&[u8]; 0] = [];
     assert_eq!(told(Setup::default().without(Features::NET_CTRL_RX)), nothing);
     assert_eq!(told(Setup::default().without(Features::NET_CTRL_VQ)), nothing);
+
+    let setup = Setup::with_pairs(4).without(Features::NET_CTRL_RX);
+    let (_machine, device, mut card) = looked_at::<W>(setup, 1);
+    let _queues = card.start().unwrap();
+    let control = Features::NET_CTRL_VQ | Features::NET_MQ;
+    assert_eq!(device.accepted_features() & control.bits(), 0, "one pair, and nothing to control");
 }
 
 fn what_a_device_does_not_obey_does_not_keep_it_from_running<W: Way>() {
@@ -177,4 +187,80 @@ fn no_memory_of_a_command_is_freed_before_the_device_is_stopped<W: Way>() {
     assert_eq!(machine.blocks(), 4, "two queues, the control queue and its command");
     card.stop();
     assert_eq!(machine.blocks(), 0);
+}
+
+/// Every subset of what a device need not have, with as many queue pairs as there can be then.
+fn whatever_a_device_leaves_out_frames_pass<W: Way>() {
+    let choices = [
+        Features::RING_EVENT_IDX,
+        Features::NET_MAC,
+        Features::NET_STATUS,
+        Features::NET_CTRL_VQ,
+        Features::NET_CTRL_RX,
+        Features::NET_MQ,
+    ];
+    for subset in 0..1u32 << choices.len() {
+        let left_out = (0..).zip(choices).filter(|(bit, _)| subset >> bit & 1 == 1);
+        let left_out = left_out.fold(Features::empty(), |all, (_, feature)| all | feature);
+        let (machine, device, mut card) = looked_at::<W>(Setup::with_pairs(2).without(left_out), 2);
+        let has_pairs = !left_out.intersects(Features::NET_MQ | Features::NET_CTRL_VQ);
+        let info = card.info();
+        assert_eq!(info.tx_queues, 1 + u16::from(has_pairs), "without {left_out:?}");
+        let has_mac = !left_out.contains(Features::NET_MAC);
+        assert_eq!(info.mac, if has_mac { Setup::default().mac } else { FALLBACK_MAC });
+
+        let mut queues = card.start().unwrap();
+        let platform: Arc<dyn Platform> = machine.clone();
+        let mut buffers = PacketBuffers::new(&platform, 2, CAPACITY).unwrap();
+        let last = info.tx_queues - 1;
+        let (tx, rx) = (queues.tx.last_mut().unwrap(), queues.rx.last_mut().unwrap());
+        let sent = frame(subset, 60);
+        buffers.fill(0, &sent);
+        tx.put(0, buffers.lend(0), 60).unwrap();
+        rx.give(0, buffers.lend(1)).unwrap();
+        assert!(tx.kick() && rx.kick());
+        assert_eq!(device.transmit_of(last, 0), Some(sent.clone()), "without {left_out:?}");
+        assert!(device.receive_by(last, &sent, 0) && rx.take().is_some());
+        assert_eq!((tx.reclaim(), buffers.payload(1, 60)), (Some(0), sent));
+        drop((card, queues, buffers));
+        assert_eq!((machine.blocks(), device.violations()), (0, vec![]), "without {left_out:?}");
+    }
+}
+
+/// Its memory may still be written to, by the answer that did not come.
+#[test]
+fn after_a_command_without_an_answer_none_is_sent() {
+    let machine = FakeMachine::new();
+    let mut setup = Setup::default();
+    setup.quirks.commands = Commands::Ignored;
+    let device = NetDevice::new(&machine, setup);
+    let platform: Arc<dyn Platform> = machine.clone();
+    let mut transport = device.transport();
+    let begun = Status::ACKNOWLEDGE | Status::DRIVER;
+    transport.set_status(Status::ACKNOWLEDGE);
+    transport.set_status(begun);
+    transport.accept_features(Features::VERSION_1 | Features::NET_CTRL_VQ | Features::NET_CTRL_RX);
+    transport.set_status(begun | Status::FEATURES_OK);
+    let ring = |entries| {
+        let size = QueueSize::within(entries).unwrap();
+        RingMemory::allocate(&platform, size, Placement::Free).unwrap()
+    };
+    let rings = [ring(256), ring(256), ring(4)];
+    let bells: Vec<_> = (0..)
+        .zip(&rings)
+        .map(|(queue, ring)| activate_queue(&mut transport, queue, ring.place()).unwrap())
+        .collect();
+    transport.set_status(begun | Status::FEATURES_OK | Status::DRIVER_OK);
+    let [_receive, _transmit, ring] = rings;
+    let bell = bells.into_iter().next_back().unwrap();
+    let command = CommandQueue::memory(&platform).unwrap();
+    let mut queue = CommandQueue::new(ring, command, Events::Flag, Box::new(bell));
+    assert_eq!(queue.ask([0, 0], &[], platform.as_ref()), None, "there is no data");
+    assert_eq!(queue.ask([0, 0], &[1; 9], platform.as_ref()), None, "there is too much");
+    assert!(device.commands().is_empty());
+    for _ in 0..2 {
+        assert_eq!(queue.ask([0, 0], &[1], platform.as_ref()), None);
+        assert_eq!(device.commands(), [PROMISCUOUS]);
+    }
+    assert_eq!(device.violations(), []);
 }
