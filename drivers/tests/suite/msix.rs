@@ -101,6 +101,7 @@ fn each_source_has_an_entry_whose_message_reaches_it() {
         assert_eq!(new, expected);
     }
     assert_eq!(slot.entry(3).1, !0, "an entry without source stays masked");
+    assert_eq!(messages.entry(3), None, "a source without a handler has no entry");
     assert_eq!(slot.machine.free_lines(), 7);
 }
 
