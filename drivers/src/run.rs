@@ -7,7 +7,7 @@ use core::fmt;
 use log::error;
 use nm_core::platform::DmaMemory;
 
-/// Whether a card runs, and the memory of its queues while it does.
+/// Whether a card runs, and the memory of its queues and commands while it does.
 ///
 /// A device that cannot be stopped may still write to its queues. It is cut off from memory by other means, and the
 /// queues' memory is given up for good: nobody gets memory that a device may write to.
@@ -58,7 +58,7 @@ impl Run {
         if let Err(problem) = stopped {
             self.state = State::Lost;
             let cut_off = if cut_off() { "is" } else { "cannot be" };
-            error!("{problem}: it {cut_off} cut off from memory, that of {} queues is lost", memory.len());
+            error!("{problem}: it {cut_off} cut off from memory, {} blocks of it are lost", memory.len());
             core::mem::forget(memory);
         }
     }
