@@ -7,10 +7,10 @@
 //! ```
 //!
 //! All run in the same page tables. Each has its own stacks, segments, local APIC and timer, and sleeps on its own: what
-//! one finds for another, it wakes the other for ([`table`]). A handler does not know which processor waits for what it
+//! one finds for another, it wakes the other for (`table`). A handler does not know which processor waits for what it
 //! has noted: if the one that it interrupted sleeps, that one looks and calls whom it concerns, else all that sleep look.
 //!
-//! The one that reports a fault of the kernel, or panics, halts all others first ([`halt`]).
+//! The one that reports a fault of the kernel, or panics, halts all others first (`halt`).
 
 mod further;
 mod halt;
