@@ -135,6 +135,13 @@ need_grub() {
         /usr/lib/grub/i386-pc/moddep.lst grub-pc-bin /usr/lib/grub/x86_64-efi/moddep.lst grub-efi-amd64-bin
 }
 
+# What makes hosts of network namespaces, where that is allowed.
+need_hosts() {
+    if is_root; then
+        need ip iproute2 ping iputils-ping iperf3 iperf3
+    fi
+}
+
 need_ovmf() { need "$OVMF" ovmf; }
 
 # What firmware drives cards with, for tests.
@@ -535,6 +542,7 @@ verb_demo() {
 
 verb_bench() {
     [ $# -eq 0 ] || refuse "bench takes no options"
+    need_hosts
     program bench
 }
 
@@ -545,9 +553,7 @@ verb_test() {
     need_ovmf
     need_option_roms
     need_nightly
-    if is_root; then
-        need ip iproute2 ping iputils-ping iperf3 iperf3
-    fi
+    need_hosts
     local log=$ROOT/target/test.log status=0
     mkdir -p "$ROOT/target"
     : >"$log"

@@ -1,13 +1,14 @@
 //! The benchmarks: what is measured, one `bench` line each, and beside it what it is compared with.
 //!
 //! Absolute times say more of the machine than of the image. So each rate stands beside another that was
-//! measured in the same run ([`dgram`], [`cards`]), and what one packet costs is counted in guest instructions
+//! measured in the same run ([`dgram`], [`cards`], [`processors`]), and what one packet costs is counted in guest instructions
 //! ([`cards`], [`vhost`]).
 
 mod boot;
 mod cards;
 mod dgram;
 mod instructions;
+mod processors;
 mod vhost;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         ("boot", boot::bench as fn() -> Result<()>),
         ("dgram", dgram::bench),
         ("cards", cards::bench),
+        ("processors", processors::bench),
         ("vhost-user", vhost::bench),
     ];
     let mut status = ExitCode::SUCCESS;
