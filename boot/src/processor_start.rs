@@ -14,7 +14,8 @@
 //! The low page holds nothing but the few bytes of [`real_mode`], which leave it for good; the trampoline's tables are
 //! used because the kernel's may lie, and map, where 32 bits do not reach.
 //!
-//! Processors are started one after the other: what one finds is what [`prepare`] was told last.
+//! Processors are started one after the other: what one finds is what [`prepare`] was told last. One takes it; another, which
+//! was told to start before and comes late, finds nothing and stands still.
 #![expect(unsafe_code, reason = "entry code in assembly, and symbols that only it defines")]
 
 use core::arch::global_asm;
@@ -36,6 +37,7 @@ pub struct Start {
 }
 
 static TABLES: AtomicU64 = AtomicU64::new(0);
+/// 0 when there is nothing to take.
 static STACK_TOP: AtomicU64 = AtomicU64::new(0);
 static ENTRY: AtomicU64 = AtomicU64::new(0);
 static ARGUMENT: AtomicU64 = AtomicU64::new(0);
@@ -43,14 +45,19 @@ static ARGUMENT: AtomicU64 = AtomicU64::new(0);
 /// Leaves this for the processor that is started next.
 ///
 /// # Safety
-/// No processor is on its way from real mode to its entry. The tables map the image, with its permissions, and the
+/// What was prepared before was taken, or [withdrawn](withdraw). The tables map the image, with its permissions, and the
 /// stack, which nobody else uses, for as long as a processor that is started after this runs.
 pub unsafe fn prepare(start: Start) {
-    // Relaxed: the message that starts a processor is sent behind this, and none is sent before a barrier.
     TABLES.store(start.tables, Ordering::Relaxed);
-    STACK_TOP.store(start.stack_top, Ordering::Relaxed);
     ENTRY.store(start.entry as usize as u64, Ordering::Relaxed);
-    ARGUMENT.store(start.argument, Ordering::Release);
+    ARGUMENT.store(start.argument, Ordering::Relaxed);
+    // Release: who takes the stack finds the rest.
+    STACK_TOP.store(start.stack_top, Ordering::Release);
+}
+
+/// From now on no processor takes what was prepared. One may have.
+pub fn withdraw() {
+    STACK_TOP.swap(0, Ordering::AcqRel);
 }
 
 /// The code for the page that a processor starts in. It works at the first byte of any page below 1 MiB.
@@ -105,13 +112,18 @@ processor_protected_mode:
 
     .code64
 processor_long_mode:
-    mov rax, [rip + {tables}]
-    mov cr3, rax
-    mov rsp, [rip + {stack_top}]
+    xor eax, eax
+    xchg rax, [rip + {stack_top}]
+    test rax, rax
+    jz 2f
+    mov rcx, [rip + {tables}]
+    mov cr3, rcx
+    mov rsp, rax
     mov rdi, [rip + {argument}]
     xor ebp, ebp
     call [rip + {entry}]
-    ud2
+2:  hlt
+    jmp 2b
     .text
     "#,
     PROTECTED_MODE = const 1,

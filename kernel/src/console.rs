@@ -19,7 +19,7 @@ use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{BaudRate, Config, Uart16550};
 
-use crate::acpi;
+use crate::{acpi, interrupts};
 
 /// First I/O port of COM1.
 const COM1: u16 = 0x3f8;
@@ -90,9 +90,13 @@ pub fn line(text: fmt::Arguments<'_>) {
 
 /// The next byte that somebody typed, if there is one.
 pub fn poll() -> Option<u8> {
-    // In front of the look: a letter that comes behind it interrupts again.
+    // In front of the look: a letter that comes behind it interrupts again, if the port was empty by then.
     HAS_LETTER.store(false, Ordering::Release);
-    CONSOLE.lock().uart.as_mut()?.try_receive_byte().ok()
+    let letter = CONSOLE.lock().uart.as_mut()?.try_receive_byte().ok();
+    if letter.is_some() && interrupts::are_taken() {
+        HAS_LETTER.store(true, Ordering::Release);
+    }
+    letter
 }
 
 /// Makes the console usable for a dump, even if what faulted was just writing a line.

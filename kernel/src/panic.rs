@@ -9,7 +9,7 @@ use crate::{ExitCode, console, exit};
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let claim = processors::claim_end();
-    // SAFETY: the other processors stand still, and this one never leaves this function.
+    // SAFETY: the other processors stand still, or do not hear, and this one never leaves this function.
     unsafe { console::seize() };
     if claim == Claim::Again {
         exit(ExitCode::Kernel, format_args!("panic while another was reported"));

@@ -15,7 +15,7 @@ pub(super) fn report(at: &Interrupted) -> ! {
     let (name, rip) = (vector::name(at.vector), at.rip);
     let cr2 = Cr2::read_raw();
     let claim = processors::claim_end();
-    // SAFETY: the other processors stand still, and this one never goes back to what it interrupted.
+    // SAFETY: the other processors stand still, or do not hear, and this one never goes back to what it interrupted.
     unsafe { console::seize() };
     if claim == Claim::Again {
         exit(

@@ -117,8 +117,8 @@ impl Meaning<'_> {
         let address = self.cr2;
         let is_in = |span: Span| (span.start()..span.end()).contains(&address);
         let is_fetch = error.contains(PageFault::FETCH);
-        let mut guards = stacks::guard_pages().chain(processors::guard_pages());
-        if let Some((stack, _)) = guards.find(|(_, guard)| is_in(*guard)) {
+        let of_first = stacks::guard_pages().find(|(_, guard)| is_in(*guard)).map(|(stack, _)| stack);
+        if let Some(stack) = of_first.or_else(|| processors::guard_page(address)) {
             write!(f, "stack overflow: the guard page under the {stack} was hit")
         } else if address < PAGE_BYTES {
             write!(f, "an access through a null pointer, at {address:#x}")

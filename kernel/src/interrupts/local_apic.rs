@@ -2,7 +2,7 @@
 //! as model-specific registers (x2APIC) where the firmware has switched it to that.
 #![expect(unsafe_code, reason = "model-specific registers")]
 
-use core::arch::x86_64::__cpuid;
+use core::arch::x86_64::{__cpuid, _mm_lfence};
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
@@ -126,6 +126,14 @@ impl LocalApic {
         }
     }
 
+    /// The number that is for all processors, above that of any.
+    pub(super) fn everybody(&self) -> u32 {
+        match self.registers {
+            Registers::Memory(_) => u8::MAX.into(),
+            Registers::ModelSpecific => u32::MAX,
+        }
+    }
+
     /// Sends a message to the processor with this number, with interrupts held back: a handler may send one, too.
     pub(super) fn send(&self, to: u32, message: Ipi) {
         interrupts::without_interrupts(|| match self.registers {
@@ -138,8 +146,11 @@ impl LocalApic {
                 self.write(Offset::CommandLow, message.command());
             }
             Registers::ModelSpecific => {
-                // What was written before the message is to be seen by whom it wakes; this write waits for nothing (11.12.3).
+                // What was written before the message is to be seen by whom it wakes; this write waits for nothing by itself
+                // (11.12.3).
                 fence(Ordering::SeqCst);
+                // SAFETY: every 64-bit processor has it.
+                unsafe { _mm_lfence() };
                 let mut register = COMMAND_MSR;
                 // SAFETY: the register is there in this mode. The message makes another processor run a handler, halt, or
                 // start where the caller has put what it needs.

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! They are taken when somebody wants to wait for them, and not before: an application that only spins runs as if there
-//! were none. From then on an interrupt may come at any instruction. A handler takes no lock and allocates nothing, so it
+//! were none, but for the interrupts by which further processors are started and halted. From then on an interrupt may come at any instruction. A handler takes no lock but that of an
+//! I/O APIC's registers, whose holders hold interrupts back, and allocates nothing, so it
 //! does not matter which.
 //!
 //! The two 8259 of a PC are masked. A line whose input at an I/O APIC nobody knows has no interrupt here: waiting for its
@@ -116,6 +117,16 @@ pub(crate) fn join() {
 /// Whether interrupts are taken.
 pub(crate) fn are_taken() -> bool {
     INTERRUPTS.get().is_some()
+}
+
+/// Whether the processor that runs this has the local APIC with this number.
+pub(crate) fn is_at(apic_id: u32) -> bool {
+    APIC.get().is_some_and(|apic| apic.id() == apic_id)
+}
+
+/// Whether a message to this number is for one processor: the highest of 8 or 32 bits is for all.
+pub(crate) fn is_single(apic_id: u32) -> bool {
+    APIC.get().is_some_and(|apic| apic_id < apic.everybody())
 }
 
 /// Sends a message to the processor whose local APIC has this number.

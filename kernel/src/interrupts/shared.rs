@@ -4,14 +4,18 @@
 //! card ─ line ─► I/O APIC, input (GSI) ─ vector ─► local APIC ─► each card's handler in turn: was it yours?
 //! ```
 //!
-//! An input gets a vector when its first card is connected. A line that nobody acknowledges would interrupt again as soon
+//! An input gets a vector when somebody first asks for it. A line that nobody acknowledges would interrupt again as soon
 //! as it was handled, and nothing else would run: after [`UNHANDLED_MAX`] in a row that no card says were its own, the input
-//! is masked. Its cards are then found by looking, as those without a line.
+//! is masked. What its cards have is then found when a wait ends by its time, and by looks that need no interrupt
+//! (`netmap.no_pendintr`, which is on unless told otherwise).
+//!
+//! An edge is not there again for a card that asserts the line while another holds it. So all cards at such an input are
+//! asked again until none says that it was its own.
 
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use millrace_boot::acpi::IsaLine;
+use millrace_boot::acpi::{IsaLine, Trigger};
 use millrace_drivers::hal::{InterruptLine, SharedHandler, SharedLine};
 use spin::{Mutex, Once};
 
@@ -22,6 +26,8 @@ use crate::processors;
 const INPUTS: usize = 24;
 /// Cards at one input.
 const CARDS: usize = 16;
+/// Rounds in which the cards at an input for edges are asked, at most.
+const ROUNDS_MAX: u32 = 16;
 /// Interrupts in a row that are nobody's, after which an input is masked.
 const UNHANDLED_MAX: u32 = 10_000;
 
@@ -109,10 +115,24 @@ impl Input {
         }
     }
 
+    /// How often all cards are asked at most.
+    fn rounds(&self) -> u32 {
+        let is_edge = self.line.get().is_some_and(|line| line.trigger == Trigger::Edge);
+        let is_shared = self.handlers.iter().filter_map(Once::get).count() > 1;
+        if is_edge && is_shared { ROUNDS_MAX } else { 1 }
+    }
+
     /// Asks every card: a level stays until all that hold it were heard.
     fn run(&self, interrupts: &Interrupts) {
-        let handlers = self.handlers.iter().filter_map(Once::get);
-        if handlers.filter(|handler| handler()).count() > 0 {
+        let mut is_anybodys = false;
+        for _ in 0..self.rounds() {
+            let handlers = self.handlers.iter().filter_map(Once::get);
+            if handlers.filter(|handler| handler()).count() == 0 {
+                break;
+            }
+            is_anybodys = true;
+        }
+        if is_anybodys {
             self.unhandled.store(0, Ordering::Relaxed);
         } else if self.unhandled.fetch_add(1, Ordering::Relaxed) >= UNHANDLED_MAX
             && let Some(line) = self.line.get()

@@ -1,5 +1,6 @@
 //! What a further processor does: it gets ready, and then one job after the other.
 
+use core::hint::spin_loop;
 use core::sync::atomic::Ordering;
 
 use x86_64::instructions::tlb;
@@ -11,18 +12,29 @@ use crate::{clock, cpu, interrupts};
 pub(super) extern "C" fn enter(number: u64) -> ! {
     table::set_number(number as usize);
     let this = table::current();
-    if let Some(segments) = this.segments.get() {
+    let segments = this.segments.lock().take();
+    if let Some(segments) = segments {
         cpu::init_further(segments);
+        interrupts::join();
+        this.arrived_at.store(clock::ticks(), Ordering::Relaxed);
+        // Another one than was called, which had been given up before, has come in its place.
+        let is_meant = interrupts::is_at(this.apic_id());
+        if is_meant && this.change(State::Started, State::Arrived) && is_accepted(this) {
+            work(this)
+        }
     }
-    interrupts::join();
-    this.arrived_at.store(clock::ticks(), Ordering::Relaxed);
-    if this.change(State::Started, State::Running) {
-        work(this)
-    }
-    // Too late: the first processor goes on without this one.
+    // The first processor goes on without this one.
     loop {
         x86_64::instructions::hlt();
     }
+}
+
+/// Waits until the first processor has looked at this one. Until then it holds no lock: it may be reset at any moment.
+fn is_accepted(this: &Processor) -> bool {
+    while this.state() == State::Arrived {
+        spin_loop();
+    }
+    this.state() == State::Running
 }
 
 fn work(this: &Processor) -> ! {

@@ -1,7 +1,7 @@
 //! The end of the machine with a report: one processor makes it, the others stand still.
 
 use core::hint::spin_loop;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::table;
 use crate::interrupts::{self, Ipi};
@@ -14,8 +14,10 @@ const NOBODY: usize = usize::MAX;
 
 /// The processor that ends the machine.
 static OWNER: AtomicUsize = AtomicUsize::new(NOBODY);
-/// How many others stand still.
-static HALTED: AtomicUsize = AtomicUsize::new(0);
+/// Who stands still, a bit for each: one that does may be told to again.
+static HALTED: AtomicU32 = AtomicU32::new(0);
+
+const _: () = assert!(table::MAX <= u32::BITS as usize);
 
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub(crate) fn is_halted() -> bool {
 fn halt_others() {
     let count = table::others().map(|processor| interrupts::send(processor.apic_id(), Ipi::Halt)).count();
     for _ in 0..PATIENCE {
-        if HALTED.load(Ordering::Acquire) >= count {
+        if HALTED.load(Ordering::Acquire).count_ones() as usize >= count {
             break;
         }
         spin_loop();
@@ -57,7 +59,7 @@ fn halt_others() {
 /// Does nothing any more.
 pub(crate) fn stand_still() -> ! {
     x86_64::instructions::interrupts::disable();
-    HALTED.fetch_add(1, Ordering::Release);
+    HALTED.fetch_or(1 << table::number(), Ordering::Release);
     loop {
         x86_64::instructions::hlt();
     }

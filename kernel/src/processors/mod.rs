@@ -20,7 +20,7 @@ mod table;
 pub(crate) use halt::{Claim, claim_end, is_halted, stand_still};
 pub use start::start;
 pub use table::{Job, MAX, number};
-pub(crate) use table::{current, get, guard_pages, others, set_number};
+pub(crate) use table::{current, get, guard_page, others, set_number};
 
 /// Has processor `number` do `job`, behind what it was given before. Gives the job back if there is no such processor, or if
 /// it has not begun with the last one.

@@ -1,6 +1,7 @@
 //! Starting further processors (Intel SDM volume 3, 9.4.4; MultiProcessor Specification 1.4, B.4).
 #![expect(unsafe_code, reason = "leaves what a processor starts with")]
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::hint::spin_loop;
 use core::num::NonZeroUsize;
@@ -27,8 +28,7 @@ const PATIENCE_US: u64 = 2_000_000;
 /// One that does not start is named in a message, and the others go on.
 pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
     let mut count = NonZeroUsize::MIN;
-    let [_, apic_ids @ ..] = apic_ids else { return count };
-    if apic_ids.is_empty() {
+    if apic_ids.len() < 2 {
         return count;
     }
     if let Err(error) = interrupts::prepare(hal) {
@@ -40,16 +40,20 @@ pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
         return count;
     };
     page.write(processor_start::real_mode());
-    let apic_ids = apic_ids.get(..MAX - 1).unwrap_or(apic_ids);
+    // The first is known by what its own APIC says, whatever the tables say; the highest number means everybody.
+    let own = table::current().apic_id();
+    let others = apic_ids.iter().copied().filter(|&id| id != own && interrupts::is_single(id));
+    let apic_ids: Vec<u32> = others.take(MAX - 1).collect();
     apic_ids.iter().for_each(|&id| interrupts::send(id, Ipi::Reset));
     wait(RESET_US, || false);
     table::current().set_state(State::Running);
-    for &id in apic_ids {
+    for id in apic_ids {
         match table::get(count.get())
             .map_or(Err(Failure::Table), |place| launch(place, count.get(), id, &page))
         {
             Ok(()) => count = count.saturating_add(1),
             Err(failure) => {
+                processor_start::withdraw();
                 interrupts::send(id, Ipi::Reset);
                 log::warn!(target: "processors", "the one with local APIC {id} does not run: {failure}");
             }
@@ -87,11 +91,11 @@ fn launch(place: &Processor, number: usize, apic_id: u32, page: &LowPage) -> Res
     place.set_apic_id(apic_id);
     place.set_state(State::Started);
     let start = processor_start::Start { tables, stack_top, entry: further::enter, argument: number as u64 };
-    // SAFETY: those before have reached their entry, or were reset. The tables are those in use, and map the stack, which
-    // was made for this processor.
+    // SAFETY: what was prepared before was taken or withdrawn. The tables are those in use, and map the stack, which was made
+    // for this launch.
     unsafe { processor_start::prepare(start) };
     let sent_at = clock::ticks();
-    let has_come = || place.state() == State::Running;
+    let has_come = || place.state() == State::Arrived;
     interrupts::send(apic_id, Ipi::Start(page.number()));
     if !wait(AGAIN_US, has_come) {
         interrupts::send(apic_id, Ipi::Start(page.number()));
@@ -101,27 +105,25 @@ fn launch(place: &Processor, number: usize, apic_id: u32, page: &LowPage) -> Res
     if place.change(State::Started, State::Absent) {
         return Err(Failure::Silent);
     }
-    if !(sent_at..=now).contains(&place.arrived_at.load(Ordering::Relaxed)) {
-        place.set_state(State::Absent);
-        return Err(Failure::Clock);
-    }
-    Ok(())
+    let is_in_time = (sent_at..=now).contains(&place.arrived_at.load(Ordering::Relaxed));
+    place.set_state(if is_in_time { State::Running } else { State::Absent });
+    if is_in_time { Ok(()) } else { Err(Failure::Clock) }
 }
 
-/// Makes the stacks of a processor and the segments that name them, once. Returns the upper end of the one that it works
-/// on.
+/// Makes the stacks of a processor and the segments that name them. Returns the upper end of the one that it works on.
 fn give_stacks(place: &Processor) -> Option<u64> {
     let work = memory::new_stack(trampoline::BOOT_STACK_BYTES)?;
     let mut stacks = [work; EXCEPTION_STACKS];
     for stack in &mut stacks {
         *stack = memory::new_stack(EXCEPTION_STACK_BYTES as u64)?;
     }
-    place.segments.call_once(|| Segments::further(stacks.map(|stack| stack.end())));
+    *place.segments.lock() = Some(Segments::further(stacks.map(|stack| stack.end())));
     let names = cpu::exception_stack_names().into_iter().chain(["stack of a further processor"]);
     let below = |stack: Span| Span::sized(stack.start().checked_sub(PAGE_BYTES)?, PAGE_BYTES);
     let guards =
         names.zip(stacks.into_iter().chain([work])).filter_map(|(name, stack)| Some((name, below(stack)?)));
-    place.guards.call_once(|| guards.collect());
+    let guards = guards.collect();
+    *place.guards.lock() = guards;
     Some(work.end())
 }
 

@@ -33,9 +33,10 @@ pub(crate) struct Processor {
     waker: Once<Waker>,
     /// The time stamp counter when it came to work.
     pub(super) arrived_at: AtomicU64,
-    pub(super) segments: Once<&'static Segments>,
+    /// Of the launch that is under way: a processor that has loaded them has marked them as in use.
+    pub(super) segments: Mutex<Option<&'static Segments>>,
     /// The pages under its stacks, with the names of those.
-    pub(super) guards: Once<Vec<(&'static str, Span)>>,
+    pub(super) guards: Mutex<Vec<(&'static str, Span)>>,
 }
 
 /// How far a processor is.
@@ -46,8 +47,10 @@ pub(super) enum State {
     Absent = 0,
     /// It was told to run.
     Started = 1,
+    /// It has come, and waits for the first to have it run.
+    Arrived = 2,
     /// It runs.
-    Running = 2,
+    Running = 3,
 }
 
 static PROCESSORS: [Processor; MAX] = [const { Processor::absent() }; MAX];
@@ -80,9 +83,14 @@ pub(crate) fn others() -> impl Iterator<Item = &'static Processor> {
     others.map(|(_, processor)| processor).filter(|processor| processor.state() == State::Running)
 }
 
-/// The pages that are left unmapped under the stacks of further processors.
-pub(crate) fn guard_pages() -> impl Iterator<Item = (&'static str, Span)> {
-    PROCESSORS.iter().filter_map(|processor| processor.guards.get()).flatten().copied()
+/// The page that is left unmapped under a stack of a further processor and has this address, and whose stack that is. What
+/// is being written just now is left out: a fault may have come in between.
+pub(crate) fn guard_page(address: u64) -> Option<&'static str> {
+    let holds = |span: &Span| (span.start()..span.end()).contains(&address);
+    PROCESSORS.iter().find_map(|processor| {
+        let guards = processor.guards.try_lock()?;
+        guards.iter().find(|(_, span)| holds(span)).map(|(name, _)| *name)
+    })
 }
 
 impl Processor {
@@ -94,8 +102,8 @@ impl Processor {
             job: Mutex::new(None),
             waker: Once::new(),
             arrived_at: AtomicU64::new(0),
-            segments: Once::new(),
-            guards: Once::new(),
+            segments: Mutex::new(None),
+            guards: Mutex::new(Vec::new()),
         }
     }
 
@@ -111,7 +119,8 @@ impl Processor {
         // Acquire: what the processor did before it said so is seen.
         match self.state.load(Ordering::Acquire) {
             1 => State::Started,
-            2 => State::Running,
+            2 => State::Arrived,
+            3 => State::Running,
             _ => State::Absent,
         }
     }
