@@ -5,16 +5,18 @@
 //!                                  │
 //!   console, logger   COM1: log lines out, single letters in
 //!   clock             TSC, calibrated; time since the image was entered
+//!   processors        the further ones: started, given jobs, woken, halted
 //!   cpu               GDT, TSS, stacks with guard pages, one dump for every exception
 //!   memory            frames, heap, page tables with permissions, device registers, `Hal`
 //!   acpi              what the firmware says about the machine
 //!   pci               configuration space by ports or by memory
-//!   interrupts        local APIC, a line for each queue of a card, a timer; sleeping until one of them
+//!   interrupts        local and I/O APIC, a line for each queue of a card or for cards to share, a timer; sleeping
+//!                     until one of them
 //!   exit              the last line, and how the virtual machine learns of the end
 //! ```
 //!
-//! One processor runs one application, from boot to exit, on the boot stack. Interrupts are taken only if the
-//! application waits for them; a handler sets a word and is done. An exception is always a fault of the
+//! The processor that boots runs an application's first worker from boot to exit, on the boot stack; each further worker has
+//! a processor of its own. Interrupts are taken only if the application waits for them; a handler sets a word and is done. An exception is always a fault of the
 //! kernel, and ends the machine with a dump. What happens for each packet is in `nm-core` and the drivers;
 //! nothing here runs per packet.
 //!

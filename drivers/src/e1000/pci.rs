@@ -62,8 +62,11 @@ impl Registers for PciRegisters {
         if let Some(messages) = &mut self.messages {
             return messages.connect(handlers);
         }
-        let Ok(register) = self.window.register::<u32, ReadWrite>(Offset::Icr as usize) else { return };
-        if self.line.connect(handlers, Box::new(move || causes(register.read()))) {
+        let registers =
+            [Offset::Ims, Offset::Icr].map(|offset| self.window.register::<u32, ReadWrite>(offset as usize));
+        let [Ok(mask), Ok(register)] = registers else { return };
+        // The mask first: reading the causes lets go of the line.
+        if self.line.connect(handlers, Box::new(move || causes(mask.read(), register.read()))) {
             self.claim.allow_line();
         }
     }
@@ -83,10 +86,15 @@ impl Registers for PciRegisters {
     }
 }
 
-/// What the card says by ICR, which forgets it on being read (section 13.4.17). All ones are of a card that is gone.
-fn causes(icr: u32) -> Causes {
+/// What the card says by ICR, which forgets it on being read (section 13.4.17). Only what the `mask` lets through makes it
+/// interrupt, whatever else it has noted. All ones are of a card that is gone.
+fn causes(mask: u32, icr: u32) -> Causes {
     let icr = if icr == !0 { 0 } else { icr };
-    Causes { is_ours: icr != 0, receive: icr & cause::RECEIVED != 0, transmit: icr & cause::TRANSMITTED != 0 }
+    Causes {
+        is_ours: icr & mask != 0,
+        receive: icr & cause::RECEIVED != 0,
+        transmit: icr & cause::TRANSMITTED != 0,
+    }
 }
 
 impl Writer for Register<u32, WriteOnly> {

@@ -11,6 +11,8 @@ const MAX_STEPS: u8 = 48;
 pub struct CapabilityId(pub u8);
 
 impl CapabilityId {
+    /// MSI: interrupts as messages, from registers.
+    pub const MSI: Self = Self(0x05);
     /// MSI-X: interrupts as messages, from a table.
     pub const MSI_X: Self = Self(0x11);
     /// Vendor specific: what is in it, the vendor says (virtio uses it).

@@ -3,7 +3,11 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::{Command, ConfigSpace, Function};
+use super::{CapabilityId, Command, ConfigSpace, Function};
+
+/// In the message control registers, the upper halves of the first dwords: messages are sent.
+const MSI_ENABLE: u32 = 1 << 16;
+const MSI_X_ENABLE: u32 = 1 << (16 + 15);
 
 /// A function that a driver has taken: it answers at its registers and may access our memory, and its INTx line is off
 /// until it is [let through](Self::allow_line).
@@ -29,9 +33,20 @@ impl Claim {
         Self { config: config.clone(), function: *function }
     }
 
-    /// Lets the function assert its INTx line.
+    /// Lets the function assert its INTx line. One that sends messages does not (PCI Local Bus Specification 3.0, 6.8.2), so
+    /// those that somebody before has switched on are switched off.
     pub fn allow_line(&self) {
         let config = self.config.as_ref();
+        for capability in self.function.capabilities(config) {
+            let enable = match capability.id {
+                CapabilityId::MSI => MSI_ENABLE,
+                CapabilityId::MSI_X => MSI_X_ENABLE,
+                _ => continue,
+            };
+            if let Some(control) = capability.read32(config, 0).filter(|control| control & enable != 0) {
+                capability.write32(config, 0, control & !enable);
+            }
+        }
         self.function.change_command(config, Command::empty(), Command::INTERRUPT_DISABLE);
     }
 

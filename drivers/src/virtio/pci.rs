@@ -176,8 +176,11 @@ impl Transport for PciTransport {
         if self.line.is_connected() {
             return true;
         }
+        let Some(entry) = self.interrupts.as_ref().and_then(|interrupts| interrupts.entry(queue)) else {
+            return false;
+        };
         self.common.queue_select.write(queue);
-        self.common.queue_msix_vector.read() != NO_VECTOR
+        self.common.queue_msix_vector.read() == entry
     }
 
     fn quiesce(&mut self) -> bool {

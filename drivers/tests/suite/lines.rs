@@ -97,18 +97,35 @@ fn an_intel_card_tells_the_queue_that_its_causes_name() {
         assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::None, false));
         registers.connect(world.told.handlers());
         assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::Line, true));
+        world.set(Offset::Ims as u64, &(1u32 << 7 | 1).to_le_bytes());
+        // A change of the link is noted, and makes nobody interrupt.
         for (icr, is_ours, told) in [
             (0u32, 0, [0, 0]),
             (1 << 7, 1, [1, 0]),
             (1, 1, [0, 1]),
             (1 << 7 | 1, 1, [1, 1]),
-            (1 << 2, 1, [0, 0]),
+            (1 << 2, 0, [0, 0]),
             (u32::MAX, 0, [0, 0]),
         ] {
             world.set(Offset::Icr as u64, &icr.to_le_bytes());
             assert_eq!((world.machine.raise(INTB), world.told.counts()), (is_ours, told), "ICR {icr:#x}");
         }
     }
+}
+
+/// A function that sends messages does not assert its line.
+#[test]
+fn messages_that_somebody_has_left_on_are_switched_off_with_the_line_on() {
+    let mut function = intel(0x100e);
+    function.push_capability(0x50, 0x05, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    function.set_writable(0x50, 1 << 16);
+    let world = World::with(function);
+    let (config, function) = world.parts();
+    let is_on = || world.pci.function(address()).unwrap().get(0x50) >> 16 & 1 == 1;
+    let mut registers = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
+    assert!(is_on());
+    registers.connect(world.told.handlers());
+    assert_eq!((registers.interrupts(), is_on()), (Interrupts::Line, false));
 }
 
 #[test]
@@ -179,6 +196,7 @@ fn cards_share_a_line() {
     let told = Told::default();
     first.connect(world.told.handlers());
     second.connect(told.handlers());
+    world.set(Offset::Ims as u64, &(1u32 << 7).to_le_bytes());
     world.set(Offset::Icr as u64, &(1u32 << 7).to_le_bytes());
     assert_eq!(world.machine.raise(INTB), 2, "these registers are not forgotten on being read");
     assert_eq!((world.told.counts(), told.counts()), ([1, 0], [1, 0]));
