@@ -60,6 +60,6 @@ impl Description {
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (processors, io_apics) = (self.processors.len(), self.io_apics.len());
-        write!(f, "{processors} processors, {io_apics} I/O APICs, {} overrides", self.overrides.len())
+        write!(f, "processors {processors}, I/O APICs {io_apics}, overrides {}", self.overrides.len())
     }
 }
