@@ -37,8 +37,9 @@ const HEADER_BYTES: usize = 36;
 const MAX_TABLE_BYTES: usize = 1 << 20;
 /// Entries of the root table that are looked at. Firmware lists have some twenty.
 const MAX_ENTRIES: usize = 256;
-/// Secondary definition blocks that are kept.
+/// Secondary definition blocks that are kept, and their bytes in total.
 const MAX_SSDTS: usize = 32;
+const MAX_SSDT_BYTES: usize = 2 << 20;
 
 /// A whole table, with its checksum verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,8 +110,18 @@ impl<'m> Tables<'m> {
         {
             *place = place.or_else(|| Table::read(memory, address, signature));
         }
+        self.keep_ssdt(memory, address);
+    }
+
+    /// The same for a secondary block. None is kept twice, or beyond the total of [`MAX_SSDT_BYTES`].
+    fn keep_ssdt<M: PhysicalMemory>(&mut self, memory: &'m M, address: u64) {
+        let kept = || self.ssdts.iter().flatten();
+        if kept().any(|table| table.address == address) {
+            return;
+        }
+        let room = MAX_SSDT_BYTES.saturating_sub(kept().map(|table| table.bytes.len()).sum());
         if let Some(place) = self.ssdts.iter_mut().find(|place| place.is_none()) {
-            *place = Table::read(memory, address, *b"SSDT");
+            *place = Table::read(memory, address, *b"SSDT").filter(|table| table.bytes.len() <= room);
         }
     }
 

@@ -17,11 +17,14 @@
 //! The machine is asked only for what cannot be known otherwise: [`Interpreter::new`] reads the blocks, and a method runs
 //! when somebody [evaluates](Interpreter::evaluate) it. `_INI` and `_REG` are not run.
 //!
-//! A block is not trusted. An interpreter has a limit of steps ([`MAX_STEPS`]), of nesting ([`MAX_DEPTH`]) and of memory
-//! ([`MAX_BYTES`]) for its whole life, all access is checked, and whatever does not fit ends in an [`AmlError`]. Hardware is reached through
-//! [`Host`], which says no where it likes. Not here: `Load`, `Match`, `Mid`, strings made of numbers, bank fields, and
-//! waiting (locks are free, since nobody else runs; time does not pass). A block that needs these gives an error in that
-//! place and no other.
+//! A block is not trusted. An interpreter has a limit of steps ([`MAX_STEPS`]), of nesting ([`MAX_DEPTH`]), of paths
+//! ([`MAX_PATH_PARTS`]) and of memory ([`MAX_BYTES`]) for its whole life, all access is checked, and whatever does not fit
+//! ends in an [`AmlError`]. Hardware is reached through [`Host`], which says no where it likes. Not here: `Load`, `Match`,
+//! `Mid`, strings made of numbers, values of different kinds put together, bank fields, and waiting (locks are free, since
+//! nobody else runs; time does not pass). A block that needs these gives an error in that place and no other.
+//!
+//! Integers have 64 bits always. Those of a block whose DSDT has revision 1 should have 32 (5.2.11.1): what such a block
+//! complements, shifts out or lets overflow has bits here that it does not expect.
 //!
 //! The crate `acpi` has an interpreter, too; [`acpi`](crate::acpi) says why it is not used.
 
@@ -46,19 +49,22 @@ use core::fmt;
 use code::{Code, Cursor};
 use control::Frame;
 use namespace::Namespace;
-use object::{Arena, Object};
+use object::Arena;
 
 pub use name::Path;
 pub use object::Value;
 pub use resource::{Resource, ResourceKind, resources};
-pub use routing::{Pin, Routes, host_bridges};
+pub use routing::{Pin, Routes, root_bridge};
 
 /// Terms that an interpreter follows in its life. Loading one of QEMU's blocks takes some 1500, its longest method
 /// 9500.
 pub const MAX_STEPS: u32 = 2_000_000;
 /// How deep terms may be nested, over all methods that call each other.
 pub const MAX_DEPTH: u32 = 48;
-/// Bytes of values and names that an interpreter keeps at most.
+/// Parts of a path of names, at most. Firmware has some ten. What looking a name up takes grows with them.
+pub const MAX_PATH_PARTS: usize = 32;
+/// Bytes of values and names that an interpreter keeps at most, besides its blocks. What growing lists hold in reserve does
+/// not count.
 pub const MAX_BYTES: usize = 4 << 20;
 
 /// What a region is a part of.
@@ -101,7 +107,7 @@ pub enum AmlError {
     OutOfRange,
     /// It takes too many steps: [`MAX_STEPS`].
     TooLong,
-    /// It is nested too deeply: [`MAX_DEPTH`].
+    /// It is nested too deeply ([`MAX_DEPTH`]), or a name is ([`MAX_PATH_PARTS`]).
     TooDeep,
     /// It needs too much memory: [`MAX_BYTES`].
     TooLarge,
@@ -118,7 +124,9 @@ impl fmt::Display for AmlError {
             Self::WrongKind => f.write_str("a value is of the wrong kind"),
             Self::OutOfRange => f.write_str("there is no such element"),
             Self::TooLong => write!(f, "it takes more than {MAX_STEPS} steps"),
-            Self::TooDeep => write!(f, "it is nested more than {MAX_DEPTH} deep"),
+            Self::TooDeep => {
+                write!(f, "it is nested more than {MAX_DEPTH} deep, or a name more than {MAX_PATH_PARTS}")
+            }
             Self::TooLarge => write!(f, "it needs more than {MAX_BYTES} bytes"),
             Self::Refused => f.write_str("it asks for hardware that it does not get"),
         }
@@ -166,10 +174,7 @@ impl<H: Host> Interpreter<H> {
     pub fn evaluate(&mut self, path: &Path, arguments: &[u64]) -> Result<Value, AmlError> {
         let node = self.names.get(path).ok_or(AmlError::NoSuchName(path.last()))?;
         let arguments = arguments.iter().map(|number| Value::Integer(*number)).collect();
-        match self.names.object(node) {
-            Some(Object::Method(method)) => self.call(method.clone(), arguments, 0),
-            _ => self.value_of(node),
-        }
+        self.result_of(node, arguments, 0)
     }
 
     /// The integer at `path`.
@@ -215,8 +220,17 @@ impl<H: Host> Interpreter<H> {
 
     /// Whether `device` is there, as `_STA` says (6.3.7): without it, it is.
     pub fn is_present(&mut self, device: &Path) -> bool {
+        self.has_status(device, 1)
+    }
+
+    /// Whether `device` is switched on and has its resources, as `_STA` says (6.3.7): without it, it is.
+    pub fn is_enabled(&mut self, device: &Path) -> bool {
+        self.has_status(device, 1 << 1)
+    }
+
+    fn has_status(&mut self, device: &Path, bit: u64) -> bool {
         let status = device.join(*b"_STA");
-        self.names.get(&status).is_none() || self.integer(&status).is_ok_and(|status| status & 1 != 0)
+        self.names.get(&status).is_none() || self.integer(&status).is_ok_and(|status| status & bit != 0)
     }
 
     /// The elements of a package that another value holds.

@@ -9,7 +9,8 @@
 //!                                          Msix: its interrupts, each a message to a line of the machine
 //! ```
 //!
-//! Where the firmware has configured nothing, [`assign_memory`] comes first: it gives BARs their addresses.
+//! Where the firmware has configured nothing, [`assign_memory`] comes first: it gives BARs their addresses. The kernel calls it
+//! on a machine whose PCI only the definition blocks describe (microvm); on all others a BAR without an address has none.
 //!
 //! What a function says in its configuration space is not trusted: a walk is bounded, a decode that makes no sense
 //! is an error, and nothing here panics or loops whatever the registers hold.

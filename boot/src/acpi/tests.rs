@@ -251,6 +251,25 @@ fn definition_blocks_come_with_the_dsdt_first_and_say_where_they_are() {
     assert_eq!(with(&[]).0.len(), 0, "a secondary block is nothing without the first");
 }
 
+#[test]
+fn secondary_blocks_are_kept_once_and_only_so_many_bytes_of_them() {
+    let kept = |addresses: &[u64], table: &[u8]| {
+        let list: Vec<u8> = addresses.iter().flat_map(|at| (*at as u32).to_le_bytes()).collect();
+        let root = make_table(b"RSDT", &[0x5000u32.to_le_bytes().to_vec(), list].concat());
+        let memory = Blocks::default().with(0x500, pointer(0, 0x1000, 0)).with(0x1000, root);
+        let memory =
+            memory.with(0x5000, fadt(&[(40, &[0, 0x70, 0, 0])])).with(0x7000, make_table(b"DSDT", b"first"));
+        let places: std::collections::BTreeSet<_> = addresses.iter().copied().collect();
+        let memory = places.into_iter().fold(memory, |memory, at| memory.with(at, table.to_vec()));
+        Tables::find(&memory, Some(0x500)).definition_blocks().skip(1).map(<[u8]>::len).collect::<Vec<_>>()
+    };
+    let (small, large) = (make_table(b"SSDT", b"x"), make_table(b"SSDT", &vec![0; MAX_TABLE_BYTES - 36]));
+    assert_eq!(kept(&[0x10_0000; 40], &large), [MAX_TABLE_BYTES - 36], "one that is there forty times");
+    let apart: Vec<u64> = (1..6).map(|number| number << 24).collect();
+    assert_eq!(kept(&apart, &large).len(), 2, "2 MiB are full");
+    assert_eq!(kept(&apart, &small).len(), 5);
+}
+
 proptest! {
     #[test]
     fn any_tables_are_read_or_absent(

@@ -1,5 +1,6 @@
 //! Running code: lists of terms, what decides which of them run, and methods.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::code::Cursor;
@@ -16,7 +17,7 @@ const ARGUMENTS: usize = 7;
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     /// Where names are looked for first.
-    pub(super) scope: Path,
+    pub(super) scope: Rc<Path>,
     /// The variables of the method that runs: its locals, then its arguments. `None` outside of methods.
     cells: Option<usize>,
     pub(super) depth: u32,
@@ -25,12 +26,12 @@ pub(super) struct Frame {
 impl Frame {
     /// Outside of any method.
     pub(super) fn outside(scope: Path) -> Self {
-        Self { scope, cells: None, depth: 0 }
+        Self { scope: Rc::new(scope), cells: None, depth: 0 }
     }
 
     /// The same method, in another scope.
     pub(super) fn within(&self, scope: Path) -> Self {
-        Self { scope, cells: self.cells, depth: self.depth }
+        Self { scope: Rc::new(scope), cells: self.cells, depth: self.depth }
     }
 
     /// One level deeper.
@@ -153,10 +154,12 @@ impl<H: Host> Interpreter<H> {
         depth: u32,
     ) -> Result<Value, AmlError> {
         self.step()?;
-        let locals = core::iter::repeat_n(Value::Nothing, LOCALS);
-        let rest = core::iter::repeat(Value::Nothing);
-        let cells = self.arena.new_cells(locals.chain(arguments.into_iter().chain(rest).take(ARGUMENTS)))?;
-        let frame = Frame { scope: method.scope.clone(), cells: Some(cells), depth };
+        let mut variables = [Value::Nothing; LOCALS + ARGUMENTS];
+        for (place, argument) in variables.iter_mut().skip(LOCALS).zip(arguments) {
+            *place = argument;
+        }
+        let cells = self.arena.new_cells(&variables)?;
+        let frame = Frame { scope: Rc::new(method.scope), cells: Some(cells), depth };
         let declared_before = self.declared.len();
         let flow = self.run(&frame, method.body);
         for path in self.declared.split_off(declared_before.min(self.declared.len())) {

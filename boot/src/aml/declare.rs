@@ -61,6 +61,7 @@ impl<H: Host> Interpreter<H> {
     fn put(&mut self, frame: &Frame, path: Path, object: Object) -> Result<(), AmlError> {
         self.arena.charge(path.bytes() + size_of::<Object>())?;
         if frame.is_in_method() {
+            self.arena.charge(path.bytes())?;
             self.declared.push(path.clone());
         }
         self.names.declare(path, object);
@@ -68,12 +69,12 @@ impl<H: Host> Interpreter<H> {
     }
 
     fn put_name(&mut self, frame: &Frame, name: &Name, object: Object) -> Result<(), AmlError> {
-        self.put(frame, name.declared_in(&frame.scope), object)
+        self.put(frame, name.declared_in(&frame.scope)?, object)
     }
 
     fn alias(&mut self, frame: &Frame, code: &mut Cursor) -> Result<(), AmlError> {
         let node = self.read_node(frame, code)?;
-        let path = self.read_name(code)?.declared_in(&frame.scope);
+        let path = self.read_name(code)?.declared_in(&frame.scope)?;
         self.arena.charge(path.bytes())?;
         self.names.alias(path, node);
         Ok(())
@@ -96,7 +97,7 @@ impl<H: Host> Interpreter<H> {
     /// Something that has names in it, with `skipped` bytes in front of them that say nothing to us.
     fn device(&mut self, frame: &Frame, code: &mut Cursor, skipped: usize) -> Result<(), AmlError> {
         let mut inside = self.code.package(code)?;
-        let path = self.read_name(&mut inside)?.declared_in(&frame.scope);
+        let path = self.read_name(&mut inside)?.declared_in(&frame.scope)?;
         self.code.take(&mut inside, skipped)?;
         self.put(frame, path.clone(), Object::Device)?;
         self.fill(frame, path, inside)
@@ -112,8 +113,9 @@ impl<H: Host> Interpreter<H> {
 
     fn method(&mut self, frame: &Frame, code: &mut Cursor) -> Result<(), AmlError> {
         let mut body = self.code.package(code)?;
-        let scope = self.read_name(&mut body)?.declared_in(&frame.scope);
+        let scope = self.read_name(&mut body)?.declared_in(&frame.scope)?;
         let arguments = usize::from(self.code.byte(&mut body)? & 0b111);
+        self.arena.charge(scope.bytes())?;
         self.put(frame, scope.clone(), Object::Method(Method { scope, body, arguments }))
     }
 
@@ -136,22 +138,28 @@ impl<H: Host> Interpreter<H> {
         let space = match kind {
             0 => Some(Space::Memory),
             1 => Some(Space::Ports),
-            2 => self.pci_function(&frame.scope),
+            2 => self.pci_function(frame),
             _ => None,
         };
         let object = space.map_or(Object::Unreachable, |space| Object::Region { space, start, bytes });
         self.put_name(frame, &name, object)
     }
 
-    /// The function whose configuration space a region in `scope` is in: that of the device around it, by its `_ADR`
-    /// (6.1.1), on the bus of a host bridge. `None` for those behind other bridges.
-    fn pci_function(&mut self, scope: &Path) -> Option<Space> {
+    /// The function whose configuration space a region in this frame is in: that of the device around it, by its `_ADR`
+    /// (6.1.1), on bus 0. `None` for those behind other bridges, and on the bus of another host bridge, as far as that
+    /// bridge has said so by then.
+    fn pci_function(&mut self, frame: &Frame) -> Option<Space> {
+        let scope = &frame.scope;
         let address = self.names.get(&scope.join(*b"_ADR")).and_then(|node| self.value_of(node).ok())?;
         let Value::Integer(address) = address else { return None };
         let bridge = scope.parent()?;
         if self.names.get(&bridge.join(*b"_ADR")).is_some()
             && self.names.get(&bridge.join(*b"_HID")).is_none()
         {
+            return None;
+        }
+        // A host bridge's own function is on its bus, too.
+        if ![&bridge, &**scope].into_iter().all(|device| self.has_bus_0(device, frame.depth)) {
             return None;
         }
         let (device, function) = (u8::try_from(address >> 16).ok()?, u8::try_from(address & 0xffff).ok()?);

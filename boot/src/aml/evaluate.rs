@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::code::Cursor;
 use super::control::Frame;
 use super::name::Name;
-use super::object::{Object, Place, Value};
+use super::object::{Node, Object, Place, Value};
 use super::{AmlError, Host, Interpreter};
 
 /// What a comparison or a test gives for yes.
@@ -107,6 +107,19 @@ impl<H: Host> Interpreter<H> {
         self.call(method, arguments?, frame.depth)
     }
 
+    /// What a node's method returns when it is called with `arguments`, or the value that is there without a method.
+    pub(super) fn result_of(
+        &mut self,
+        node: Node,
+        arguments: Vec<Value>,
+        depth: u32,
+    ) -> Result<Value, AmlError> {
+        match self.names.object(node) {
+            Some(Object::Method(method)) => self.call(method.clone(), arguments, depth),
+            _ => self.value_of(node),
+        }
+    }
+
     fn buffer(&mut self, frame: &Frame, code: &mut Cursor) -> Result<Value, AmlError> {
         let mut inside = self.code.package(code)?;
         let size = usize::try_from(self.number(frame, &mut inside)?).map_err(|_| AmlError::TooLarge)?;
@@ -191,9 +204,31 @@ impl<H: Host> Interpreter<H> {
         self.result(frame, code, Value::Integer(quotient.ok_or(AmlError::OutOfRange)?))
     }
 
+    /// A value as an integer where the code says so (19.6, ToInteger): a text is a decimal number, or a hexadecimal one
+    /// behind `0x`, and nothing else.
+    fn explicit_integer(&self, value: Value) -> Result<u64, AmlError> {
+        let Value::Text(_) = value else { return self.to_integer(value) };
+        let (base, digits) = match self.arena.bytes(value)? {
+            [b'0', b'x' | b'X', digits @ ..] => (16, digits),
+            digits => (10, digits),
+        };
+        if digits.is_empty() {
+            return Err(AmlError::WrongKind);
+        }
+        digits.iter().try_fold(0u64, |number, digit| {
+            let digit = char::from(*digit).to_digit(base).ok_or(AmlError::WrongKind)?;
+            let shifted = number.checked_mul(base.into());
+            shifted.and_then(|number| number.checked_add(digit.into())).ok_or(AmlError::OutOfRange)
+        })
+    }
+
     /// Operations on one integer, with a place for the result.
     fn convert(&mut self, frame: &Frame, code: &mut Cursor, operation: u8) -> Result<Value, AmlError> {
-        let number = self.number(frame, code)?;
+        let value = self.value(frame, code)?;
+        let number = match operation {
+            0x99 => self.explicit_integer(value)?,
+            _ => self.to_integer(value)?,
+        };
         let result = match operation {
             0x80 => !number,
             0x81 => u64::from(64 - number.leading_zeros()),
@@ -219,8 +254,12 @@ impl<H: Host> Interpreter<H> {
         self.result(frame, code, buffer)
     }
 
+    /// Two values of one kind, one behind the other (19.6, Concatenate): texts are a text, all else is a buffer.
     fn concatenate(&mut self, frame: &Frame, code: &mut Cursor) -> Result<Value, AmlError> {
         let (a, b) = (self.value(frame, code)?, self.value(frame, code)?);
+        if core::mem::discriminant(&a) != core::mem::discriminant(&b) {
+            return Err(AmlError::WrongKind);
+        }
         let bytes = [self.byte_content(a)?, self.byte_content(b)?].concat();
         let both = self.arena.keep(bytes)?;
         let both = if matches!(a, Value::Text(_)) { Value::Text(both) } else { Value::Buffer(both) };
@@ -290,9 +329,12 @@ impl<H: Host> Interpreter<H> {
     fn extended(&mut self, frame: &Frame, code: &mut Cursor) -> Result<Value, AmlError> {
         match self.code.byte(code)? {
             0x12 => {
-                let Ok(place) = self.place(frame, code) else {
-                    self.place(frame, code)?;
-                    return Ok(truth(false));
+                let place = match self.place(frame, code) {
+                    Err(AmlError::NoSuchName(_)) => {
+                        self.place(frame, code)?;
+                        return Ok(truth(false));
+                    }
+                    place => place?,
                 };
                 self.result(frame, code, Value::Reference(place))?;
                 Ok(truth(true))

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::AmlError;
 use super::code::{Code, Cursor};
+use super::{AmlError, MAX_PATH_PARTS};
 
 const ROOT: u8 = b'\\';
 const PARENT: u8 = b'^';
@@ -70,6 +70,7 @@ impl Name {
         matches!(byte, ROOT | PARENT | TWO_PARTS | MANY_PARTS | b'_' | b'A'..=b'Z')
     }
 
+    /// The next name. One that goes up or down more than [`MAX_PATH_PARTS`] scopes is an error: nothing can be there.
     pub(super) fn read(code: &Code, cursor: &mut Cursor) -> Result<Self, AmlError> {
         let mut name = Self { is_absolute: false, ups: 0, parts: Vec::new() };
         if code.peek(cursor) == Some(ROOT) {
@@ -79,6 +80,7 @@ impl Name {
         while code.peek(cursor) == Some(PARENT) {
             code.byte(cursor)?;
             name.ups += 1;
+            within_limit(name.ups)?;
         }
         let count = match code.peek(cursor).ok_or(AmlError::Truncated)? {
             NO_PARTS => code.byte(cursor).map(|_| 0)?,
@@ -89,6 +91,7 @@ impl Name {
             }
             _ => 1,
         };
+        within_limit(count)?;
         for _ in 0..count {
             let part = code.take(cursor, 4)?.first_chunk().copied();
             name.parts.push(part.ok_or(AmlError::Truncated)?);
@@ -96,24 +99,44 @@ impl Name {
         Ok(name)
     }
 
-    /// What it means in `scope`, when it is declared there.
-    pub(super) fn declared_in(&self, scope: &Path) -> Path {
+    /// What it means in `scope`, when it is declared there: a path of [`MAX_PATH_PARTS`] at most.
+    pub(super) fn declared_in(&self, scope: &Path) -> Result<Path, AmlError> {
+        let path = self.meant_in(scope);
+        within_limit(path.0.len())?;
+        Ok(path)
+    }
+
+    fn meant_in(&self, scope: &Path) -> Path {
         let mut parts = if self.is_absolute { Vec::new() } else { scope.0.clone() };
         parts.truncate(parts.len().saturating_sub(self.ups));
         parts.extend(&self.parts);
         Path(parts)
     }
 
-    /// What it may mean in `scope`, nearest first: a single part is looked for in all scopes around as well (5.3).
-    pub(super) fn candidates(&self, scope: &Path) -> impl Iterator<Item = Path> {
+    /// What it means in `scope`: the nearest path at which something `is_there`. A single part is looked for in all scopes
+    /// around as well (5.3).
+    pub(super) fn find_in(&self, scope: &Path, is_there: impl Fn(&Path) -> bool) -> Option<Path> {
         let is_searched = !self.is_absolute && self.ups == 0 && self.parts.len() == 1;
-        let scopes = core::iter::successors(Some(scope.clone()), |scope| scope.parent());
-        let scopes = scopes.take(if is_searched { usize::MAX } else { 1 });
-        scopes.map(|scope| self.declared_in(&scope))
+        let mut path = self.meant_in(scope);
+        while !is_there(&path) {
+            // The last part takes the place of the one in front of it.
+            let innermost = path.0.len().checked_sub(2).filter(|_| is_searched)?;
+            path.0.swap_remove(innermost);
+        }
+        Some(path)
+    }
+
+    /// How many bytes it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        64 + 4 * self.parts.len()
     }
 
     /// Its last part.
     pub(super) fn last(&self) -> [u8; 4] {
         self.parts.last().copied().unwrap_or(*b"\\   ")
     }
+}
+
+fn within_limit(parts: usize) -> Result<(), AmlError> {
+    if parts > MAX_PATH_PARTS { Err(AmlError::TooDeep) } else { Ok(()) }
 }

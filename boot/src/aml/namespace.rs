@@ -47,12 +47,12 @@ impl Namespace {
 
     /// What `name` stands for in `scope`.
     pub(super) fn find(&self, scope: &Path, name: &Name) -> Option<Node> {
-        name.candidates(scope).find_map(|path| self.get(&path))
+        self.path(scope, name).and_then(|path| self.get(&path))
     }
 
     /// The path that `name` means in `scope`, if it stands for something.
     pub(super) fn path(&self, scope: &Path, name: &Name) -> Option<Path> {
-        name.candidates(scope).find(|path| self.nodes.contains_key(path))
+        name.find_in(scope, |path| self.nodes.contains_key(path))
     }
 
     pub(super) fn object(&self, node: Node) -> Option<&Object> {

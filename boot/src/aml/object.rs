@@ -151,7 +151,7 @@ impl Arena {
     }
 
     pub(super) fn keep_name(&mut self, scope: &Path, name: Name) -> Result<Handle, AmlError> {
-        self.charge(scope.bytes() + 64)?;
+        self.charge(scope.bytes() + name.bytes())?;
         self.names.push((scope.clone(), name));
         Ok(Handle(self.names.len() - 1))
     }
@@ -200,10 +200,10 @@ impl Arena {
     }
 
     /// Variables that hold `values`, one behind the other: the number of the first.
-    pub(super) fn new_cells(&mut self, values: impl IntoIterator<Item = Value>) -> Result<usize, AmlError> {
+    pub(super) fn new_cells(&mut self, values: &[Value]) -> Result<usize, AmlError> {
+        self.charge(size_of_val(values))?;
         let first = self.cells.len();
         self.cells.extend(values);
-        self.charge((self.cells.len() - first) * size_of::<Value>())?;
         Ok(first)
     }
 

@@ -23,10 +23,16 @@ pub struct Pin {
 #[derive(Debug, Clone)]
 pub struct Routes(Vec<(Pin, Value, Value)>);
 
-/// The host bridges to PCI: what has the id of one.
-pub fn host_bridges<H: Host>(aml: &mut Interpreter<H>) -> Vec<Path> {
+/// The host bridges to PCI: what has the id of one, in the order of their paths.
+pub(super) fn host_bridges<H: Host>(aml: &mut Interpreter<H>) -> Vec<Path> {
     let devices = aml.devices();
     devices.into_iter().filter(|device| aml.is_one_of(device, &["PNP0A03", "PNP0A08"])).collect()
+}
+
+/// The host bridge that is there and whose bus is number 0 of segment group 0: not one of those that machines with several
+/// root buses have besides.
+pub fn root_bridge<H: Host>(aml: &mut Interpreter<H>) -> Option<Path> {
+    host_bridges(aml).into_iter().find(|bridge| aml.is_present(bridge) && aml.has_bus_0(bridge, 0))
 }
 
 impl Routes {
@@ -50,7 +56,7 @@ impl Routes {
     }
 
     /// Where `pin` leads. A route names the input itself, which is a low level then, or a device whose resources say it; one
-    /// that has a choice has made it.
+    /// that has a choice has made it. `None` when nothing is said of the pin, or that device is switched off.
     pub fn find<H: Host>(&self, aml: &mut Interpreter<H>, pin: Pin) -> Result<Option<Resource>, AmlError> {
         let Some(&(_, source, index)) = self.0.iter().find(|(found, ..)| *found == pin) else {
             return Ok(None);
@@ -61,12 +67,25 @@ impl Routes {
             return Ok(Some(Resource::Interrupt { number, polarity, trigger, is_isa: false }));
         }
         let link = aml.path_of(source)?;
+        if !aml.is_enabled(&link) {
+            return Ok(None);
+        }
         let listed = aml.bytes(&link.join(*b"_CRS"))?;
         Ok(resources(&listed).into_iter().find(|found| matches!(found, Resource::Interrupt { .. })))
     }
 }
 
 impl<H: Host> Interpreter<H> {
+    /// Whether the bus of a host bridge is number 0 of segment group 0, as `_BBN` and `_SEG` say (6.5.5, 6.5.6): without
+    /// them, it is.
+    pub(super) fn has_bus_0(&mut self, bridge: &Path, depth: u32) -> bool {
+        [*b"_BBN", *b"_SEG"].into_iter().all(|name| {
+            let Some(node) = self.names.get(&bridge.join(name)) else { return true };
+            let number = self.result_of(node, Vec::new(), depth);
+            number.and_then(|number| self.to_integer(number)) == Ok(0)
+        })
+    }
+
     /// The path of what a name in a package stands for.
     fn path_of(&self, value: Value) -> Result<Path, AmlError> {
         let Value::Name(handle) = value else { return Err(AmlError::WrongKind) };

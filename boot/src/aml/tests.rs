@@ -8,8 +8,12 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::routing::host_bridges;
 use super::*;
 use crate::acpi::{Polarity, Trigger};
+
+mod bridges;
+mod limits;
 
 const PC: &[u8] = include_bytes!("fixtures/pc.aml");
 const Q35: &[u8] = include_bytes!("fixtures/q35.aml");
@@ -137,6 +141,17 @@ fn a_host_bridge_says_what_it_passes_on() {
     assert!(listed.contains(&memory(0xc000_0000, 0x2000_0000)), "{listed:x?}");
 }
 
+/// A term that says its own length, of 4 KiB at most.
+fn package(operation: &[u8], inside: &[u8]) -> Vec<u8> {
+    let length = inside.len() + 2;
+    [operation, &[0x40 | (length & 0xf) as u8, (length >> 4) as u8], inside].concat()
+}
+
+/// A device with these terms in it.
+fn device(name: &[u8], inside: &[u8]) -> Vec<u8> {
+    package(&[0x5b, 0x82], &[name, inside].concat())
+}
+
 /// A method MAIN of this code, with two arguments.
 fn method(body: &[u8]) -> Vec<u8> {
     let length = body.len() + 7;
@@ -176,7 +191,9 @@ fn operations_give_what_the_specification_says() {
         (&[0x76, 0x68], 21),
         (&[0x70, 0x68, 0x60], 22),
         (&[0x87, 0x69], 0),
-        (&[0x99, 0x0d, b'1', b'f', 0, 0x00], 0x1f),
+        (&[0x72, 0x0d, b'1', b'f', 0, 0x00, 0x00], 0x1f),
+        (&[0x99, 0x0d, b'0', b'x', b'1', b'f', 0, 0x00], 0x1f),
+        (&[0x99, 0x0d, b'1', b'2', 0, 0x00], 12),
         (&[0x83, 0x88, 0x11, 5, 0x0a, 2, 4, 9, 0x01, 0x00], 9),
         (&[0x83, 0x88, 0x12, 4, 2, 0x68, 0x69, 0x01, 0x00], 7),
         (&[0x5b, 0x12, b'N', b'O', b'N', b'E', 0x00], 0),
@@ -192,6 +209,26 @@ fn operations_give_what_the_specification_says() {
     }
     for code in [&[0x78, 0x68, 0x00, 0x00, 0x00][..], &[0x85, 0x68, 0x00, 0x00]] {
         assert_eq!(main_of(&method(code), &[1, 2]), Err(AmlError::OutOfRange), "a division by nothing");
+    }
+}
+
+#[test]
+fn values_that_cannot_be_put_together_or_read_as_a_number_are_errors() {
+    let text_of = |code: &[u8]| {
+        let mut aml = load(&method(&[&[0xa4, 0x73], code, &[0x00]].concat()));
+        let value = aml.evaluate(&path("MAIN"), &[])?;
+        Ok((matches!(value, Value::Text(_)), aml.arena.bytes(value)?.to_vec()))
+    };
+    assert_eq!(text_of(b"\x0dab\0\x0dcd\0"), Ok((true, b"abcd".to_vec())));
+    assert_eq!(text_of(b"\x11\x04\x0a\x01a\x11\x04\x0a\x01b"), Ok((false, b"ab".to_vec())));
+    assert_eq!(text_of(&[0x01, 0x00]), Ok((false, [[1, 0, 0, 0, 0, 0, 0, 0], [0; 8]].concat())));
+    assert_eq!(text_of(b"\x0dab\0\x0a\x05"), Err(AmlError::WrongKind), "text and integer");
+    assert_eq!(text_of(b"\x0dab\0\x11\x04\x0a\x01b"), Err(AmlError::WrongKind), "text and buffer");
+    let number_of = |text: &str| main_of(&method(&[b"\xa4\x99\x0d", text.as_bytes(), &[0, 0]].concat()), &[]);
+    assert_eq!(number_of("18446744073709551615"), Ok(Value::Integer(u64::MAX)));
+    assert_eq!(number_of("18446744073709551616"), Err(AmlError::OutOfRange));
+    for text in ["", "0x", "1f", "-1", "0xg"] {
+        assert_eq!(number_of(text), Err(AmlError::WrongKind), "{text:?}");
     }
 }
 
@@ -235,8 +272,6 @@ fn what_has_no_end_ends() {
 
 #[test]
 fn one_device_that_makes_no_sense_takes_no_other_with_it() {
-    let device =
-        |name: &[u8; 4], body: &[u8]| [&[0x5b, 0x82, (5 + body.len()) as u8], name.as_slice(), body].concat();
     let good = b"\x08_HID\x0dLNRO0005\0";
     let block = [device(b"BAD_", &[0xfe, 1, 2]), device(b"GOOD", good)].concat();
     let mut aml = load(&block);

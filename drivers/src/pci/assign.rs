@@ -26,9 +26,10 @@ pub struct Assigned {
 const END_OF_32_BITS: u64 = 1 << 32;
 
 /// Gives each memory BAR without an address, of the endpoints on bus 0, one within `windows`, which are what the host
-/// bridge passes on, and beside everything in `taken` and all BARs that have an address. A BAR lies at a multiple of its
-/// length (section 6.2.5.1), and one of 32 bits below 4 GiB. Whether it is prefetchable does not matter on the host bridge's
-/// own bus. BARs behind other bridges stay as they are, and so do io ports.
+/// bridge passes on, and beside everything in `taken` and those BARs of these endpoints that have an address. A BAR lies at a
+/// multiple of its length (section 6.2.5.1), and one of 32 bits below 4 GiB. Whether it is prefetchable does not matter on the
+/// host bridge's own bus. The BARs of other bridges and those behind them stay as they are, and so do io ports; where they
+/// have addresses, and what such a bridge passes on, is not looked at: it belongs in `taken`.
 pub fn assign_memory(config: &dyn ConfigSpace, windows: &[Window], taken: &[Window]) -> Assigned {
     let endpoints: Vec<_> = functions(config)
         .filter(|function| function.header == Header::Endpoint && function.address.bus() == 0)

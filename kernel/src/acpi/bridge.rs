@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use millrace_boot::acpi::ConfigWindow;
-use millrace_boot::aml::{Resource, ResourceKind, host_bridges, resources};
+use millrace_boot::aml::{Resource, ResourceKind, resources, root_bridge};
 use millrace_drivers::pci::Window;
 
 /// Where configuration space is, and which addresses of memory go through to the bus.
@@ -22,22 +22,21 @@ impl HostBridge {
     }
 }
 
-/// The first host bridge that says where its configuration space is (PCI Firmware Specification 3.3, 4.1.3: `_CBA`).
+/// The host bridge to bus 0, if it says where its configuration space is (PCI Firmware Specification 3.3, 4.1.3: `_CBA`).
 pub(crate) fn host_bridge() -> Option<HostBridge> {
     let mut aml = super::interpreter()?;
-    host_bridges(&mut aml).into_iter().find_map(|bridge| {
-        let base = aml.integer(&bridge.join(*b"_CBA")).ok().filter(|base| *base != 0)?;
-        let listed = resources(&aml.bytes(&bridge.join(*b"_CRS")).ok()?);
-        let ranges = |wanted| {
-            listed.iter().filter_map(move |resource| match *resource {
-                Resource::Range { kind, first, count } if kind == wanted => Some((first, count)),
-                _ => None,
-            })
-        };
-        let (first, count) = ranges(ResourceKind::Buses).next().unwrap_or((0, 256));
-        let first_bus = u8::try_from(first).ok()?;
-        let last_bus = u8::try_from(first.saturating_add(count - 1)).unwrap_or(u8::MAX);
-        let memory = ranges(ResourceKind::Memory).map(|(first, bytes)| Window { first, bytes }).collect();
-        Some(HostBridge { config: ConfigWindow { base, first_bus, last_bus }, memory })
-    })
+    let bridge = root_bridge(&mut aml)?;
+    let base = aml.integer(&bridge.join(*b"_CBA")).ok().filter(|base| *base != 0)?;
+    let listed = resources(&aml.bytes(&bridge.join(*b"_CRS")).ok()?);
+    let ranges = |wanted| {
+        listed.iter().filter_map(move |resource| match *resource {
+            Resource::Range { kind, first, count } if kind == wanted => Some((first, count)),
+            _ => None,
+        })
+    };
+    let (first, count) = ranges(ResourceKind::Buses).next().unwrap_or((0, 256));
+    let first_bus = u8::try_from(first).ok()?;
+    let last_bus = u8::try_from(first.saturating_add(count - 1)).unwrap_or(u8::MAX);
+    let memory = ranges(ResourceKind::Memory).map(|(first, bytes)| Window { first, bytes }).collect();
+    Some(HostBridge { config: ConfigWindow { base, first_bus, last_bus }, memory })
 }

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use millrace_boot::acpi::IsaLine;
+use millrace_boot::acpi::{Description, IsaLine};
 use millrace_boot::aml::{Interpreter, Path, Resource, ResourceKind, resources};
 use spin::Once;
 
@@ -36,13 +36,15 @@ pub(super) fn line_at(gsi: u32) -> Option<IsaLine> {
 
 fn find() -> Vec<MmioPlace> {
     let is_there = |block: &Vec<u8>| block.windows(ID.len()).any(|bytes| bytes == ID.as_bytes());
-    let is_described = super::ACPI.get().is_some_and(|acpi| acpi.blocks.iter().any(is_there));
-    let Some(mut aml) = is_described.then(super::interpreter).flatten() else { return Vec::new() };
+    let Some(acpi) = super::ACPI.get().filter(|acpi| acpi.blocks.iter().any(is_there)) else {
+        return Vec::new();
+    };
+    let Some(mut aml) = super::interpreter() else { return Vec::new() };
     let devices = aml.devices();
-    devices.iter().filter_map(|device| place(&mut aml, device)).collect()
+    devices.iter().filter_map(|device| place(&mut aml, device, &acpi.description)).collect()
 }
 
-fn place(aml: &mut Interpreter<PciHost>, device: &Path) -> Option<MmioPlace> {
+fn place(aml: &mut Interpreter<PciHost>, device: &Path, acpi: &Description) -> Option<MmioPlace> {
     if !aml.is_one_of(device, &[ID]) || !aml.is_present(device) {
         return None;
     }
@@ -53,12 +55,7 @@ fn place(aml: &mut Interpreter<PciHost>, device: &Path) -> Option<MmioPlace> {
         Resource::Range { kind: ResourceKind::Memory, first, count } => Some((first, count)),
         _ => None,
     });
-    let line = listed.iter().find_map(|resource| match *resource {
-        Resource::Interrupt { number: gsi, polarity, trigger, .. } => {
-            Some(IsaLine { gsi, polarity, trigger })
-        }
-        _ => None,
-    });
+    let line = listed.iter().find_map(|resource| resource.line(acpi));
     let (address, bytes) = memory?;
     Some(MmioPlace { address, bytes, line: line? })
 }

@@ -3,12 +3,12 @@
 //! | the line | is known by | else |
 //! |---|---|---|
 //! | a number on the board | the device that the definition blocks describe with it, then the overrides of the MADT | it is the input's own number, on a high edge |
-//! | a pin of a PCI slot | `_PRT` of the host bridge | the function's interrupt line register, as the MADT's overrides have it; an input without one is a low level |
+//! | a pin of a PCI slot | `_PRT` of the host bridge to bus 0, unless the link that it names is switched off | the function's interrupt line register, as the MADT's overrides have it; an input without one is a low level |
 //!
 //! The interpreter is made for the first pin that is asked for, and kept for the others.
 
 use millrace_boot::acpi::{Description, IsaLine, Polarity, Trigger};
-use millrace_boot::aml::{Interpreter, Pin, Resource, Routes, host_bridges};
+use millrace_boot::aml::{Interpreter, Pin, Routes, root_bridge};
 use millrace_drivers::hal::LineSource;
 use spin::{Mutex, Once};
 
@@ -48,15 +48,13 @@ fn by_firmware(acpi: &Description, pin: Pin) -> Option<IsaLine> {
     let found = routes.find(aml, pin);
     let found =
         found.inspect_err(|error| log::warn!(target: "acpi", "route of PCI slot {}: {error}", pin.device));
-    let Resource::Interrupt { number, polarity, trigger, is_isa } = found.ok()?? else { return None };
-    let gsi = if is_isa { acpi.isa_line(u8::try_from(number).ok()?).gsi } else { number };
-    Some(IsaLine { gsi, polarity, trigger })
+    found.ok()??.line(acpi)
 }
 
-/// The routes of the first host bridge, whose bus is number 0.
+/// The routes of the host bridge to bus 0.
 fn ask() -> Option<Mutex<Router>> {
     let mut aml = super::interpreter()?;
-    let bridge = host_bridges(&mut aml).into_iter().next()?;
+    let bridge = root_bridge(&mut aml)?;
     let routes = Routes::read(&mut aml, &bridge);
     let routes = routes.inspect_err(|error| log::warn!(target: "acpi", "interrupts of {bridge}: {error}"));
     Some(Mutex::new(Router { routes: routes.ok()?, aml }))

@@ -3,7 +3,8 @@
 //! Memory is used where ACPI's table describes it (it reaches all 4096 bytes of a function, in one access), the two
 //! I/O ports otherwise (every PC with PCI has them). A machine without either (microvm) may have a host bridge that only
 //! the definition blocks describe. Its firmware has configured nothing: the BARs get their addresses here, in the windows
-//! of that bridge and beside all RAM. A machine may have no PCI at all; without ACPI, microvm counts as one.
+//! of that bridge and beside what is known to be elsewhere. On all other machines the firmware does that, and a BAR that it
+//! has left without an address has none. A machine may have no PCI at all; without ACPI, microvm counts as one.
 
 mod ecam;
 mod port_config;
@@ -72,12 +73,18 @@ pub fn config_space(
     })
 }
 
-/// Gives BARs their addresses, on a machine whose firmware has not.
+/// Where the interrupt controllers of a PC are, and where messages of interrupts go: no memory, whatever a bridge says.
+const INTERRUPT_CONTROLLERS: Window = Window { first: 0xfec0_0000, bytes: 0x40_0000 };
+
+/// Gives BARs their addresses, on a machine whose firmware has not: not where RAM is, configuration space, a virtio-mmio
+/// device or an interrupt controller. Other devices that a window of the bridge may cover are not known here.
 fn configure(space: &dyn ConfigSpace, bridge: &HostBridge, ram: &[Span]) {
     let taken: Vec<_> = ram
         .iter()
         .map(|span| Window { first: span.start(), bytes: span.bytes() })
         .chain(bridge.config_memory())
+        .chain(acpi::mmio_devices().iter().map(|place| Window { first: place.address, bytes: place.bytes }))
+        .chain([INTERRUPT_CONTROLLERS])
         .collect();
     let assigned = assign_memory(space, &bridge.memory, &taken);
     log::info!(target: "pci", "{} BARs given an address, {} without room", assigned.given, assigned.left);
