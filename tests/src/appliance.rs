@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::console::Mark;
-use crate::counters::{Counters, stats_message};
-use crate::guest::{Guest, STATUS_DONE};
+use crate::counters::Counters;
+use crate::guest::Guest;
 use crate::qemu::Qemu;
 use crate::{Setting, Wire, image};
 
@@ -69,29 +69,14 @@ impl Appliance {
         Ok(Self { guest, left, right, ready })
     }
 
-    /// The counters as they stand: `s` on the console.
+    /// The counters as they stand.
     pub fn counters(&mut self) -> Result<Counters> {
-        let mark = self.guest.console().mark();
-        self.guest.type_in("s")?;
-        let is_last = |line: &str| stats_message(line).is_some_and(|text| text.starts_with("buffers"));
-        self.guest.wait_line(mark, "counters", is_last)?;
-        Ok(Counters::parse(self.guest.console().lines_after(mark).iter().map(String::as_str)))
+        self.guest.counters()
     }
 
-    /// Stops it with `q`: it ends as done, and every buffer is back in its place. Returns the last counters.
+    /// Stops it, see [`Guest::stop`]. Returns the last counters.
     pub fn stop(mut self) -> Result<Counters> {
-        let mark = self.guest.console().mark();
-        self.guest.type_in("q")?;
-        self.guest.wait_status(STATUS_DONE)?;
-        let counters = Counters::parse(self.guest.console().lines_after(mark).iter().map(String::as_str));
-        let buffers = |name| counters.get("buffers", name);
-        let (total, free, held, lost) =
-            (buffers("total")?, buffers("free")?, buffers("held")?, buffers("lost")?);
-        ensure!(
-            total > 0 && free == total && held == 0 && lost == 0,
-            "not every buffer is back: total={total} free={free} held={held} lost={lost}"
-        );
-        Ok(counters)
+        self.guest.stop()
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::console::{Console, Mark};
+use crate::counters::{Counters, stats_message};
 use crate::permit::Permit;
 
 /// How long a wait for one thing may last. Generous: a loaded machine is no failure.
@@ -77,6 +78,31 @@ impl Guest {
         let path = format!("/proc/{}/stat", self.lock().id());
         let stat = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         processor_ticks(&stat).with_context(|| format!("{path} makes no sense: {stat}"))
+    }
+
+    /// The counters as they stand: `s` on the console.
+    pub fn counters(&mut self) -> Result<Counters> {
+        let mark = self.console().mark();
+        self.type_in("s")?;
+        let is_last = |line: &str| stats_message(line).is_some_and(|text| text.starts_with("buffers"));
+        self.wait_line(mark, "counters", is_last)?;
+        Ok(Counters::parse(self.console().lines_after(mark).iter().map(String::as_str)))
+    }
+
+    /// Stops it with `q`: it ends as done, and every buffer is back in its place. Returns the last counters.
+    pub fn stop(&mut self) -> Result<Counters> {
+        let mark = self.console().mark();
+        self.type_in("q")?;
+        self.wait_status(STATUS_DONE)?;
+        let counters = Counters::parse(self.console().lines_after(mark).iter().map(String::as_str));
+        let buffers = |name| counters.get("buffers", name);
+        let (total, free, held, lost) =
+            (buffers("total")?, buffers("free")?, buffers("held")?, buffers("lost")?);
+        ensure!(
+            total > 0 && free == total && held == 0 && lost == 0,
+            "not every buffer is back: total={total} free={free} held={held} lost={lost}"
+        );
+        Ok(counters)
     }
 
     /// Types `text` on its console.

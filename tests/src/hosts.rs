@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::appliance::Ready;
-use crate::counters::{Counters, stats_message};
-use crate::guest::{Guest, STATUS_DONE};
+use crate::counters::Counters;
+use crate::guest::Guest;
 use crate::namespace::{Namespace, need_root};
 use crate::{Card, Qemu};
 
@@ -90,21 +90,13 @@ impl Hosts {
         Ok(received.into_iter().map(str::to_owned).collect())
     }
 
-    /// The counters as they stand: `s` on the console.
+    /// The counters as they stand.
     pub fn counters(&mut self) -> Result<Counters> {
-        let mark = self.guest.console().mark();
-        self.guest.type_in("s")?;
-        let is_last = |line: &str| stats_message(line).is_some_and(|text| text.starts_with("buffers"));
-        self.guest.wait_line(mark, "counters", is_last)?;
-        Ok(Counters::parse(self.guest.console().lines_after(mark).iter().map(String::as_str)))
+        self.guest.counters()
     }
 
-    /// Stops the image with `q`: it ends as done, and every buffer is back in its place.
+    /// Stops the image, see [`Guest::stop`].
     pub fn stop(mut self) -> Result<()> {
-        let mark = self.guest.console().mark();
-        self.guest.type_in("q")?;
-        self.guest.wait_status(STATUS_DONE)?;
-        self.guest.wait_for(mark, "held=0 lost=0")?;
-        Ok(())
+        self.guest.stop().map(drop)
     }
 }
