@@ -246,6 +246,23 @@ impl NetDevice {
         lock(&self.model)
     }
 
+    /// Bytes of the configuration, for a bank of registers in which it begins at `start`: zeros behind its end, all ones for a
+    /// register in front of it, which has another length.
+    fn read_config_in_bank<const N: usize>(&self, start: usize, offset: usize) -> [u8; N] {
+        let Some(field) = offset.checked_sub(start) else {
+            self.complain_of_register(offset);
+            return [!0; N];
+        };
+        let mut model = self.lock();
+        model.config_reads.note(field);
+        core::array::from_fn(|i| model.read_config(field + i).unwrap_or(0))
+    }
+
+    /// A register was accessed as it must not be.
+    fn complain_of_register(&self, offset: usize) {
+        self.lock().violations.push(Violation::RegisterAccess { offset });
+    }
+
     fn with_ring<V>(&self, queue: u16, act: impl FnOnce(&mut DeviceRing) -> V) -> Option<V> {
         self.lock().rings.get_mut(usize::from(queue)).map(act)
     }

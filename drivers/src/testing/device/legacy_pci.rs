@@ -34,17 +34,11 @@ impl LegacyPciBank {
 
     /// Bytes of the configuration; all ones for a register of another length.
     fn read_config<const N: usize>(&self, offset: usize) -> [u8; N] {
-        let Some(field) = offset.checked_sub(CONFIG) else {
-            self.complain(offset);
-            return [!0; N];
-        };
-        let mut model = self.device.lock();
-        model.config_reads.note(field);
-        core::array::from_fn(|i| model.read_config(field + i).unwrap_or(0))
+        self.device.read_config_in_bank(CONFIG, offset)
     }
 
     fn complain(&self, offset: usize) {
-        self.device.lock().violations.push(Violation::RegisterAccess { offset });
+        self.device.complain_of_register(offset);
     }
 
     /// The number of the selected queue's first page.
