@@ -31,6 +31,7 @@ mod pin;
 pub use address::Address;
 pub use assign::{Assigned, Window, assign_memory};
 pub use bar::{Bar, BarError, Bars, MemoryRange, PortRange};
+pub(crate) use capability::MSI_X_ENABLE;
 pub use capability::{Capabilities, Capability, CapabilityId};
 pub use claim::Claim;
 pub use config::{Command, ConfigSpace};

@@ -6,6 +6,11 @@ use super::{Address, ConfigSpace};
 /// Most capabilities that fit: 192 bytes behind the header, 4 bytes the shortest.
 const MAX_STEPS: u8 = 48;
 
+/// In the message control register of MSI, the upper half of the first dword: messages are sent, and INTx is not used.
+pub(crate) const MSI_ENABLE: u32 = 1 << 16;
+/// The same in that of MSI-X.
+pub(crate) const MSI_X_ENABLE: u32 = 1 << (16 + 15);
+
 /// Kind of a capability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CapabilityId(pub u8);

@@ -3,11 +3,8 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use super::capability::{MSI_ENABLE, MSI_X_ENABLE};
 use super::{CapabilityId, Command, ConfigSpace, Function};
-
-/// In the message control registers, the upper halves of the first dwords: messages are sent.
-const MSI_ENABLE: u32 = 1 << 16;
-const MSI_X_ENABLE: u32 = 1 << (16 + 15);
 
 /// A function that a driver has taken: it answers at its registers and may access our memory, and its INTx line is off
 /// until it is [let through](Self::allow_line).

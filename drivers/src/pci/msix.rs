@@ -17,12 +17,11 @@ use core::fmt;
 
 use log::warn;
 
+use super::capability::MSI_X_ENABLE;
 use super::{BarError, Bars, Capability, CapabilityId, ConfigSpace, Function};
 use crate::hal::{Hal, Handler, InterruptLine, Message};
 use crate::mmio::{MmioError, MmioWindow, WriteOnly};
 
-/// In the message control register (upper half of the first dword): messages are sent, and INTx is not used.
-const ENABLE: u32 = 1 << (16 + 15);
 /// In the message control register: no entry sends, whatever it says itself.
 const ALL_MASKED: u32 = 1 << (16 + 14);
 /// The most entries that a table can have.
@@ -137,7 +136,7 @@ impl Msix {
     fn enable(&self) {
         let config = self.config.as_ref();
         if let Some(control) = self.capability.read32(config, 0) {
-            self.capability.write32(config, 0, control & !ALL_MASKED | ENABLE);
+            self.capability.write32(config, 0, control & !ALL_MASKED | MSI_X_ENABLE);
         }
     }
 }

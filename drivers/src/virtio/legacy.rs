@@ -16,7 +16,7 @@ use crate::bank::RegisterBank;
 use crate::hal::{Hal, Handler};
 use crate::line::CardLine;
 use crate::mmio::MmioError;
-use crate::pci::{BarError, CapabilityId, Claim, ConfigSpace, Function};
+use crate::pci::{BarError, CapabilityId, Claim, ConfigSpace, Function, MSI_X_ENABLE};
 
 /// The BAR with the registers.
 const BAR: u8 = 0;
@@ -40,9 +40,6 @@ const ISR: usize = 0x13;
 /// The configuration of this kind of device; two numbers of vectors are in front of it while MSI-X is on.
 const CONFIG: usize = 0x14;
 const CONFIG_WITH_MSI_X: usize = 0x18;
-
-/// MSI-X is on: a bit of the capability's first dword.
-const MSI_X_ENABLE: u32 = 1 << 31;
 
 /// The registers of a virtio device on PCI, by the legacy interface.
 #[derive(Debug)]
