@@ -5,7 +5,7 @@
 //! | `app` | `bridge` | `bridge` |
 //! | `a`, `b` | names of ports (`vtnet0`, `netmap:vtnet0`, `mac-525400000001`) | the first two interfaces |
 //! | `wait` | `spin`, `poll`, `adaptive` (see [`worker`](crate::worker)) | `adaptive` |
-//! | `queues` | 1 to 64: queue pairs that each card uses at most, of those that it has | the kernel decides |
+//! | `queues` | 1 to 64: queue pairs that each card uses at most, of those that it has | the number of processors |
 //! | `log` | `off`, `error`, `warn`, `info`, `debug`, `trace` | `info` |
 //! | `netmap.NAME` | a number, see [`Tunables`] | by the size of memory |
 //! | `virtio_mmio.device` | `SIZE@ADDRESS:IRQ`, as virtual machine monitors append it; once for each device | |
@@ -176,25 +176,25 @@ impl Config {
     /// word says counts.
     pub fn add_described(&mut self, devices: impl IntoIterator<Item = MmioDevice>) {
         for device in devices {
-            if !self.mmio_devices.iter().any(|other| other.overlaps(&device)) {
-                self.insert_mmio_device(device);
-            }
+            self.insert_mmio_device(device);
         }
     }
 
-    fn insert_mmio_device(&mut self, device: MmioDevice) {
-        let place = self.mmio_devices.partition_point(|other| other.address < device.address);
-        self.mmio_devices.insert(place, device);
-    }
-
-    /// Keeps the devices in order.
     fn add_mmio_device(&mut self, value: &str) -> Result<(), Problem> {
-        let device: MmioDevice = value.parse().map_err(|error| Problem::BadValue(shorten(&error)))?;
-        if self.mmio_devices.iter().any(|other| other.overlaps(&device)) {
-            return Err(Problem::BadValue("its registers are those of another device, too".to_string()));
+        let device = value.parse().map_err(|error| Problem::BadValue(shorten(&error)))?;
+        let is_free = self.insert_mmio_device(device);
+        let taken = || Problem::BadValue("its registers are those of another device, too".to_string());
+        if is_free { Ok(()) } else { Err(taken()) }
+    }
+
+    /// Keeps the devices in order. Leaves out one whose registers are another's, too, and says so by `false`.
+    fn insert_mmio_device(&mut self, device: MmioDevice) -> bool {
+        let is_free = !self.mmio_devices.iter().any(|other| other.overlaps(&device));
+        if is_free {
+            let place = self.mmio_devices.partition_point(|other| other.address < device.address);
+            self.mmio_devices.insert(place, device);
         }
-        self.insert_mmio_device(device);
-        Ok(())
+        is_free
     }
 }
 
