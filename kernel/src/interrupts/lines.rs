@@ -6,8 +6,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use millrace_drivers::hal::{Handler, InterruptLine, Message};
 use spin::Once;
 
-/// How many there are: two for each pair of queues, of eight cards on a dozen processors. The queues of a card that finds fewer share them, and a card that
-/// finds none has no interrupts.
+/// How many there are: two for each pair of queues, of eight cards on a dozen processors. The queues of a card that finds fewer
+/// share them, and a card that finds none has no interrupts.
 pub(super) const COUNT: usize = 192;
 /// The vector of the first.
 const FIRST: u8 = 0x20;

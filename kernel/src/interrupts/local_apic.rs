@@ -99,15 +99,10 @@ impl LocalApic {
 
     /// Has the APIC of another processor, which runs this, take interrupts.
     pub(super) fn join(&self) {
-        let mode = match self.registers {
-            Registers::Memory(_) => ApicBaseFlags::empty(),
-            Registers::ModelSpecific => ApicBaseFlags::X2APIC_ENABLE,
-        };
-        let (base, flags) = ApicBase::read();
-        if !flags.contains(ApicBaseFlags::LAPIC_ENABLE | mode) {
-            // SAFETY: the registers stay where they are, and nothing else is there.
-            unsafe { ApicBase::write(base, flags | ApicBaseFlags::LAPIC_ENABLE | mode) };
-        }
+        switch_on(match self.registers {
+            Registers::Memory(_) => ApicBaseFlags::LAPIC_ENABLE,
+            Registers::ModelSpecific => ApicBaseFlags::LAPIC_ENABLE | ApicBaseFlags::X2APIC_ENABLE,
+        });
         self.enable();
     }
 
@@ -195,11 +190,7 @@ impl Registers {
         if __cpuid(1).edx & CPUID_APIC == 0 {
             return Err(InterruptError::ApicMissing);
         }
-        let (base, flags) = ApicBase::read();
-        if !flags.contains(ApicBaseFlags::LAPIC_ENABLE) {
-            // SAFETY: the registers stay where they are, and nothing else is there.
-            unsafe { ApicBase::write(base, flags | ApicBaseFlags::LAPIC_ENABLE) };
-        }
+        switch_on(ApicBaseFlags::LAPIC_ENABLE);
         let (base, flags) = ApicBase::read();
         match () {
             () if !flags.contains(ApicBaseFlags::LAPIC_ENABLE) => Err(InterruptError::ApicMissing),
@@ -208,6 +199,15 @@ impl Registers {
                 .map(Self::Memory)
                 .map_err(|_| InterruptError::RegistersUnmapped),
         }
+    }
+}
+
+/// Has the APIC of the processor that runs this be in this mode, unless it is.
+fn switch_on(mode: ApicBaseFlags) {
+    let (base, flags) = ApicBase::read();
+    if !flags.contains(mode) {
+        // SAFETY: the registers stay where they are, and nothing else is there.
+        unsafe { ApicBase::write(base, flags | mode) };
     }
 }
 

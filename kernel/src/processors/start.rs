@@ -48,9 +48,7 @@ pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
     wait(RESET_US, || false);
     table::current().set_state(State::Running);
     for id in apic_ids {
-        match table::get(count.get())
-            .map_or(Err(Failure::Table), |place| launch(place, count.get(), id, &page))
-        {
+        match launch(count.get(), id, &page) {
             Ok(()) => count = count.saturating_add(1),
             Err(failure) => {
                 processor_start::withdraw();
@@ -85,7 +83,8 @@ impl fmt::Display for Failure {
 }
 
 /// Starts one processor as `number`, and waits until it runs.
-fn launch(place: &Processor, number: usize, apic_id: u32, page: &LowPage) -> Result<(), Failure> {
+fn launch(number: usize, apic_id: u32, page: &LowPage) -> Result<(), Failure> {
+    let place = table::get(number).ok_or(Failure::Table)?;
     let stack_top = give_stacks(place).ok_or(Failure::Table)?;
     let tables = memory::page_tables().ok_or(Failure::Table)?;
     place.set_apic_id(apic_id);
