@@ -35,5 +35,3 @@ pub use self::model::Model;
 pub use self::nic::{E1000, SLOTS};
 pub use self::pci::PciRegisters;
 pub use self::registers::{Interrupts, Offset, Registers, Writer};
-pub use self::rx::Receive;
-pub use self::tx::Transmit;

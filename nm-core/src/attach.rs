@@ -15,7 +15,7 @@ use crate::host::{HostRings, HostSide, HostStack};
 use crate::mem::Region;
 use crate::name::is_interface_name;
 use crate::netmap::Netmap;
-use crate::nic::Nic;
+use crate::nic::{Nic, erase};
 use crate::tunables::Knobs;
 
 /// An interface to be made known by [`Netmap::attach_as`]: what passes its frames, who sends and receives besides ports,
@@ -63,7 +63,7 @@ impl Source {
     fn native<N: Nic>(nic: N) -> Self {
         let (has_rings, most) = (has_rings(&nic.info()), queues_max(&nic));
         let make = move |parts: &Parts<'_>| {
-            let adapter = HardwareAdapter::new(parts.common, nic, parts.hub, Mitigation::Off);
+            let adapter = HardwareAdapter::new(parts.common, erase(nic), parts.hub, Mitigation::Off);
             Member::new(Choice::Native, adapter, None)
         };
         Self { has_rings, most, make: Box::new(make) }
@@ -76,7 +76,7 @@ impl Source {
             let clock = Arc::new(move || hub.now_ns());
             let nic = GenericNic::new(device, parts.frame_max, parts.knobs.clone(), clock);
             let counters = nic.counters().clone();
-            let adapter = HardwareAdapter::new(parts.common, nic, parts.hub, Mitigation::Generic);
+            let adapter = HardwareAdapter::new(parts.common, erase(nic), parts.hub, Mitigation::Generic);
             Member::new(Choice::Generic, adapter, Some(counters))
         };
         Self { has_rings: true, most: (1, 1), make: Box::new(make) }

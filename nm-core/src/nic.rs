@@ -5,8 +5,8 @@
 //! its hardware does differently: how one buffer is posted, how completions are found, how the doorbell is rung.
 //!
 //! ```text
-//! Nic::start ──► Queues { tx: [TxQueue], rx: [RxQueue] }      one call of a trait object per sync,
-//!                  │                                          the calls below are static inside a batch
+//! Nic::start ──► Queues { tx: [AnyTxQueue], rx: [AnyRxQueue] }   one call of a trait object per sync,
+//!                  │                                             the calls below are static inside a batch
 //!                  ├─ TxQueue  put(id, buffer, len)* kick   … reclaim() -> id
 //!                  └─ RxQueue  give(id, buffer)*     kick   … take()    -> id, len
 //! Nic::stop      after it the device touches no buffer and no queue any more
@@ -19,12 +19,17 @@
     reason = "device headers are written in front of a buffer's payload; queue traits carry a contract"
 )]
 
+mod any;
+
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use crate::events::Events;
+
+pub(crate) use self::any::{AnyNic, erase};
+pub use self::any::{AnyRxQueue, AnyTxQueue};
 
 /// Bytes in front of each buffer's payload that belong to the driver, for a device's own packet header.
 pub const HEADROOM: usize = 64;
@@ -104,17 +109,17 @@ pub enum Armed {
     Never,
 }
 
-/// The running queues of a card.
+/// The running queues of a card. They may be of several types; after a reset each is of the type that it was before.
 #[derive(Debug)]
-pub struct Queues<T, R> {
+pub struct Queues {
     /// Transmit queues, by number.
-    pub tx: Vec<T>,
+    pub tx: Vec<AnyTxQueue>,
     /// Receive queues, by number.
-    pub rx: Vec<R>,
+    pub rx: Vec<AnyRxQueue>,
 }
 
 /// The running queues of the card `N`, or why it did not start.
-pub type StartResult<N> = Result<Queues<<N as Nic>::Tx, <N as Nic>::Rx>, <N as Nic>::Error>;
+pub type StartResult<N> = Result<Queues, <N as Nic>::Error>;
 
 /// A network card.
 ///
@@ -122,10 +127,6 @@ pub type StartResult<N> = Result<Queues<<N as Nic>::Tx, <N as Nic>::Rx>, <N as N
 /// After [`stop`](Nic::stop) returns, and after the value is dropped, the device reads and writes no buffer that was
 /// ever given to its queues. The memory of the queues themselves lives until then, even if a queue is dropped before.
 pub unsafe trait Nic: Send + 'static {
-    /// Its transmit queues.
-    type Tx: TxQueue;
-    /// Its receive queues.
-    type Rx: RxQueue;
     /// Why it does not start.
     type Error: core::error::Error + Send + Sync + 'static;
 
@@ -151,9 +152,7 @@ pub unsafe trait Nic: Send + 'static {
     fn link(&self) -> Link;
 
     /// Resets the card and starts its queues, empty. Called on a stopped card only.
-    fn start(&mut self) -> StartResult<Self>
-    where
-        Self: Sized;
+    fn start(&mut self) -> Result<Queues, Self::Error>;
 
     /// Stops the card: no further access of the device to any buffer or queue.
     fn stop(&mut self);

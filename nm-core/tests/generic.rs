@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use common::{frame, netmap};
 use nm_core::generic::{Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, TransmitError};
-use nm_core::nic::{Link, Nic, RxQueue};
+use nm_core::nic::{AnyRxQueue, Link, Nic};
 use nm_core::poll::{Interest, Ready, Timeout};
 use nm_core::testing::{FakeDevice, Line, frame_device};
 use nm_core::tunables::{Knobs, Sizes};
@@ -285,7 +285,7 @@ fn poll_looks_at_a_device_no_more_often_than_the_mitigation_interval() {
 }
 
 #[allow(unsafe_code, reason = "a buffer is posted by hand")]
-fn give(rx: &mut impl RxQueue, id: u16, memory: &mut Vec<u8>) {
+fn give(rx: &mut AnyRxQueue, id: u16, memory: &mut Vec<u8>) {
     use std::ptr::NonNull;
 
     use nm_core::nic::{DmaBuffer, HEADROOM};

@@ -13,7 +13,7 @@ use common::{assert_all_home, frame, netmap};
 use nm_core::generic::Choice;
 use nm_core::host::{HostRings, Outgoing};
 use nm_core::nic::{Link, Nic, NicInfo, StartResult};
-use nm_core::testing::{CardSpec, FakeCard, FakeRx, FakeStack, FakeTx, Order, Wire, card, frame_device};
+use nm_core::testing::{CardSpec, FakeCard, FakeStack, Order, Wire, card, frame_device};
 use nm_core::{Attachment, Netmap};
 
 const ROUNDS: usize = if cfg!(miri) { 10 } else { 500 };
@@ -46,8 +46,6 @@ struct Watched(FakeCard, Arc<Look>);
 
 // SAFETY: the fake card's.
 unsafe impl Nic for Watched {
-    type Tx = FakeTx;
-    type Rx = FakeRx;
     type Error = <FakeCard as Nic>::Error;
 
     fn info(&self) -> NicInfo {

@@ -93,8 +93,6 @@ struct Rx {
 
 // SAFETY: buffers are never touched.
 unsafe impl Nic for Endless {
-    type Tx = Tx;
-    type Rx = Rx;
     type Error = CardError;
 
     fn info(&self) -> NicInfo {
@@ -109,8 +107,8 @@ unsafe impl Nic for Endless {
     fn start(&mut self) -> StartResult<Self> {
         let (done, posted) = ([0; SLOTS as usize], [0; SLOTS as usize]);
         Ok(Queues {
-            tx: (0..self.queues).map(|_| Tx { done, count: 0 }).collect(),
-            rx: (0..self.queues).map(|_| Rx { posted, count: 0, left: 0 }).collect(),
+            tx: (0..self.queues).map(|_| Tx { done, count: 0 }.into()).collect(),
+            rx: (0..self.queues).map(|_| Rx { posted, count: 0, left: 0 }.into()).collect(),
         })
     }
 

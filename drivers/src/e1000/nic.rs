@@ -12,8 +12,9 @@ use nm_core::platform::Platform;
 use super::registers::{TXDCTL_82574, cause, ctrl, ivar, status, tctl};
 use super::reset::reset;
 use super::ring::{RING_BYTES, RingMemory};
-use super::tx::ZEROS;
-use super::{Interrupts, Model, Offset, Receive, Registers, StartError, Transmit, address};
+use super::rx::Receive;
+use super::tx::{Transmit, ZEROS};
+use super::{Interrupts, Model, Offset, Registers, StartError, address};
 use crate::handlers;
 use crate::run::Run;
 
@@ -66,7 +67,7 @@ impl<R: Registers> E1000<R> {
         registers.write(Offset::Tctl, control);
         self.set_up_interrupts();
         let (tx, rx) = (Transmit::new(transmit, registers)?, Receive::new(receive, registers)?);
-        Ok(Queues { tx: vec![tx], rx: vec![rx] })
+        Ok(Queues { tx: vec![tx.into()], rx: vec![rx.into()] })
     }
 
     /// Gives each queue its message, if the card has messages (82574L datasheet, MSI-X mode). They stay masked until a queue
@@ -105,8 +106,6 @@ fn describe<R: Registers>(registers: &R, offsets: [Offset; 5], ring: &RingMemory
 // card confirms its reset, after which it uses no ring, or takes its access to memory away. `run` holds the memory of the
 // rings until then.
 unsafe impl<R: Registers> Nic for E1000<R> {
-    type Tx = Transmit<R::Writer>;
-    type Rx = Receive<R::Writer>;
     type Error = StartError;
 
     fn info(&self) -> NicInfo {

@@ -36,6 +36,7 @@ use nm_core::platform::Platform;
 use self::facts::{Facts, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
 use self::packet::PacketLayout;
+use self::queues::{Receive, Transmit};
 use super::features::Features;
 use super::queue::{CommandQueue, Events, QueueSize, RingMemory};
 use super::transport::{Transport, activate_queue};
@@ -44,7 +45,6 @@ use crate::options::Options;
 use crate::run::Run;
 
 pub use self::error::{NetError, QueueRole};
-pub use self::queues::{Receive, Transmit};
 
 /// A virtio network card whose registers are reached through `T`.
 pub struct VirtioNet<T: Transport> {
@@ -107,9 +107,9 @@ impl<T: Transport> VirtioNet<T> {
         let (mut tx, mut rx) = (Vec::new(), Vec::new());
         for pair in 0..self.facts.pairs {
             let (ring, bell, has_interrupt) = self.set_up_queue(QueueRole::Receive, pair)?;
-            rx.push(Receive::new(layout.queue(ring, events, bell), layout, has_interrupt));
+            rx.push(Receive::new(layout.queue(ring, events, bell), layout, has_interrupt).into());
             let (ring, bell, has_interrupt) = self.set_up_queue(QueueRole::Transmit, pair)?;
-            tx.push(Transmit::new(layout.queue(ring, events, bell), layout, has_interrupt));
+            tx.push(Transmit::new(layout.queue(ring, events, bell), layout, has_interrupt).into());
         }
         let control = self.set_up_control()?;
         finish(&mut self.transport)?;
@@ -176,8 +176,6 @@ impl<T: Transport> VirtioNet<T> {
 // reset, after which it uses no queue (section 2.4.2), or takes its access to memory away. `run` holds the memory of the
 // queues until then.
 unsafe impl<T: Transport> Nic for VirtioNet<T> {
-    type Tx = Transmit<T>;
-    type Rx = Receive<T>;
     type Error = NetError;
 
     fn info(&self) -> NicInfo {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use millrace_drivers::Options;
 use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
-use millrace_drivers::virtio::net::{Receive, Transmit, VirtioNet};
-use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
+use millrace_drivers::virtio::net::VirtioNet;
+use nm_core::nic::{AnyRxQueue, AnyTxQueue, Content, Nic, Received};
 use nm_core::platform::Platform;
 
 use crate::ways::Way;
@@ -22,8 +22,8 @@ pub struct Bench<W: Way> {
     pub machine: Arc<FakeMachine>,
     pub device: NetDevice,
     pub nic: VirtioNet<W::Transport>,
-    pub tx: Transmit<W::Transport>,
-    pub rx: Receive<W::Transport>,
+    pub tx: AnyTxQueue,
+    pub rx: AnyRxQueue,
     /// Number `id` is for the receive queue, number `capacity + id` for the transmit queue.
     pub buffers: PacketBuffers,
 }

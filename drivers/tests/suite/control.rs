@@ -9,7 +9,7 @@ use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
 use millrace_drivers::virtio::queue::{CommandQueue, Events, Placement, QueueSize, RingMemory};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Transport, activate_queue};
-use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
+use nm_core::nic::{Content, Nic, Received};
 use nm_core::platform::Platform;
 
 use crate::bench::{CAPACITY, FALLBACK_MAC, frame};

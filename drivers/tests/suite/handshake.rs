@@ -8,7 +8,7 @@ use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::TransportError;
-use nm_core::nic::{Link, Nic, TxQueue};
+use nm_core::nic::{Link, Nic};
 
 use crate::bench::{Bench, FALLBACK_MAC, RECEIVE, TRANSMIT};
 use crate::ways::{Way, is_legacy};

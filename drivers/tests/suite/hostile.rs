@@ -6,7 +6,7 @@ use millrace_drivers::Options;
 use millrace_drivers::testing::{Commands, FakeMachine, NetDevice, Quirks, Setup, Slow};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::VirtioNet;
-use nm_core::nic::{Content, Nic, QueueHealth, RxQueue, TxQueue};
+use nm_core::nic::{Content, Nic, QueueHealth};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, CAPACITY, FALLBACK_MAC, RECEIVE, TRANSMIT};

@@ -13,7 +13,7 @@ use millrace_drivers::virtio::legacy::LegacyPciTransport;
 use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V2};
 use millrace_drivers::virtio::pci::PciTransport;
 use millrace_drivers::virtio::transport::Transport;
-use nm_core::nic::{Armed, RxQueue};
+use nm_core::nic::Armed;
 
 use crate::bench::Bench;
 use crate::ways::Plain;

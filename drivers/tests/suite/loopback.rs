@@ -2,7 +2,6 @@
 
 use millrace_drivers::testing::Setup;
 use millrace_drivers::virtio::features::Features;
-use nm_core::nic::{RxQueue, TxQueue};
 
 use crate::bench::{Bench, CAPACITY, RECEIVE, TRANSMIT, frame};
 use crate::ways::Way;

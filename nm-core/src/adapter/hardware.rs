@@ -2,6 +2,7 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::error::Error;
 use core::hint::spin_loop;
 
 use spin::{Mutex, MutexGuard};
@@ -18,23 +19,23 @@ use crate::events::signals::Signals;
 use crate::gate::Stop;
 use crate::index::RingSize;
 use crate::mem::{PortMemory, Region, RingShape};
-use crate::nic::{Nic, NicInfo};
+use crate::nic::{AnyNic, Nic, NicInfo};
 use crate::port::OpenError;
 use crate::stats::{Direction, RingKind};
 
 /// A card, and its session while a port is open on it.
 ///
 /// The adapter's lock is taken before that of a session's users, and never by a sync.
-pub(crate) struct HardwareAdapter<N: Nic> {
+pub(crate) struct HardwareAdapter {
     common: Arc<Common>,
-    state: Mutex<State<N>>,
+    state: Mutex<State>,
     signals: Arc<Signals>,
 }
 
-struct State<N: Nic> {
-    nic: N,
+struct State {
+    nic: AnyNic,
     configuration: Configuration,
-    session: Weak<Session<N>>,
+    session: Weak<Session>,
     /// From the beginning of a session until it has left, which comes after its last reference has gone.
     has_session: bool,
     /// From the start of the card to its stop: when the session leaves, or before when the card has failed.
@@ -42,19 +43,24 @@ struct State<N: Nic> {
 }
 
 /// The locked state of an adapter that is in netmap mode.
-struct Entered<'a, N: Nic> {
-    state: MutexGuard<'a, State<N>>,
-    session: Arc<Session<N>>,
+struct Entered<'a> {
+    state: MutexGuard<'a, State>,
+    session: Arc<Session>,
     /// The rings that were asked for.
     set: RingSet,
     /// Whether the session began just now.
     is_new: bool,
 }
 
-impl<N: Nic> HardwareAdapter<N> {
+impl HardwareAdapter {
     /// The adapter of a card that tells no more than `most` queues.
-    pub(crate) fn new(common: &Arc<Common>, mut nic: N, hub: &Arc<Hub>, mitigation: Mitigation) -> Arc<Self> {
-        let (info, most) = (nic.info(), queues_max(&nic));
+    pub(crate) fn new(
+        common: &Arc<Common>,
+        mut nic: AnyNic,
+        hub: &Arc<Hub>,
+        mitigation: Mitigation,
+    ) -> Arc<Self> {
+        let (info, most) = (nic.info(), queues_max(nic.as_ref()));
         let (tx_queues, rx_queues) = most;
         let largest = NicInfo { tx_queues, rx_queues, ..info.clone() };
         let signals = Signals::new(hub, &largest, common.host.as_deref(), mitigation);
@@ -70,11 +76,8 @@ impl<N: Nic> HardwareAdapter<N> {
     }
 
     /// The card did something that its driver or an engine cannot go on from.
-    pub(super) fn failed<E>(&self, cause: E) -> OpenError
-    where
-        E: core::error::Error + Send + Sync + 'static,
-    {
-        OpenError::Device { name: self.common.name.clone(), cause: Arc::new(cause) }
+    pub(super) fn failed(&self, cause: Arc<dyn Error + Send + Sync>) -> OpenError {
+        OpenError::Device { name: self.common.name.clone(), cause }
     }
 
     /// The last reference to the session has gone: the card stops.
@@ -89,7 +92,7 @@ impl<N: Nic> HardwareAdapter<N> {
     }
 
     /// The adapter's state and its session, which is started if there is none.
-    fn enter(self: &Arc<Self>, request: &Request<'_>) -> Result<Entered<'_, N>, OpenError> {
+    fn enter(self: &Arc<Self>, request: &Request<'_>) -> Result<Entered<'_>, OpenError> {
         let (session, state) = self.settled();
         match session {
             Some(session) => self.join(session, state, request),
@@ -100,10 +103,10 @@ impl<N: Nic> HardwareAdapter<N> {
     /// Enters a session that there is.
     fn join<'a>(
         &self,
-        session: Arc<Session<N>>,
-        mut state: MutexGuard<'a, State<N>>,
+        session: Arc<Session>,
+        mut state: MutexGuard<'a, State>,
         request: &Request<'_>,
-    ) -> Result<Entered<'a, N>, OpenError> {
+    ) -> Result<Entered<'a>, OpenError> {
         let name = &self.common.name;
         let set = if state.is_running {
             let found = state.nic.info();
@@ -125,9 +128,9 @@ impl<N: Nic> HardwareAdapter<N> {
     /// Begins a session, with the card as it is now.
     fn begin<'a>(
         self: &'a Arc<Self>,
-        mut state: MutexGuard<'a, State<N>>,
+        mut state: MutexGuard<'a, State>,
         request: &Request<'_>,
-    ) -> Result<Entered<'a, N>, OpenError> {
+    ) -> Result<Entered<'a>, OpenError> {
         let name = &self.common.name;
         let found = state.nic.info();
         state.configuration.adopt(name, found)?;
@@ -148,7 +151,7 @@ impl<N: Nic> HardwareAdapter<N> {
     }
 
     /// Adopts what the card is now, if nobody has it open.
-    fn look_again(&self, state: &mut State<N>) {
+    fn look_again(&self, state: &mut State) {
         if !state.has_session {
             let found = state.nic.info();
             // What cannot be adopted is refused when somebody opens it.
@@ -159,7 +162,7 @@ impl<N: Nic> HardwareAdapter<N> {
     /// The session that has ports, and the state, at a time when none is on its way in or out: one that is holds no lock
     /// that we need, and gets ours. One without ports ends when the last who has looked at it lets go. The state is to be
     /// let go of first: dropping what may be the last reference takes the lock.
-    fn settled(&self) -> (Option<Arc<Session<N>>>, MutexGuard<'_, State<N>>) {
+    fn settled(&self) -> (Option<Arc<Session>>, MutexGuard<'_, State>) {
         loop {
             let state = self.state.lock();
             let session = state.session.upgrade();
@@ -204,12 +207,12 @@ impl<N: Nic> HardwareAdapter<N> {
 }
 
 /// The most queues of a card, and not fewer than it has.
-pub(crate) fn queues_max(nic: &impl Nic) -> (u16, u16) {
+pub(crate) fn queues_max(nic: &(impl Nic + ?Sized)) -> (u16, u16) {
     let (info, (tx, rx)) = (nic.info(), nic.queues_max());
     (tx.max(info.tx_queues), rx.max(info.rx_queues))
 }
 
-impl<N: Nic> Adapter for HardwareAdapter<N> {
+impl Adapter for HardwareAdapter {
     fn info(&self) -> AdapterInfo {
         let mut state = self.state.lock();
         let session = state.session.upgrade();

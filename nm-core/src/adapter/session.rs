@@ -21,30 +21,27 @@ use super::slots::Slots;
 use super::users::{RingSet, Rings, Sharing, Users};
 use super::{Adapter, Bound, BoundRing, Cell, Lease};
 use crate::abi::{RingFlags, SlotFlags};
-use crate::engine::{HostRx, HostTx, RxEngine, Transparent, TxEngine, Up};
+use crate::engine::{CardCell, HostRx, HostTx, Up};
 use crate::gate::Stop;
 use crate::host::HostSide;
 use crate::kring::Kring;
 use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
-use crate::nic::{Nic, Queues, RxQueue, TxQueue};
+use crate::nic::{AnyRxQueue, AnyTxQueue, Queues};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
 use crate::stats::{Direction, RingKind, RingName};
 use crate::tunables::Verbose;
 
-/// A card's receive ring with the queue `Q`.
-type RxCell<Q> = Arc<RingCell<Transparent<RxEngine<Q>>>>;
-
 /// The krings and engines of all rings of a running card, and their memory.
 ///
 /// Rings that nobody has bound are there too: a ring that is bound or released later disturbs no other, and the card is
 /// not reset for it. Dropping the session stops the card first; then the engines go, then the memory.
-pub(super) struct Session<N: Nic> {
-    adapter: Arc<HardwareAdapter<N>>,
+pub(super) struct Session {
+    adapter: Arc<HardwareAdapter>,
     /// The rings that there are, whatever the card comes to be meanwhile.
     rings: Rings,
-    tx: Vec<Arc<RingCell<TxEngine<N::Tx>>>>,
-    rx: Vec<RxCell<N::Rx>>,
+    tx: Vec<CardCell>,
+    rx: Vec<CardCell>,
     host_tx: Vec<Arc<RingCell<HostTx>>>,
     host_rx: Vec<Arc<RingCell<HostRx>>>,
     users: Mutex<Users>,
@@ -52,13 +49,13 @@ pub(super) struct Session<N: Nic> {
     memory: PortMemory,
 }
 
-impl<N: Nic> Session<N> {
+impl Session {
     /// The session of a card that was just started with these queues, for these rings. From here on dropping the session
     /// stops the card.
     pub(super) fn new(
-        adapter: Arc<HardwareAdapter<N>>,
+        adapter: Arc<HardwareAdapter>,
         rings: Rings,
-        queues: Queues<N::Tx, N::Rx>,
+        queues: Queues,
         memory: PortMemory,
     ) -> Result<Arc<Self>, OpenError> {
         let users = Mutex::new(Users::new(rings));
@@ -81,8 +78,7 @@ impl<N: Nic> Session<N> {
             let Some(signal) = adapter.signals().ring(RingKind::Hardware, Direction::Tx, number) else {
                 break;
             };
-            let engine = TxEngine::new(queue, signal.clone(), kring.size());
-            session.tx.push(RingCell::new(kring, engine));
+            session.tx.push(queue.into_ring(kring, signal.clone()));
         }
         let host_tx = common.host.iter().flat_map(|host| host.tx_counters());
         for ((number, counters), ring) in (0..).zip(host_tx).zip(&mut rings) {
@@ -93,14 +89,13 @@ impl<N: Nic> Session<N> {
         for (((queue, counters), ring), number) in
             queues.rx.into_iter().zip(common.counters.of(Direction::Rx)).zip(&mut rings).zip(0..)
         {
-            let mut kring =
+            let kring =
                 Kring::new(ring.clone(), name(RingKind::Hardware, Direction::Rx, number), counters.clone());
             let Some(signal) = adapter.signals().ring(RingKind::Hardware, Direction::Rx, number) else {
                 break;
             };
-            let engine =
-                RxEngine::new(queue, signal.clone(), &mut kring).map_err(|error| adapter.failed(error))?;
-            session.rx.push(RingCell::new(kring, Transparent::new(engine, up())));
+            let ring = queue.into_ring(kring, signal.clone(), up());
+            session.rx.push(ring.map_err(|error| adapter.failed(Arc::new(error)))?);
         }
         if let Some(host) = &common.host {
             for ((number, counters), ring) in (0..).zip(host.rx_counters()).zip(&mut rings) {
@@ -120,11 +115,11 @@ impl<N: Nic> Session<N> {
     }
 
     /// Whether these queues are those that the rings need. Where there are no rings yet, their memory tells.
-    fn check(&self, queues: &Queues<N::Tx, N::Rx>) -> Result<(), OpenError> {
+    fn check(&self, queues: &Queues) -> Result<(), OpenError> {
         let (number, rings) =
             ((queues.tx.len(), queues.rx.len()), (self.rings.tx.into(), self.rings.rx.into()));
         if number != rings {
-            return Err(self.adapter.failed(QueueMismatch::Number { queues: number, rings }));
+            return Err(self.adapter.failed(Arc::new(QueueMismatch::Number { queues: number, rings })));
         }
         let slots = |direction| {
             let first = self.memory.rings().get(self.place(direction, 0));
@@ -134,7 +129,9 @@ impl<N: Nic> Session<N> {
         let sent = queues.tx.iter().map(|queue| (queue.capacity(), tx));
         let mut all = sent.chain(queues.rx.iter().map(|queue| (queue.capacity(), rx)));
         match all.find(|&(capacity, slots)| u32::from(capacity) < slots) {
-            Some((capacity, slots)) => Err(self.adapter.failed(QueueMismatch::Capacity { capacity, slots })),
+            Some((capacity, slots)) => {
+                Err(self.adapter.failed(Arc::new(QueueMismatch::Capacity { capacity, slots })))
+            }
             None => Ok(()),
         }
     }
@@ -193,14 +190,13 @@ impl<N: Nic> Session<N> {
 
     /// Goes on with the queues of a card that was reset. All rings are stopped; those that succeed go on. None does if
     /// the card came back as another than the rings were made for.
-    pub(super) fn restart(&self, queues: Queues<N::Tx, N::Rx>) -> Result<(), OpenError> {
+    pub(super) fn restart(&self, queues: Queues) -> Result<(), OpenError> {
         self.check(&queues)?;
-        for (queue, cell) in queues.tx.into_iter().zip(&self.tx) {
-            cell.pause(|inside| inside.engine.restart(queue, &mut inside.kring));
-        }
-        for (queue, cell) in queues.rx.into_iter().zip(&self.rx) {
-            let restarted = cell.pause(|inside| inside.engine.inner.restart(queue, &mut inside.kring));
-            restarted.map_err(|error| self.adapter.failed(error))?;
+        let tx = queues.tx.into_iter().map(AnyTxQueue::into_any).zip(&self.tx);
+        let rx = queues.rx.into_iter().map(AnyRxQueue::into_any).zip(&self.rx);
+        for (queue, cell) in tx.chain(rx) {
+            let restarted = cell.pause(|inside| inside.engine.restart(queue, &mut inside.kring));
+            restarted.map_err(|error| self.adapter.failed(Arc::new(error)))?;
         }
         self.host_tx.iter().for_each(|cell| cell.resume());
         self.host_rx.iter().for_each(|cell| cell.resume());
@@ -271,7 +267,7 @@ fn freshen(cell: &Cell) {
     });
 }
 
-impl<N: Nic> Lease for Session<N> {
+impl Lease for Session {
     fn release(&self, direction: Direction, ring: u16) {
         let mut users = self.users.lock();
         users.release(direction, ring);
@@ -304,7 +300,7 @@ impl<N: Nic> Lease for Session<N> {
     }
 }
 
-impl<N: Nic> Drop for Session<N> {
+impl Drop for Session {
     fn drop(&mut self) {
         if let Some(host) = self.host() {
             host.end();

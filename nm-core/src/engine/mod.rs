@@ -20,8 +20,14 @@ pub(crate) use rx::RxEngine;
 pub(crate) use transparent::Transparent;
 pub(crate) use tx::TxEngine;
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::any::Any;
+use core::fmt;
+
 use crate::kring::{Kring, SyncError};
 use crate::nic::{Armed, QueueHealth};
+use crate::ring::cell::RingCell;
 use crate::ring::memory::SlotValue;
 use crate::stats::Direction;
 
@@ -59,6 +65,40 @@ pub(crate) trait Engine: Send {
 
     /// The direction that the ring carries.
     fn direction(&self) -> Direction;
+}
+
+/// An engine over the queue of a card.
+pub(crate) trait CardEngine: Engine {
+    /// Goes on with the queue of the same card after a reset.
+    fn restart(&mut self, queue: Box<dyn Any + Send>, kring: &mut Kring) -> Result<(), RestartError>;
+}
+
+/// A ring of a card.
+pub(crate) type CardCell = Arc<RingCell<dyn CardEngine>>;
+
+/// Why a ring does not go on after a reset of its card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RestartError {
+    /// The queue is of another type than that before it.
+    OtherQueue,
+    /// The queue does not take the ring's buffers.
+    Refill(SyncError),
+}
+
+impl fmt::Display for RestartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherQueue => f.write_str("it came back with a queue of another type"),
+            Self::Refill(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl core::error::Error for RestartError {}
+
+/// The queue `Q` that a card came back with.
+fn same<Q: 'static>(queue: Box<dyn Any + Send>) -> Result<Q, RestartError> {
+    queue.downcast().map(|queue| *queue).map_err(|_| RestartError::OtherQueue)
 }
 
 /// Notes what the driver has refused, and whether the device is past use.

@@ -7,8 +7,9 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::any::Any;
 
-use super::{Engine, FRAME_MIN, check};
+use super::{CardEngine, Engine, FRAME_MIN, RestartError, check, same};
 use crate::events::signals::Signal;
 use crate::index::Index;
 use crate::kring::{Kring, SyncError};
@@ -48,25 +49,6 @@ impl<Q: RxQueue> RxEngine<Q> {
         engine.refill(kring)?;
         engine.kick(kring);
         Ok(engine)
-    }
-
-    /// Goes on with the queue of a card that was reset: the slots that the old queue held are posted to the new one,
-    /// those of the application stay as they are.
-    #[doc(alias("netmap_reset", "nkr_hwofs"))]
-    pub(crate) fn restart(&mut self, queue: Q, kring: &mut Kring) -> Result<(), SyncError> {
-        self.queue = queue;
-        self.signal.look_again();
-        self.is_permuted = false;
-        for table in [&mut self.ticket_of, &mut self.slot_of] {
-            table.iter_mut().zip(0..).for_each(|(entry, number)| *entry = number);
-        }
-        self.posted = kring.hwtail;
-        self.refill(kring)?;
-        // The application may hold all that there is.
-        if self.posted != kring.hwtail {
-            self.kick(kring);
-        }
-        Ok(())
     }
 
     fn kick(&mut self, kring: &Kring) {
@@ -242,5 +224,25 @@ impl<Q: RxQueue> Engine for RxEngine<Q> {
         }
         imported.and(refilled)?;
         check(self.queue.health(), kring)
+    }
+}
+
+impl<Q: RxQueue> CardEngine for RxEngine<Q> {
+    /// The slots that the old queue held are posted to the new one, those of the application stay as they are.
+    #[doc(alias("netmap_reset", "nkr_hwofs"))]
+    fn restart(&mut self, queue: Box<dyn Any + Send>, kring: &mut Kring) -> Result<(), RestartError> {
+        self.queue = same(queue)?;
+        self.signal.look_again();
+        self.is_permuted = false;
+        for table in [&mut self.ticket_of, &mut self.slot_of] {
+            table.iter_mut().zip(0..).for_each(|(entry, number)| *entry = number);
+        }
+        self.posted = kring.hwtail;
+        self.refill(kring).map_err(RestartError::Refill)?;
+        // The application may hold all that there is.
+        if self.posted != kring.hwtail {
+            self.kick(kring);
+        }
+        Ok(())
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! [`Transparent::sync`] → [`Up::forwarding`] → [`Kring::prologue`] → [`send_up`] → [`Up::deliver`], then the engine inside.
 
-use super::Engine;
+use alloc::boxed::Box;
+use core::any::Any;
+
 use super::host::{Delivered, Up};
+use super::{CardEngine, Engine, RestartError};
 use crate::abi::SlotFlags;
 use crate::host::Forwarding;
 use crate::index::Index;
@@ -14,7 +17,7 @@ use crate::stats::Direction;
 
 /// An engine of a receive ring, and the way up for its frames if the interface has a stack.
 pub(crate) struct Transparent<E> {
-    pub(crate) inner: E,
+    inner: E,
     up: Option<Up>,
 }
 
@@ -74,5 +77,11 @@ impl<E: Engine> Engine for Transparent<E> {
 
     fn discard(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
         self.inner.sync(kring)
+    }
+}
+
+impl<E: CardEngine> CardEngine for Transparent<E> {
+    fn restart(&mut self, queue: Box<dyn Any + Send>, kring: &mut Kring) -> Result<(), RestartError> {
+        self.inner.restart(queue, kring)
     }
 }

@@ -2,8 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::any::Any;
 
-use super::{Engine, check};
+use super::{CardEngine, Engine, RestartError, check, same};
 use crate::abi::SlotFlags;
 use crate::events::signals::Signal;
 use crate::index::{Index, RingSize};
@@ -39,17 +40,6 @@ impl<Q: TxQueue> TxEngine<Q> {
     pub(crate) fn new(queue: Q, signal: Arc<Signal>, size: RingSize) -> Self {
         let finished = alloc::vec![false; size.slots() as usize].into();
         Self { queue, finished, early: 0, reported: None, signal }
-    }
-
-    /// Goes on with the queue of a card that was reset. What the old queue still held counts as sent: nobody can tell.
-    /// The application's slots stay as they are; it sees those that come back at its next sync, as always.
-    #[doc(alias("netmap_reset", "nkr_hwofs"))]
-    pub(crate) fn restart(&mut self, queue: Q, kring: &mut Kring) {
-        self.queue = queue;
-        self.finished.fill(false);
-        self.early = 0;
-        self.reported = None;
-        kring.hwtail = kring.size().prev(kring.hwcur);
     }
 
     /// Posts what the application submitted, as far as the queue has room, and rings the doorbell once.
@@ -188,5 +178,19 @@ impl<Q: TxQueue> Engine for TxEngine<Q> {
             kring.trace("after txsync");
         }
         check(self.queue.health(), kring)
+    }
+}
+
+impl<Q: TxQueue> CardEngine for TxEngine<Q> {
+    /// What the old queue still held counts as sent: nobody can tell. The application's slots stay as they are; it sees
+    /// those that come back at its next sync, as always.
+    #[doc(alias("netmap_reset", "nkr_hwofs"))]
+    fn restart(&mut self, queue: Box<dyn Any + Send>, kring: &mut Kring) -> Result<(), RestartError> {
+        self.queue = same(queue)?;
+        self.finished.fill(false);
+        self.early = 0;
+        self.reported = None;
+        kring.hwtail = kring.size().prev(kring.hwcur);
+        Ok(())
     }
 }

@@ -100,8 +100,6 @@ impl<D> fmt::Debug for GenericNic<D> {
 // SAFETY: all buffers are held in `TxState` and `RxState` and used under their locks; `stop` takes both locks, lets the
 // buffers go and leaves queues that accept no more; so does dropping the card.
 unsafe impl<D: FrameDevice> Nic for GenericNic<D> {
-    type Tx = GenericTx<D>;
-    type Rx = GenericRx<D>;
     type Error = Infallible;
 
     fn info(&self) -> NicInfo {
@@ -129,8 +127,8 @@ unsafe impl<D: FrameDevice> Nic for GenericNic<D> {
         let tx = Arc::new(Mutex::new(TxState::new(slots, self.frame_max)));
         let rx = Arc::new(Mutex::new(RxState::new(slots, self.frame_max)));
         let queues = Queues {
-            tx: vec![GenericTx::new(self.common.clone(), tx.clone())],
-            rx: vec![GenericRx::new(self.common.clone(), rx.clone())],
+            tx: vec![GenericTx::new(self.common.clone(), tx.clone()).into()],
+            rx: vec![GenericRx::new(self.common.clone(), rx.clone()).into()],
         };
         self.running = Some(Running { tx, rx });
         Ok(queues)

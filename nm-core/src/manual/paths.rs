@@ -63,8 +63,8 @@
 //!
 //! **Open:** [`Netmap::open`] → [`Netmap::bind`] → [`PortName::parse`] → [`Interfaces::find`] → [`Interface::bind`] →
 //! [`AdapterMode::choose`] → [`Adapter::bind`] → [`HardwareAdapter::enter`]. For the first port →
-//! [`HardwareAdapter::begin`] → [`PortMemory::new`] → [`Nic::start`] → `adapter::session` → [`RxEngine::new`]. For
-//! all → `adapter::session` → [`HostSide::note_bound`] → [`Port::new`].
+//! [`HardwareAdapter::begin`] → [`PortMemory::new`] → [`Nic::start`] → `adapter::session` →
+//! [`AnyTxQueue::into_ring`], [`AnyRxQueue::into_ring`] → [`RxEngine::new`]. For all → `adapter::session` → [`HostSide::note_bound`] → [`Port::new`].
 //!
 //! **Open a raw port:** [`Descriptor::register`], or [`Netmap::open_raw`] → [`Netmap::bind`], and on as above →
 //! [`BoundRing::distrust`] → [`Lease::header`] → [`PortHeader::map`].
@@ -75,7 +75,7 @@
 //!
 //! **Reset:** [`Netmap::reset`] → [`Interface::reset`] → [`Adapter::reset`] → `adapter::session` → [`RingCell::stop`]
 //! → [`Gate::stop`] → [`Nic::stop`] → [`Nic::start`] → `adapter::session` → [`RingCell::pause`] →
-//! [`TxEngine::restart`], [`RxEngine::restart`] → [`RingCell::resume`] → [`Signals::wake_all`].
+//! [`CardEngine::restart`] of [`TxEngine`] and [`RxEngine`] → [`RingCell::resume`] → [`Signals::wake_all`].
 //!
 //! **Detach:** [`Netmap::detach`] → [`Interfaces::remove`] → [`Interface::disappear`] → [`Adapter::disappear`] →
 //! [`HostSide::disappear`] → `adapter::session` → [`RingCell::stop`] → [`Gate::stop`] → [`Nic::stop`] →
@@ -92,7 +92,7 @@
 use {
     crate::adapter::{Adapter, BoundRing, Interface, Interfaces, Lease, hardware::HardwareAdapter},
     crate::ctl::Descriptor,
-    crate::engine::{Engine, HostRx, HostTx, RxEngine, Transparent, TxEngine, Up},
+    crate::engine::{CardEngine, Engine, HostRx, HostTx, RxEngine, Transparent, TxEngine, Up},
     crate::events::{
         Events,
         hub::Hub,
@@ -105,7 +105,7 @@ use {
     crate::kring::Kring,
     crate::mem::{PortHeader, PortMemory},
     crate::name::PortName,
-    crate::nic::{DmaBuffer, HeldBuffer, Nic, RxQueue, TxQueue},
+    crate::nic::{AnyRxQueue, AnyTxQueue, DmaBuffer, HeldBuffer, Nic, RxQueue, TxQueue},
     crate::platform::Sleeper,
     crate::poll::poll_any,
     crate::raw::RawPort,

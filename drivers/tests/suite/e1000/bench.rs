@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::e1000::{E1000, Model, Receive, SLOTS, Transmit};
-use millrace_drivers::testing::{
-    FakeMachine, IntelDevice, IntelRegisters, IntelSetup, IntelWriter, PacketBuffers,
-};
-use nm_core::nic::{Content, Nic, Received, RxQueue, TxQueue};
+use millrace_drivers::e1000::{E1000, Model, SLOTS};
+use millrace_drivers::testing::{FakeMachine, IntelDevice, IntelRegisters, IntelSetup, PacketBuffers};
+use nm_core::nic::{AnyRxQueue, AnyTxQueue, Content, Nic, Received};
 use nm_core::platform::Platform;
 
 pub const FALLBACK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -21,8 +19,8 @@ pub struct Bench {
     pub machine: Arc<FakeMachine>,
     pub device: IntelDevice,
     pub nic: E1000<IntelRegisters>,
-    pub tx: Transmit<IntelWriter>,
-    pub rx: Receive<IntelWriter>,
+    pub tx: AnyTxQueue,
+    pub rx: AnyRxQueue,
     /// Number `id` is for the receive queue, number `SLOTS + id` for the transmit queue.
     pub buffers: PacketBuffers,
 }

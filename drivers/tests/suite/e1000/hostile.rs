@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use millrace_drivers::e1000::SLOTS;
 use millrace_drivers::testing::{IntelSetup, Ring};
-use nm_core::nic::{Content, QueueHealth, Received, RxQueue, TxQueue};
+use nm_core::nic::{Content, QueueHealth, Received};
 
 use super::bench::{Bench, CAPACITY, MODELS, frame};
 

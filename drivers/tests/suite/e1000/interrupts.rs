@@ -2,7 +2,7 @@
 
 use millrace_drivers::e1000::{Offset, Registers};
 use millrace_drivers::testing::{IntelSetup, Ring};
-use nm_core::nic::{Armed, Nic, RxQueue, TxQueue};
+use nm_core::nic::{Armed, Nic};
 
 use super::bench::{Bench, MODELS, frame};
 

@@ -2,7 +2,7 @@
 
 use millrace_drivers::e1000::{Model, Offset, SLOTS};
 use millrace_drivers::testing::{IntelSetup, Ring};
-use nm_core::nic::{Content, Received, RxQueue, TxQueue};
+use nm_core::nic::{Content, Received};
 
 use super::bench::{Bench, CAPACITY, LONGEST, MODELS, frame, padded};
 

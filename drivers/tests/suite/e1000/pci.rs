@@ -10,7 +10,7 @@ use millrace_drivers::mmio::MmioError;
 use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
 use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
 use millrace_drivers::{Card, Options, ProbeError, probe};
-use nm_core::nic::{Armed, Nic, RxQueue, TxQueue};
+use nm_core::nic::{Armed, Nic};
 
 const BAR: u64 = 0xfeb0_0000;
 const BAR_BYTES: usize = 0x2_0000;

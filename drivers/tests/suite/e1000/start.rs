@@ -6,7 +6,7 @@ use millrace_drivers::e1000::{E1000, Model, Offset, StartError};
 use millrace_drivers::testing::{
     FakeMachine, IntelDevice, IntelRegisters, IntelSetup, IntelViolation, Ring, Slow,
 };
-use nm_core::nic::{Link, Nic, RxQueue, TxQueue};
+use nm_core::nic::{Link, Nic};
 
 use super::bench::{Bench, FALLBACK_MAC, MODELS, frame};
 

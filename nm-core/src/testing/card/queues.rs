@@ -36,8 +36,6 @@ pub struct FakeRx {
 
 // SAFETY: `stop` empties all queues, and a card without posted buffers touches none.
 unsafe impl Nic for FakeCard {
-    type Tx = FakeTx;
-    type Rx = FakeRx;
     type Error = CardError;
 
     fn info(&self) -> NicInfo {
@@ -62,10 +60,10 @@ unsafe impl Nic for FakeCard {
         state.start();
         Ok(Queues {
             tx: (0..info.tx_queues)
-                .map(|number| FakeTx { state: self.0.clone(), number, slots: info.tx_slots })
+                .map(|number| FakeTx { state: self.0.clone(), number, slots: info.tx_slots }.into())
                 .collect(),
             rx: (0..info.rx_queues)
-                .map(|number| FakeRx { state: self.0.clone(), number, slots: info.rx_slots })
+                .map(|number| FakeRx { state: self.0.clone(), number, slots: info.rx_slots }.into())
                 .collect(),
         })
     }
