@@ -12,7 +12,7 @@ use super::{
 ///
 /// | without | there is |
 /// |---|---|
-/// | MADT | the processor that runs, no I/O APIC, and 8259s |
+/// | MADT | the processor that runs, and no I/O APIC |
 /// | MCFG | no window: configuration space is looked for at its io ports |
 /// | FADT | no power-off |
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,6 @@ pub struct Description {
     pub io_apics: Vec<IoApic>,
     /// Interrupts of the ISA bus that lead elsewhere than to the input of their own number, 64 at most.
     pub overrides: Vec<Override>,
-    /// Whether there are two 8259, which have to be masked.
-    pub has_8259: bool,
     /// Windows to PCI configuration space, of segment group 0.
     pub config_windows: Vec<ConfigWindow>,
     /// The registers by which the machine is switched off.
@@ -39,7 +37,6 @@ impl Description {
             processors: vec![running],
             io_apics: Vec::new(),
             overrides: Vec::new(),
-            has_8259: true,
             config_windows: tables.mcfg.map_or_else(Vec::new, |mcfg| mcfg::config_windows(mcfg.bytes())),
             fixed_hardware: tables.fadt.and_then(|fadt| fadt::fixed_hardware(fadt.bytes())),
         };

@@ -5,9 +5,6 @@ use alloc::vec::Vec;
 use super::{Description, HEADER_BYTES};
 use crate::physical::{u16_at, u32_at};
 
-/// Where the flags are in the table; the first says that there are two 8259 as well.
-const FLAGS: usize = 40;
-const PC_COMPATIBLE: u32 = 1;
 /// Where the list of structures begins.
 const STRUCTURES: usize = HEADER_BYTES + 8;
 
@@ -74,7 +71,6 @@ pub struct IsaLine {
 
 /// Adds what the table says.
 pub(super) fn read(madt: &[u8], into: &mut Description) {
-    into.has_8259 = u32_at(madt, FLAGS).is_some_and(|flags| flags & PC_COMPATIBLE != 0);
     for entry in structures(madt) {
         // A structure that is shorter than its kind demands says nothing.
         let _ = add(entry, into);

@@ -116,7 +116,6 @@ fn nothing() -> Description {
         processors: vec![RUNNING],
         io_apics: vec![],
         overrides: vec![],
-        has_8259: true,
         config_windows: vec![],
         fixed_hardware: None,
     }
@@ -177,8 +176,6 @@ fn processors_and_interrupt_controllers_are_those_of_the_madt() {
     assert_eq!(found.processors, [RUNNING, 0, 0x100], "the one that runs is first, none is there twice");
     let io_apics = [(0xfec0_0000, 0), (0xfec1_0000, 24)];
     assert_eq!(found.io_apics, io_apics.map(|(address, first_gsi)| IoApic { address, first_gsi }));
-    assert!(found.has_8259);
-    assert!(!describe(&machine(&[madt(0, &[])])).has_8259);
     let line = |gsi, polarity, trigger| IsaLine { gsi, polarity, trigger };
     assert_eq!(found.isa_line(0), line(2, Polarity::High, Trigger::Edge));
     assert_eq!(found.isa_line(4), line(4, Polarity::High, Trigger::Edge));
