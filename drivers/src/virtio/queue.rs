@@ -1,35 +1,26 @@
-//! The split virtqueue (section 2.7), from the driver's side.
-//!
-//! A buffer is one descriptor, and the buffer's id is the descriptor's number: whoever posts chooses an id that is
-//! not outstanding, so there is no list of free descriptors. (Where a device wants a header by itself, a buffer is two: the
-//! upper half of the table continues the lower, entry by entry.) What was posted is remembered on this side
-//! ([`SplitQueue::post`]), and what the device says is held against it ([`SplitQueue::pop`]); descriptors are written
-//! and never read.
+//! Virtqueues, from the driver's side: what is the same whatever the format.
 //!
 //! ```text
-//!          posted, the device does      the device's       completed, not
-//!               not know of it                              looked at yet
-//! next_avail ◄──────────────── published ◄────── used index ◄──────────── next_used
-//!      post moves it       kick moves it     the device moves it     pop moves it
+//! split     three parts, one written by each side and the descriptors     (section 2.7: SplitQueue)
+//! command   one command at a time, each answer waited for                 (CommandQueue)
 //! ```
-//!
-//! The four indices count entries since the start, modulo 65536, and none overtakes the one to its left. A device
-//! whose index does has broken the queue: nothing is taken from it any more.
-#![expect(unsafe_code, reason = "a descriptor is written without a second check of its number")]
 
 mod command;
-mod layout;
-mod notify;
+mod split;
 
-use alloc::boxed::Box;
-use alloc::vec;
-use core::marker::PhantomData;
-
-use nm_core::nic::{QueueFull, QueueHealth};
+use crate::virtio::features::Features;
 
 pub use self::command::CommandQueue;
-pub use self::layout::{LEGACY_PAGE, MAX_SIZE, Placement, QueueSize, RingMemory};
-pub use self::notify::Events;
+pub use self::split::SplitQueue;
+pub use self::split::layout::{LEGACY_PAGE, Placement, RingMemory};
+
+/// The longest queue that is used, whatever the device offers: a ring of 4096 is beyond what helps forwarding.
+pub const MAX_SIZE: u16 = 4096;
+
+/// The buffer continues in another descriptor (`VIRTQ_DESC_F_NEXT`, section 2.7.5).
+const DESCRIPTOR_NEXT: u16 = 1;
+/// The device may write the buffer (`VIRTQ_DESC_F_WRITE`, section 2.7.5).
+const DESCRIPTOR_WRITE: u16 = 2;
 
 /// Which way the data of a queue's buffers goes.
 pub trait Direction: Send + 'static {
@@ -53,7 +44,7 @@ impl Direction for ToDevice {
 }
 
 impl Direction for FromDevice {
-    const FLAGS: u16 = layout::DESCRIPTOR_WRITE;
+    const FLAGS: u16 = DESCRIPTOR_WRITE;
     const IS_WRITTEN: bool = true;
 }
 
@@ -68,155 +59,59 @@ pub struct Completion {
     pub posted: u32,
 }
 
-/// One virtqueue with buffers that go in direction `D`, whose doorbell is an `N`.
-#[derive(Debug)]
-pub struct SplitQueue<D, N> {
-    ring: RingMemory,
-    /// Index behind the last entry posted.
-    next_avail: u16,
-    /// `next_avail` as the device knows it.
-    published: u16,
-    /// The device's index when it was read last.
-    used_seen: u16,
-    /// Index of the next completion to look at.
-    next_used: u16,
-    events: Events,
-    is_broken: bool,
-    /// The length of the buffer that is outstanding under each id; 0 when none is.
-    posted: Box<[u32]>,
-    notifier: N,
-    refused: u64,
-    direction: PhantomData<D>,
+/// A queue size that this driver works with: a power of two, 1 to [`MAX_SIZE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueSize(u16);
+
+impl QueueSize {
+    /// The largest usable size within what a device offers; `None` when it offers nothing.
+    pub fn within(offered: u16) -> Option<Self> {
+        let power = offered.checked_ilog2()?;
+        Some(Self((1 << power).min(MAX_SIZE)))
+    }
+
+    /// Number of entries.
+    pub fn get(self) -> u16 {
+        self.0
+    }
 }
 
-impl<D: Direction, N> SplitQueue<D, N> {
-    /// A queue over fresh memory that the device knows of already and does not use before the driver is set up. It
-    /// starts with completion interrupts off.
-    pub fn new(ring: RingMemory, events: Events, notifier: N) -> Self {
-        let buffers = ring.size();
-        Self::for_buffers(buffers, ring, events, notifier)
-    }
+/// How the two sides say when they want to be notified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Events {
+    /// By index: `VIRTIO_F_EVENT_IDX` was negotiated.
+    Index,
+    /// By a flag: on or off.
+    Flag,
+}
 
-    /// The same, for half as many buffers that are posted with [`post_in_two`](Self::post_in_two).
-    pub fn in_two(ring: RingMemory, events: Events, notifier: N) -> Self {
-        let buffers = ring.size() / 2;
-        Self::for_buffers(buffers, ring, events, notifier)
+impl From<Features> for Events {
+    /// What goes with these accepted features.
+    fn from(accepted: Features) -> Self {
+        if accepted.contains(Features::RING_EVENT_IDX) { Self::Index } else { Self::Flag }
     }
+}
 
-    fn for_buffers(buffers: u16, ring: RingMemory, events: Events, notifier: N) -> Self {
-        let posted = vec![0; usize::from(buffers)].into_boxed_slice();
-        let mut queue = Self {
-            ring,
-            next_avail: 0,
-            published: 0,
-            used_seen: 0,
-            next_used: 0,
-            events,
-            is_broken: false,
-            posted,
-            notifier,
-            refused: 0,
-            direction: PhantomData,
-        };
-        queue.disable_notifications();
-        queue
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Buffers that can be outstanding at once; ids are below it.
-    #[inline]
-    pub fn size(&self) -> u16 {
-        // No cut: there are as many entries as `for_buffers` was told.
-        self.posted.len() as u16
-    }
-
-    /// Posts the `bytes` at the device's address `address` under `id`. Refused when the id is out of range or
-    /// outstanding, and when there are no bytes.
-    #[inline]
-    pub fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
-        let Some(posted) = self.posted.get_mut(usize::from(id)) else { return Err(QueueFull) };
-        if *posted != 0 || bytes == 0 {
-            return Err(QueueFull);
+    #[test]
+    fn sizes_become_powers_of_two_up_to_the_limit() {
+        let usable = |offered| QueueSize::within(offered).map(QueueSize::get);
+        assert_eq!(usable(0), None);
+        for (offered, expected) in [
+            (1, 1),
+            (2, 2),
+            (3, 2),
+            (255, 128),
+            (256, 256),
+            (257, 256),
+            (4096, 4096),
+            (4097, 4096),
+            (0xffff, 4096),
+        ] {
+            assert_eq!(usable(offered), Some(expected), "offered {offered}");
         }
-        *posted = bytes;
-        // SAFETY: `posted` has no more entries than there are descriptors, and one for `id`.
-        unsafe { self.ring.write_descriptor(id, address, bytes, D::FLAGS, 0) };
-        self.ring.write_available(self.next_avail, id);
-        self.next_avail = self.next_avail.wrapping_add(1);
-        Ok(())
-    }
-
-    /// The same with the `first` of the bytes in a descriptor of their own, for a queue that was made
-    /// [`in_two`](Self::in_two); any other refuses. A buffer of no more bytes than `first` is one descriptor.
-    pub fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
-        if bytes <= first {
-            return self.post(id, address, bytes);
-        }
-        let second = id.checked_add(self.size()).filter(|&second| second < self.ring.size());
-        let (Some(second), Some(posted)) = (second, self.posted.get_mut(usize::from(id))) else {
-            return Err(QueueFull);
-        };
-        if *posted != 0 || first == 0 {
-            return Err(QueueFull);
-        }
-        *posted = bytes;
-        let rest = address.wrapping_add(u64::from(first));
-        // SAFETY: `second` is the number of a descriptor, and `id` is less.
-        unsafe {
-            self.ring.write_descriptor(second, rest, bytes - first, D::FLAGS, 0);
-            self.ring.write_descriptor(id, address, first, D::FLAGS | layout::DESCRIPTOR_NEXT, second);
-        }
-        self.ring.write_available(self.next_avail, id);
-        self.next_avail = self.next_avail.wrapping_add(1);
-        Ok(())
-    }
-
-    /// The next buffer that the device is done with.
-    ///
-    /// Entries with an id that is not outstanding are counted and skipped; a device can name an outstanding id only
-    /// once for each time that it was posted.
-    #[inline]
-    pub fn pop(&mut self) -> Option<Completion> {
-        // No longer than what is outstanding: the index that `refresh` accepts does not go beyond it.
-        while self.next_used != self.used_seen || self.refresh() {
-            let completion = self.take_entry();
-            if completion.is_some() {
-                return completion;
-            }
-            self.refused += 1;
-        }
-        None
-    }
-
-    /// What the queue has seen go wrong.
-    pub fn health(&self) -> QueueHealth {
-        QueueHealth { refused: self.refused, is_broken: self.is_broken }
-    }
-
-    /// Goes one entry further; `None` if its id is not outstanding.
-    #[inline]
-    fn take_entry(&mut self) -> Option<Completion> {
-        let position = self.next_used;
-        self.next_used = position.wrapping_add(1);
-        let id = self.ring.used_id(position);
-        let outstanding = self.posted.get_mut(usize::try_from(id).ok()?)?;
-        let posted = core::mem::take(outstanding);
-        let written = if D::IS_WRITTEN { self.ring.used_written(position) } else { 0 };
-        // No cut: it is the number of an entry of `posted`.
-        (posted != 0).then_some(Completion { id: id as u16, written, posted })
-    }
-
-    /// Reads the device's index anew; returns whether there is something to take.
-    fn refresh(&mut self) -> bool {
-        let used = self.ring.used_index();
-        if used == self.next_used || self.is_broken {
-            return false;
-        }
-        let claimed = used.wrapping_sub(self.next_used);
-        let known = self.published.wrapping_sub(self.next_used);
-        self.is_broken = claimed > known;
-        if !self.is_broken {
-            self.used_seen = used;
-        }
-        !self.is_broken
     }
 }

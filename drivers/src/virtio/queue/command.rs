@@ -10,9 +10,9 @@ use core::sync::atomic::Ordering;
 
 use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
-use super::Events;
-use super::layout::{DESCRIPTOR_NEXT, DESCRIPTOR_WRITE, NO_INTERRUPT, RingMemory};
-use super::notify::is_doorbell_wanted;
+use super::split::layout::{NO_INTERRUPT, RingMemory};
+use super::split::notify::is_doorbell_wanted;
+use super::{DESCRIPTOR_NEXT, DESCRIPTOR_WRITE, Events};
 use crate::shared_memory::{atomic8, atomic16, atomic64};
 use crate::virtio::transport::Notifier;
 use crate::wait::wait_until;

@@ -14,26 +14,10 @@
 
 use core::sync::atomic::{Ordering, fence};
 
+use super::SplitQueue;
 use super::layout::{NO_INTERRUPT, NO_NOTIFY, RingMemory};
-use super::{Direction, SplitQueue};
-use crate::virtio::features::Features;
+use crate::virtio::queue::{Direction, Events};
 use crate::virtio::transport::Notifier;
-
-/// How the two sides say when they want to be notified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Events {
-    /// By index: `VIRTIO_F_EVENT_IDX` was negotiated.
-    Index,
-    /// By a flag: on or off.
-    Flag,
-}
-
-impl From<Features> for Events {
-    /// What goes with these accepted features.
-    fn from(accepted: Features) -> Self {
-        if accepted.contains(Features::RING_EVENT_IDX) { Self::Index } else { Self::Flag }
-    }
-}
 
 impl<D: Direction, N: Notifier> SplitQueue<D, N> {
     /// Publishes what was posted and rings the doorbell if the device wants it. Returns whether it rang.
@@ -86,7 +70,12 @@ impl<D: Direction, N> SplitQueue<D, N> {
 
 /// Whether the device wants a doorbell for the entries from `old` to `new`, which have just been published.
 #[inline]
-pub(super) fn is_doorbell_wanted(ring: &RingMemory, events: Events, old: u16, new: u16) -> bool {
+pub(in crate::virtio::queue) fn is_doorbell_wanted(
+    ring: &RingMemory,
+    events: Events,
+    old: u16,
+    new: u16,
+) -> bool {
     // The index that was just stored before the event index or flag that is loaded next; see the module.
     fence(Ordering::SeqCst);
     match events {

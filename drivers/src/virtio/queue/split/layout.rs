@@ -8,20 +8,13 @@ use core::sync::atomic::Ordering;
 use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
 use crate::shared_memory::{atomic16, atomic32, atomic64};
+use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::QueuePlace;
 
-/// The longest queue that is used, whatever the device offers: a ring of 4096 is beyond what helps forwarding.
-pub const MAX_SIZE: u16 = 4096;
-
-/// The device may write the buffer (`VIRTQ_DESC_F_WRITE`, section 2.7.5).
-pub(super) const DESCRIPTOR_WRITE: u16 = 2;
 /// The driver wants no interrupt (`VIRTQ_AVAIL_F_NO_INTERRUPT`, section 2.7.6).
-pub(super) const NO_INTERRUPT: u16 = 1;
+pub(in crate::virtio::queue) const NO_INTERRUPT: u16 = 1;
 /// The device wants no doorbell (`VIRTQ_USED_F_NO_NOTIFY`, section 2.7.8).
 pub(super) const NO_NOTIFY: u16 = 1;
-
-/// The buffer continues in another descriptor (`VIRTQ_DESC_F_NEXT`, section 2.7.5).
-pub(super) const DESCRIPTOR_NEXT: u16 = 1;
 
 /// What the driver writes and what the device writes lie on cache lines of their own.
 const LINE: usize = 64;
@@ -32,23 +25,6 @@ const AVAILABLE_ENTRY_BYTES: usize = 2;
 const USED_ENTRY_BYTES: usize = 8;
 /// Bytes behind the entries: `used_event` or `avail_event`.
 const RING_TAIL: usize = 2;
-
-/// A queue size that this driver works with: a power of two, 1 to [`MAX_SIZE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueSize(u16);
-
-impl QueueSize {
-    /// The largest usable size within what a device offers; `None` when it offers nothing.
-    pub fn within(offered: u16) -> Option<Self> {
-        let power = offered.checked_ilog2()?;
-        Some(Self((1 << power).min(MAX_SIZE)))
-    }
-
-    /// Number of entries.
-    pub fn get(self) -> u16 {
-        self.0
-    }
-}
 
 /// How the parts of a queue lie to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +128,7 @@ impl RingMemory {
     /// # Safety
     /// `number` is below [`size`](Self::size).
     #[inline]
-    pub(super) unsafe fn write_descriptor(
+    pub(in crate::virtio::queue) unsafe fn write_descriptor(
         &self,
         number: u16,
         address: u64,
@@ -173,7 +149,7 @@ impl RingMemory {
 
     /// Writes an entry of the available ring: the number of a descriptor.
     #[inline]
-    pub(super) fn write_available(&self, position: u16, number: u16) {
+    pub(in crate::virtio::queue) fn write_available(&self, position: u16, number: u16) {
         let offset = RING_HEAD + self.wrap(position) * AVAILABLE_ENTRY_BYTES;
         // SAFETY: `wrap` keeps the offset within the available ring, which is aligned.
         unsafe { atomic16(self.available, offset).store(number.to_le(), Ordering::Relaxed) }
@@ -184,19 +160,19 @@ impl RingMemory {
     /// Release: the device that reads this index reads the entries and descriptors in front of it as they were
     /// written. Without it, it could follow an entry that is not there yet.
     #[inline]
-    pub(super) fn publish_available(&self, index: u16) {
+    pub(in crate::virtio::queue) fn publish_available(&self, index: u16) {
         // SAFETY: the index is the second field of the available ring.
         unsafe { atomic16(self.available, 2).store(index.to_le(), Ordering::Release) }
     }
 
     /// Writes the flags of the available ring.
-    pub(super) fn write_available_flags(&self, flags: u16) {
+    pub(in crate::virtio::queue) fn write_available_flags(&self, flags: u16) {
         // SAFETY: the flags are the first field of the available ring.
         unsafe { atomic16(self.available, 0).store(flags.to_le(), Ordering::Relaxed) }
     }
 
     /// Writes the index after whose entry the driver wants an interrupt (`used_event`).
-    pub(super) fn write_used_event(&self, index: u16) {
+    pub(in crate::virtio::queue) fn write_used_event(&self, index: u16) {
         let offset = RING_HEAD + usize::from(self.size.get()) * AVAILABLE_ENTRY_BYTES;
         // SAFETY: `used_event` lies right behind the entries of the available ring.
         unsafe { atomic16(self.available, offset).store(index.to_le(), Ordering::Relaxed) }
@@ -209,14 +185,14 @@ impl RingMemory {
     ///
     /// Acquire: entries and buffers in front of this index are read as the device wrote them before it.
     #[inline]
-    pub(super) fn used_index(&self) -> u16 {
+    pub(in crate::virtio::queue) fn used_index(&self) -> u16 {
         // SAFETY: the index is the second field of the used ring.
         u16::from_le(unsafe { atomic16(self.used, 2).load(Ordering::Acquire) })
     }
 
     /// The id in an entry of the used ring; to be read behind [`used_index`](Self::used_index).
     #[inline]
-    pub(super) fn used_id(&self, position: u16) -> u32 {
+    pub(in crate::virtio::queue) fn used_id(&self, position: u16) -> u32 {
         let offset = RING_HEAD + self.wrap(position) * USED_ENTRY_BYTES;
         // SAFETY: `wrap` keeps the offset within the used ring, whose entries are aligned to 4.
         u32::from_le(unsafe { atomic32(self.used, offset).load(Ordering::Relaxed) })
@@ -255,25 +231,6 @@ impl RingMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_become_powers_of_two_up_to_the_limit() {
-        let usable = |offered| QueueSize::within(offered).map(QueueSize::get);
-        assert_eq!(usable(0), None);
-        for (offered, expected) in [
-            (1, 1),
-            (2, 2),
-            (3, 2),
-            (255, 128),
-            (256, 256),
-            (257, 256),
-            (4096, 4096),
-            (4097, 4096),
-            (0xffff, 4096),
-        ] {
-            assert_eq!(usable(offered), Some(expected), "offered {offered}");
-        }
-    }
 
     #[test]
     fn parts_are_aligned_and_do_not_overlap() {
