@@ -1,12 +1,18 @@
 //! Virtqueues, from the driver's side: what is the same whatever the format.
 //!
 //! ```text
-//! split     three parts, one written by each side and the descriptors     (section 2.7: SplitQueue)
-//! command   one command at a time, each answer waited for                 (CommandQueue)
+//! split     a table of descriptors, a ring that each side writes     (section 2.7: SplitQueue)
+//! command   one command at a time, each answer waited for            (CommandQueue)
 //! ```
+//!
+//! What a queue of packets does is a trait, [`Virtqueue`]. Each kind also does it by itself, so that who knows the kind needs no
+//! trait.
+#![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
 
 mod command;
 mod split;
+
+use nm_core::nic::{QueueFull, QueueHealth};
 
 use crate::virtio::features::Features;
 
@@ -57,6 +63,43 @@ pub struct Completion {
     pub written: u32,
     /// How many bytes were posted.
     pub posted: u32,
+}
+
+/// A virtqueue, whatever its format.
+///
+/// # Safety
+/// [`pop`](Virtqueue::pop) returns an id only if it was posted, once for each post, and only after the device named it as
+/// used; [`Completion::posted`] is the number of bytes that were posted under it.
+pub unsafe trait Virtqueue: Send + 'static {
+    /// Which way the data of its buffers goes.
+    type Direction: Direction;
+
+    /// Buffers that can be outstanding at once; ids are below it.
+    fn size(&self) -> u16;
+
+    /// Posts the `bytes` at the device's address `address` under `id`. Refused when the id is out of range or outstanding,
+    /// and when there are no bytes. The device may know of it before [`kick`](Virtqueue::kick), or not.
+    fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull>;
+
+    /// Lets the device know of all that was posted, and rings the doorbell if it wants that. Returns whether it rang. To be
+    /// called at least once for 65535 buffers.
+    fn kick(&mut self) -> bool;
+
+    /// The next buffer that the device is done with. What the device says of buffers that are not outstanding is counted and
+    /// skipped.
+    fn pop(&mut self) -> Option<Completion>;
+
+    /// What the queue has seen go wrong.
+    fn health(&self) -> QueueHealth;
+
+    /// Asks the device for an interrupt when `completions` more are there than were taken, from 1 to those outstanding; a
+    /// device that has no index for it interrupts at the next. Returns `true` when the interrupt is certain to come; `false`
+    /// when they are there already, and no interrupt may announce them: take them, and ask again.
+    #[must_use = "a completion that is there already is not announced by an interrupt"]
+    fn enable_notifications(&mut self, completions: u16) -> bool;
+
+    /// Asks the device for no completion interrupts, or as few as there can be.
+    fn disable_notifications(&mut self);
 }
 
 /// A queue size that this driver works with: a power of two, 1 to [`MAX_SIZE`].

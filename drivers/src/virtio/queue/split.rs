@@ -15,7 +15,10 @@
 //!
 //! The four indices count entries since the start, modulo 65536, and none overtakes the one to its left. A device
 //! whose index does has broken the queue: nothing is taken from it any more.
-#![expect(unsafe_code, reason = "a descriptor is written without a second check of its number")]
+#![expect(
+    unsafe_code,
+    reason = "a descriptor is written without a second check of its number; the trait of all queues carries a contract"
+)]
 
 pub(super) mod layout;
 pub(super) mod notify;
@@ -27,7 +30,8 @@ use core::marker::PhantomData;
 use nm_core::nic::{QueueFull, QueueHealth};
 
 use self::layout::RingMemory;
-use super::{Completion, DESCRIPTOR_NEXT, Direction, Events};
+use super::{Completion, DESCRIPTOR_NEXT, Direction, Events, Virtqueue};
+use crate::virtio::transport::Notifier;
 
 /// One split virtqueue with buffers that go in direction `D`, whose doorbell is an `N`.
 #[derive(Debug)]
@@ -179,5 +183,43 @@ impl<D: Direction, N> SplitQueue<D, N> {
             self.used_seen = used;
         }
         !self.is_broken
+    }
+}
+
+// SAFETY: `pop` takes an id out of `posted`, where only `post` and `post_in_two` put it, after the device has put an entry
+// with it into the used ring.
+unsafe impl<D: Direction, N: Notifier> Virtqueue for SplitQueue<D, N> {
+    type Direction = D;
+
+    #[inline]
+    fn size(&self) -> u16 {
+        self.size()
+    }
+
+    #[inline]
+    fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
+        self.post(id, address, bytes)
+    }
+
+    #[inline]
+    fn kick(&mut self) -> bool {
+        self.kick()
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Completion> {
+        self.pop()
+    }
+
+    fn health(&self) -> QueueHealth {
+        self.health()
+    }
+
+    fn enable_notifications(&mut self, completions: u16) -> bool {
+        self.enable_notifications(completions)
+    }
+
+    fn disable_notifications(&mut self) {
+        self.disable_notifications();
     }
 }
