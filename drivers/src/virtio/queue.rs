@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! split     a table of descriptors, a ring that each side writes     (section 2.7: SplitQueue)
+//! packed    one ring of descriptors, which both sides write          (section 2.8: PackedQueue)
 //! command   one command at a time, each answer waited for            (CommandQueue)
 //! ```
 //!
@@ -10,6 +11,7 @@
 #![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
 
 mod command;
+mod packed;
 mod split;
 
 use nm_core::nic::{QueueFull, QueueHealth};
@@ -17,20 +19,21 @@ use nm_core::nic::{QueueFull, QueueHealth};
 use crate::virtio::features::Features;
 
 pub use self::command::CommandQueue;
+pub use self::packed::{PackedMemory, PackedQueue};
 pub use self::split::SplitQueue;
 pub use self::split::layout::{LEGACY_PAGE, Placement, RingMemory};
 
 /// The longest queue that is used, whatever the device offers: a ring of 4096 is beyond what helps forwarding.
 pub const MAX_SIZE: u16 = 4096;
 
-/// The buffer continues in another descriptor (`VIRTQ_DESC_F_NEXT`, section 2.7.5).
+/// The buffer continues in another descriptor (`VIRTQ_DESC_F_NEXT`, sections 2.7.5 and 2.8.6).
 const DESCRIPTOR_NEXT: u16 = 1;
-/// The device may write the buffer (`VIRTQ_DESC_F_WRITE`, section 2.7.5).
+/// The device may write the buffer (`VIRTQ_DESC_F_WRITE`, sections 2.7.5 and 2.8.3).
 const DESCRIPTOR_WRITE: u16 = 2;
 
 /// Which way the data of a queue's buffers goes.
 pub trait Direction: Send + 'static {
-    /// The flags of each descriptor (section 2.7.5).
+    /// The flags of each descriptor (sections 2.7.5 and 2.8.3).
     const FLAGS: u16;
     /// The device says how much it wrote.
     const IS_WRITTEN: bool;
@@ -102,7 +105,8 @@ pub unsafe trait Virtqueue: Send + 'static {
     fn disable_notifications(&mut self);
 }
 
-/// A queue size that this driver works with: a power of two, 1 to [`MAX_SIZE`].
+/// A queue size that this driver works with: a power of two, 1 to [`MAX_SIZE`]. A packed ring may have other sizes
+/// (section 2.8.10.1); nothing here needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueSize(u16);
 

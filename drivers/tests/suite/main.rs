@@ -21,6 +21,7 @@ mod lines;
 mod loopback;
 mod machine;
 mod msix;
+mod packed;
 mod pci;
 mod rules;
 mod rust_vmm;

@@ -1,0 +1,178 @@
+//! The packed virtqueue (section 2.8), from the driver's side.
+//!
+//! There is one ring of descriptors, which both sides write. A buffer is one descriptor in the next place of the ring, with
+//! the id that the caller chose. When the device is done with a buffer it says so in the next place of its own, which
+//! another buffer may have been posted in: places are used in order, ids come back in any order. So a place is written again
+//! only after the device has used it, and a completion is looked for in one place, the oldest that is not used. What was
+//! posted is remembered on this side ([`PackedQueue::post`]), and what the device says is held against it
+//! ([`PackedQueue::pop`]).
+//!
+//! ```text
+//!          posted, the device may see it       used, not looked at yet
+//! next_avail ◄──────────────────────── (the device) ◄──────────── next_used
+//!      post moves it                                           pop moves it
+//! ```
+//!
+//! Both indices count places since the start, modulo 65536. They say at once where a place is and which turn of the ring it
+//! is in (see `laps.rs`). A descriptor is the device's as soon as its flags say so, before [`PackedQueue::kick`]: that only
+//! decides about the doorbell.
+//!
+//! **A device that lies.** Outside the places that are posted and not used nothing is looked at, so `pop` ends after as many
+//! looks as there are such places, and `next_used` does not overtake `next_avail`. A place with an id that is not outstanding
+//! is counted and passed. It was used up for the buffer of somebody, who has no place left to come back in: each such place
+//! costs one buffer, until the restart. So there are always
+//!
+//! ```text
+//! ids outstanding = places posted and not used + places refused  ≤ size
+//! ```
+//!
+//! and an id that is not outstanding has a free place without a look at how many there are. When all places were refused the
+//! queue can neither take nor report a buffer: it is broken.
+//!
+//! The specification also has sizes that are no powers of two, chains, indirect descriptors and use in order. None of them is
+//! needed for packets in buffers of one piece.
+#![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
+
+mod laps;
+mod layout;
+mod notify;
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::marker::PhantomData;
+
+use nm_core::nic::{QueueFull, QueueHealth};
+
+use super::{Completion, Direction, Events, Virtqueue};
+use crate::virtio::transport::Notifier;
+
+pub use self::layout::PackedMemory;
+
+/// One packed virtqueue with buffers that go in direction `D`, whose doorbell is an `N`.
+#[derive(Debug)]
+pub struct PackedQueue<D, N> {
+    ring: PackedMemory,
+    /// Index of the next place to post in.
+    next_avail: u16,
+    /// `next_avail` when the doorbell was thought of last.
+    kicked: u16,
+    /// Index of the next place to look for a completion in.
+    next_used: u16,
+    events: Events,
+    /// The length of the buffer that is outstanding under each id; 0 when none is.
+    posted: Box<[u32]>,
+    notifier: N,
+    refused: u64,
+    direction: PhantomData<D>,
+}
+
+impl<D: Direction, N> PackedQueue<D, N> {
+    /// A queue over fresh memory that the device knows of already and does not use before the driver is set up. It
+    /// starts with completion interrupts off.
+    pub fn new(ring: PackedMemory, events: Events, notifier: N) -> Self {
+        let posted = vec![0; usize::from(ring.size())].into_boxed_slice();
+        let mut queue = Self {
+            ring,
+            next_avail: 0,
+            kicked: 0,
+            next_used: 0,
+            events,
+            posted,
+            notifier,
+            refused: 0,
+            direction: PhantomData,
+        };
+        queue.disable_notifications();
+        queue
+    }
+
+    /// Buffers that can be outstanding at once; ids are below it.
+    #[inline]
+    pub fn size(&self) -> u16 {
+        self.ring.size()
+    }
+
+    /// Posts the `bytes` at the device's address `address` under `id`. Refused when the id is out of range or
+    /// outstanding, and when there are no bytes. The device may use the buffer at once.
+    #[inline]
+    pub fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
+        let Some(posted) = self.posted.get_mut(usize::from(id)) else { return Err(QueueFull) };
+        if *posted != 0 || bytes == 0 {
+            return Err(QueueFull);
+        }
+        *posted = bytes;
+        // The place is free, as this id was not outstanding: see the module.
+        self.ring.write_descriptor(self.next_avail, address, bytes, id, D::FLAGS);
+        self.next_avail = self.next_avail.wrapping_add(1);
+        Ok(())
+    }
+
+    /// The next buffer that the device is done with.
+    ///
+    /// Places with an id that is not outstanding are counted and passed; a device can name an outstanding id only once for
+    /// each time that it was posted.
+    #[inline]
+    pub fn pop(&mut self) -> Option<Completion> {
+        while self.next_used != self.next_avail {
+            let place = self.next_used;
+            let id = self.ring.used_id(place)?;
+            self.next_used = place.wrapping_add(1);
+            let completion = self.take(id, place);
+            if completion.is_some() {
+                return completion;
+            }
+            self.refused += 1;
+        }
+        None
+    }
+
+    /// What the queue has seen go wrong. It is broken when all of its places were refused.
+    pub fn health(&self) -> QueueHealth {
+        QueueHealth { refused: self.refused, is_broken: self.refused == u64::from(self.size()) }
+    }
+
+    /// Takes the buffer that is outstanding under `id`, which the device named in `place`.
+    #[inline]
+    fn take(&mut self, id: u16, place: u16) -> Option<Completion> {
+        let posted = core::mem::take(self.posted.get_mut(usize::from(id))?);
+        let written = if D::IS_WRITTEN { self.ring.used_written(place) } else { 0 };
+        (posted != 0).then_some(Completion { id, written, posted })
+    }
+}
+
+// SAFETY: `pop` takes an id out of `posted`, where only `post` puts it, after the device has used a place with it.
+unsafe impl<D: Direction, N: Notifier> Virtqueue for PackedQueue<D, N> {
+    type Direction = D;
+
+    #[inline]
+    fn size(&self) -> u16 {
+        self.size()
+    }
+
+    #[inline]
+    fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
+        self.post(id, address, bytes)
+    }
+
+    #[inline]
+    fn kick(&mut self) -> bool {
+        self.kick()
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Completion> {
+        self.pop()
+    }
+
+    fn health(&self) -> QueueHealth {
+        self.health()
+    }
+
+    fn enable_notifications(&mut self, completions: u16) -> bool {
+        self.enable_notifications(completions)
+    }
+
+    fn disable_notifications(&mut self) {
+        self.disable_notifications();
+    }
+}

@@ -1,0 +1,129 @@
+//! Doorbells and interrupts of a packed queue: asked for, suppressed, and the look once more.
+
+use millrace_drivers::virtio::queue::{Events, FromDevice, ToDevice};
+
+use super::device::{DESC, DISABLE, ENABLE, Turn, pair};
+
+/// Whether a doorbell rings for one buffer, when the device says this of doorbells.
+fn rings(events: Events, flags: u16, place: u16) -> bool {
+    let (mut queue, device, bell) = pair::<ToDevice>(4, events);
+    device.want(flags, place);
+    assert!(!queue.kick(), "nothing was posted");
+    queue.post(2, 4096, 1).unwrap();
+    let is_rung = queue.kick();
+    assert!(!queue.kick(), "nothing is new");
+    assert_eq!(bell.rings(), u64::from(is_rung));
+    is_rung
+}
+
+#[test]
+fn a_doorbell_rings_as_the_device_wants_it() {
+    let (here, further) = (Turn::START.event(), Turn::START.after(1, 4).event());
+    for events in [Events::Index, Events::Flag] {
+        assert!(rings(events, ENABLE, further));
+        assert!(!rings(events, DISABLE, here));
+        assert!(rings(events, 3, further), "the value is reserved");
+        assert!(!rings(events, 0xfffc | DISABLE, here), "the other bits are");
+    }
+    assert!(rings(Events::Index, DESC, here) && !rings(Events::Index, DESC, further));
+    assert!(!rings(Events::Index, DESC, here ^ 0x8000), "it is for the next turn");
+    assert!(rings(Events::Flag, DESC, further), "places were not negotiated");
+}
+
+/// The device names a place, batches of all lengths go by, and one of them rings: that which has the place.
+#[test]
+fn a_place_that_the_device_names_rings_once() {
+    for size in [1, 2, 4, 8] {
+        let (mut queue, mut device, _) = pair::<ToDevice>(size, Events::Index);
+        for round in 0..30_000u16 {
+            let ahead = round % size;
+            device.want(DESC, device.next.after(ahead, size).event());
+            let mut sent = 0;
+            while sent <= ahead {
+                let batch = (1 + round % 3).min(size - sent);
+                (0..batch).for_each(|id| queue.post(id, 4096, 1).unwrap());
+                let has_place = (sent..sent + batch).contains(&ahead);
+                assert_eq!(queue.kick(), has_place, "round {round}: {batch} from {sent}, {ahead} of {size}");
+                for id in 0..batch {
+                    assert!(device.take().is_some());
+                    device.complete(id, 0, 1);
+                    assert!(queue.pop().is_some());
+                }
+                sent += batch;
+            }
+        }
+    }
+}
+
+#[test]
+fn interrupts_are_off_at_the_start_and_when_they_are_disabled() {
+    for events in [Events::Index, Events::Flag] {
+        let (mut queue, mut device, _) = pair::<ToDevice>(4, events);
+        for _ in 0..100 {
+            assert_eq!(device.driver_wants().0, DISABLE);
+            let from = device.done;
+            queue.post(0, 4096, 1).unwrap();
+            device.complete(0, 0, 1);
+            assert!(!device.is_interrupt_due(from));
+            assert!(queue.pop().is_some());
+            assert!(queue.enable_notifications(1), "nothing is there, and nothing is posted");
+            queue.disable_notifications();
+        }
+    }
+}
+
+/// The device is asked for the place of the last of several; without places, at the first.
+#[test]
+fn an_interrupt_comes_after_so_many_completions() {
+    const SIZE: u16 = 4;
+    for (events, is_early) in [(Events::Index, false), (Events::Flag, true)] {
+        let (mut queue, mut device, _) = pair::<FromDevice>(SIZE, events);
+        for round in 0..40_000u32 {
+            let wanted = 1 + (round % 4) as u16;
+            (0..SIZE).for_each(|id| queue.post(id, 4096, 1).unwrap());
+            assert!(queue.enable_notifications(wanted), "round {round}: none is there");
+            for done in 1..=SIZE {
+                let from = device.done;
+                device.complete(done - 1, 0, 1);
+                let is_due = device.is_interrupt_due(from);
+                assert_eq!(is_due, is_early || done == wanted, "round {round}: {done} of {wanted}");
+                let is_there = done >= wanted || is_early;
+                assert_eq!(queue.enable_notifications(wanted), !is_there, "the look once more");
+            }
+            // One that goes off the ring's end in the middle.
+            let ahead = round % 3;
+            (0..SIZE).for_each(|_| assert!(queue.pop().is_some()));
+            for id in 0..ahead as u16 {
+                queue.post(id, 4096, 1).unwrap();
+                device.complete(id, 0, 1);
+                assert!(queue.pop().is_some());
+            }
+        }
+    }
+}
+
+/// What comes between the last look and the asking is seen by the look after it.
+#[test]
+fn a_completion_that_came_before_the_asking_is_not_slept_on() {
+    for events in [Events::Index, Events::Flag] {
+        let (mut queue, mut device, _) = pair::<ToDevice>(2, events);
+        for _ in 0..1000 {
+            queue.post(1, 4096, 1).unwrap();
+            assert!(queue.enable_notifications(1));
+            queue.disable_notifications();
+            assert_eq!(queue.pop(), None);
+            device.complete(1, 0, 1);
+            assert!(!queue.enable_notifications(1));
+            assert!(queue.pop().is_some() && queue.enable_notifications(1));
+        }
+    }
+}
+
+#[test]
+fn a_request_for_none_is_one_for_the_next() {
+    let (mut queue, mut device, _) = pair::<ToDevice>(2, Events::Index);
+    queue.post(0, 4096, 1).unwrap();
+    assert!(queue.enable_notifications(0));
+    device.complete(0, 0, 1);
+    assert!(device.is_interrupt_due(Turn::START) && !queue.enable_notifications(0));
+}
