@@ -23,6 +23,8 @@ bitflags! {
         const RING_EVENT_IDX = 1 << 29;
         /// The device follows version 1 of the specification or a later one.
         const VERSION_1 = 1 << 32;
+        /// Queues are packed (section 2.8).
+        const RING_PACKED = 1 << 34;
         const _ = !0;
     }
 }
