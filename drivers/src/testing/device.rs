@@ -142,7 +142,7 @@ impl NetDevice {
         let ring = model.rings.get_mut(2 * usize::from(pair) + 1)?;
         let (id, owned) = ring.pick(place)?;
         let packet = owned.read(&machine).unwrap_or_default();
-        ring.complete(id.into(), 0);
+        ring.complete(id, &owned, 0);
         Some(packet.get(ring.framing.header_bytes()..).unwrap_or_default().to_vec())
     }
 
@@ -171,7 +171,7 @@ impl NetDevice {
             ring.complain(Violation::BufferOutsideMemory { queue, id });
         }
         let written = if fits { packet.len() } else { 0 };
-        ring.complete(id.into(), u32::try_from(written).unwrap_or(0));
+        ring.complete(id, &owned, u32::try_from(written).unwrap_or(0));
         fits
     }
 
@@ -189,17 +189,18 @@ impl NetDevice {
 
 /// For the test: misbehaving.
 impl NetDevice {
-    /// Writes an entry of the used ring.
+    /// Writes an entry of the used ring. In a packed queue: a used descriptor at the next place, with the lower half of `id`.
     pub fn complete_falsely(&self, queue: u16, id: u32, written: u32) {
-        self.with_ring(queue, |ring| ring.complete(id, written));
+        self.with_ring(queue, |ring| ring.complete_falsely(id, written));
     }
 
-    /// Moves the index of the used ring by `distance` without writing entries.
+    /// Moves the index of the used ring by `distance` without writing entries. In a packed queue: has so many places look used,
+    /// at most all, with ids and lengths as they are.
     pub fn jump(&self, queue: u16, distance: u16) {
         self.with_ring(queue, |ring| ring.jump(distance));
     }
 
-    /// Writes the flags and `avail_event` of the used ring.
+    /// Writes the flags and `avail_event` of the used ring. In a packed queue: the device's event suppression structure.
     pub fn scribble(&self, queue: u16, flags: u16, event: u16) {
         self.with_ring(queue, |ring| ring.scribble(flags, event));
     }

@@ -1,15 +1,12 @@
 //! The control queue from the device's side (section 5.1.6.5).
 
-use alloc::sync::Arc;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Violation;
-use super::ring::Place;
+use super::ring::{Chain, FLAG_NEXT, FLAG_WRITE, QueueMemory};
 use super::setup::{Commands, Interface};
-use crate::testing::FakeMachine;
 
-const FLAG_NEXT: u16 = 1;
-const FLAG_WRITE: u16 = 2;
 /// Bytes of a command's number.
 const NUMBER: usize = 2;
 const ERROR: u8 = 1;
@@ -17,90 +14,83 @@ const ERROR: u8 = 1;
 /// The control queue of a running device.
 #[derive(Debug)]
 pub(super) struct ControlRing {
-    machine: Arc<FakeMachine>,
-    queue: u16,
-    place: Place,
+    memory: Box<dyn QueueMemory>,
     interface: Interface,
-    seen: u16,
-    used: u16,
+    seen: u64,
+    used: u64,
 }
 
 /// A command as it lies in memory.
 struct Command {
-    head: u16,
     number_and_data: Vec<u8>,
     /// Where the answer goes.
     answer: u64,
 }
 
 impl ControlRing {
-    pub fn new(machine: Arc<FakeMachine>, queue: u16, place: Place, interface: Interface) -> Self {
-        Self { machine, queue, place, interface, seen: 0, used: 0 }
+    pub fn new(memory: Box<dyn QueueMemory>, interface: Interface) -> Self {
+        Self { memory, interface, seen: 0, used: 0 }
     }
 
     /// Takes the next command: its number and its data, and how to answer.
     pub fn take(&mut self, violations: &mut Vec<Violation>) -> Option<(Vec<u8>, Reply)> {
-        let published = self.machine.load16(self.place.available + 2)?;
+        let queue = self.memory.area().queue;
+        let published =
+            self.memory.published(self.seen).map_err(|violation| violations.push(violation)).ok()?;
         if published == self.seen {
-            violations.push(Violation::DoorbellWithoutBuffers { queue: self.queue });
+            violations.extend(self.memory.oddity(self.seen));
+            violations.push(Violation::DoorbellWithoutBuffers { queue });
             return None;
         }
-        let position = u64::from(self.seen & self.place.size.wrapping_sub(1));
-        self.seen = self.seen.wrapping_add(1);
-        let head = self.machine.load16(self.place.available + 4 + 2 * position)?;
-        let Some(Command { head, number_and_data, answer }) = self.command(head) else {
-            violations.push(Violation::NoCommand { queue: self.queue });
+        let chain = self.memory.chain(self.seen).ok();
+        self.seen += chain.as_ref().map_or(1, |chain| chain.positions);
+        let command = chain.as_ref().and_then(|chain| Some((chain, self.command(chain)?)));
+        let Some((chain, Command { number_and_data, answer })) = command else {
+            violations.push(Violation::NoCommand { queue });
             return None;
         };
-        Some((number_and_data, Reply { head, answer }))
+        Some((number_and_data, Reply { id: chain.id, positions: chain.positions, answer }))
     }
 
-    /// The descriptors from `head` on: some to read, the first of them the command's number where a device counts on that
-    /// (section 5.1.6.5), then one byte to write.
-    fn command(&self, head: u16) -> Option<Command> {
-        let (mut number_and_data, mut next) = (Vec::new(), head);
-        for part in 0..self.place.size {
-            let descriptor: [u8; 16] =
-                self.machine.read_array(self.place.descriptors + 16 * u64::from(next))?;
-            let [a, b, c, d, e, f, g, h, l0, l1, l2, l3, f0, f1, n0, n1] = descriptor;
-            let address = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-            let bytes = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-            let flags = u16::from_le_bytes([f0, f1]);
-            if flags == FLAG_WRITE {
-                let is_complete = number_and_data.len() > NUMBER && bytes == 1;
-                return is_complete.then_some(Command { head, number_and_data, answer: address });
-            }
-            if flags != FLAG_NEXT || part == 0 && self.interface == Interface::Legacy && bytes != NUMBER {
+    /// Descriptors to read, the first of them the command's number where a device counts on that (section 5.1.6.5), then one
+    /// byte to write.
+    fn command(&self, chain: &Chain) -> Option<Command> {
+        let (last, to_read) = chain.parts.split_last()?;
+        let mut number_and_data = Vec::new();
+        for (place, part) in to_read.iter().enumerate() {
+            let bytes = part.bytes as usize;
+            let is_apart = self.interface == Interface::Modern || place > 0 || bytes == NUMBER;
+            if part.flags != FLAG_NEXT || !is_apart {
                 return None;
             }
-            number_and_data.extend(self.machine.read(address, bytes)?);
-            next = u16::from_le_bytes([n0, n1]);
+            number_and_data.extend(self.memory.area().machine.read(part.address, bytes)?);
         }
-        None
+        let is_complete = last.flags == FLAG_WRITE && number_and_data.len() > NUMBER && last.bytes == 1;
+        is_complete.then_some(Command { number_and_data, answer: last.address })
     }
 
     /// Answers a command with `answer`, or otherwise, as `manner` has it.
     pub fn answer(&mut self, reply: &Reply, answer: u8, manner: Commands) {
-        let (id, index, answer) = match manner {
-            Commands::Obeyed => (u32::from(reply.head), 1, answer),
-            Commands::Refused => (u32::from(reply.head), 1, ERROR),
+        let id = u32::from(reply.id);
+        let (id, answer) = match manner {
+            Commands::Obeyed | Commands::AnsweredTwice => (id, answer),
+            Commands::Refused => (id, ERROR),
             Commands::Ignored => return,
-            Commands::AnsweredForAnother => (u32::from(reply.head) + 1, 1, answer),
-            Commands::AnsweredTwice => (u32::from(reply.head), 2, answer),
+            Commands::AnsweredForAnother => (id + 1, answer),
         };
-        self.machine.write(reply.answer, &[answer]);
-        let position = u64::from(self.used & self.place.size.wrapping_sub(1));
-        let [a, b, c, d] = id.to_le_bytes();
-        self.machine.write(self.place.used + 4 + 8 * position, &[a, b, c, d, 1, 0, 0, 0]);
-        self.used = self.used.wrapping_add(index);
-        self.machine.store16(self.place.used + 2, self.used);
-        let event = self.place.used + 4 + 8 * u64::from(self.place.size);
-        self.machine.store16(event, self.seen);
+        self.memory.area().machine.write(reply.answer, &[answer]);
+        self.memory.complete(self.used, id, 1);
+        self.used += reply.positions;
+        if manner == Commands::AnsweredTwice {
+            self.used += self.memory.jump(self.used, 1);
+        }
+        self.memory.ask(self.seen, false);
     }
 }
 
 /// Where the answer to a command goes.
 pub(super) struct Reply {
-    head: u16,
+    id: u16,
+    positions: u64,
     answer: u64,
 }

@@ -6,12 +6,11 @@ use alloc::vec::Vec;
 use super::config_reads::ConfigReads;
 use super::control::ControlRing;
 use super::registers::{FAILED, Registers, Transition};
-use super::ring::{DeviceRing, Framing, Place, Way};
+use super::ring::{Area, DeviceRing, Framing, Place, Terms, Way};
 use super::{Commands, Setup, Slow, Violation};
 use crate::testing::FakeMachine;
 use crate::virtio::transport::QueuePlace;
 
-const RING_EVENT_IDX: u64 = 1 << 29;
 const NET_CTRL_VQ: u64 = 1 << 17;
 const NET_CTRL_RX: u64 = 1 << 18;
 const NET_MQ: u64 = 1 << 22;
@@ -98,21 +97,24 @@ impl Model {
     }
 
     fn start(&mut self) {
-        let has_event_idx = self.registers.accepted & RING_EVENT_IDX != 0;
+        let terms = self.terms();
         let framing = Framing::of(self.setup.interface, self.registers.accepted);
         let control = self.registers.control_queue();
         for (queue, registers) in (0..).zip(&self.registers.queues) {
+            let memory = Area::memory(self.machine.clone(), queue, registers.place, terms);
             if queue == control {
-                let ring =
-                    ControlRing::new(self.machine.clone(), queue, registers.place, self.setup.interface);
+                let ring = ControlRing::new(memory, self.setup.interface);
                 self.control = (registers.is_enabled && self.has(NET_CTRL_VQ)).then_some(ring);
                 break;
             }
             let way = if queue % 2 == 0 { Way::In } else { Way::Out };
-            let ring =
-                DeviceRing::new(self.machine.clone(), queue, way, registers.place, framing, has_event_idx);
-            self.rings.push(ring);
+            self.rings.push(DeviceRing::new(memory, way, framing));
         }
+    }
+
+    /// What the driver has agreed on about queues.
+    fn terms(&self) -> Terms {
+        Terms::of(self.setup.interface, self.registers.accepted)
     }
 
     /// The ISR status: whether a queue has interrupted.
@@ -170,10 +172,11 @@ impl Model {
     pub fn write_queue_size(&mut self, queue: u16, size: u16) {
         let keeps_size = self.setup.quirks.keeps_queue_size;
         let offered = self.offered_queue_size(queue);
+        let format = self.terms().format;
         let Some(registers) = self.registers.queue_to_write(queue, &self.setup, &mut self.violations) else {
             return;
         };
-        if !size.is_power_of_two() || size > offered {
+        if !format.has_size(size) || size > offered {
             self.violations.push(Violation::QueueSize { queue });
         }
         registers.place.size = if keeps_size { registers.place.size } else { size };
@@ -257,11 +260,12 @@ impl Model {
 
     pub fn enable_queue(&mut self, queue: u16) {
         let machine = self.machine.clone();
+        let format = self.terms().format;
         let keeps_disabled = self.setup.quirks.keeps_queue_disabled;
         let Some(registers) = self.registers.queue_to_write(queue, &self.setup, &mut self.violations) else {
             return;
         };
         registers.is_enabled = !keeps_disabled;
-        self.violations.extend(registers.place.complaint(&machine, queue));
+        self.violations.extend(registers.place.complaint(&machine, queue, format));
     }
 }

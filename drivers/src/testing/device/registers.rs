@@ -90,12 +90,12 @@ impl Registers {
 
     fn are_features_acceptable(&self, setup: &Setup) -> bool {
         let is_version_1 = self.accepted >> 32 & 1 == 1;
-        is_version_1 && self.accepted & !setup.offered.bits() == 0 && !setup.quirks.refuses_features
+        is_version_1 && self.accepted & !setup.offered_bits() == 0 && !setup.quirks.refuses_features
     }
 
     /// The driver writes the features that it accepts.
     pub fn write_features(&mut self, features: u64, setup: &Setup, violations: &mut Vec<Violation>) {
-        if features & !setup.offered.bits() != 0 {
+        if features & !setup.offered_bits() != 0 {
             violations.push(Violation::FeaturesNotOffered);
         }
         let is_late = match setup.interface {

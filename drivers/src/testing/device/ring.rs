@@ -1,22 +1,26 @@
-//! One queue from the device's side, written from the specification (section 2.7), not from the driver.
+//! One queue from the device's side, written from the specification (sections 2.7 and 2.8), not from the driver.
 
 mod bells;
 mod framing;
+mod memory;
 mod owned;
+mod packed;
+mod place;
+mod split;
+mod suppression;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::bells::Bells;
-use self::owned::{Owned, Part};
+use self::owned::Owned;
 use super::Violation;
 use crate::testing::FakeMachine;
 
 pub(super) use self::framing::Framing;
-
-const FLAG_NEXT: u16 = 1;
-const FLAG_WRITE: u16 = 2;
+pub(super) use self::memory::{Area, Chain, FLAG_NEXT, FLAG_WRITE, QueueMemory};
+pub(super) use self::place::{Place, Terms};
 
 /// Which way buffers of the queue go, seen from the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,79 +31,38 @@ pub(super) enum Way {
     Out,
 }
 
-/// Where a queue lies.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
-    pub size: u16,
-    pub descriptors: u64,
-    pub available: u64,
-    pub used: u64,
-}
-
-impl Place {
-    /// What is wrong with the place of a queue that is being enabled.
-    pub fn complaint(&self, machine: &FakeMachine, queue: u16) -> Option<Violation> {
-        let size = usize::from(self.size);
-        let parts = [
-            (self.descriptors, 16 * size, 16),
-            (self.available, 6 + 2 * size, 2),
-            (self.used, 6 + 8 * size, 4),
-        ];
-        if parts.iter().any(|&(address, ..)| address == 0) {
-            Some(Violation::QueueWithoutAddresses { queue })
-        } else if parts.iter().any(|&(address, _, align)| !address.is_multiple_of(align)) {
-            Some(Violation::QueueMisaligned { queue })
-        } else if parts.iter().any(|&(address, bytes, _)| !machine.has(address, bytes)) {
-            Some(Violation::QueueOutsideMemory { queue })
-        } else {
-            None
-        }
-    }
-}
-
 /// A queue of a running device.
 #[derive(Debug)]
 pub(super) struct DeviceRing {
-    machine: Arc<FakeMachine>,
-    queue: u16,
+    memory: Box<dyn QueueMemory>,
     way: Way,
-    place: Place,
     pub framing: Framing,
-    has_event_idx: bool,
-    /// How far the available ring was read.
-    seen: u16,
-    used: u16,
+    /// The position up to which the device has read what the driver published.
+    seen: u64,
+    /// The position up to which it has completed.
+    used: u64,
     /// What the device owns, in the order in which it came.
     pending: Vec<u16>,
     pub owned: BTreeMap<u16, Owned>,
+    /// The descriptors that the driver must leave alone: by their number the buffer, and what they are.
+    kept: BTreeMap<u16, (u16, [u8; 16])>,
     pub bells: Bells,
     pub violations: Vec<Violation>,
 }
 
 impl DeviceRing {
-    pub fn new(
-        machine: Arc<FakeMachine>,
-        queue: u16,
-        way: Way,
-        place: Place,
-        framing: Framing,
-        has_event_idx: bool,
-    ) -> Self {
-        let (pending, owned, violations) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let bells = Bells::new();
+    pub fn new(memory: Box<dyn QueueMemory>, way: Way, framing: Framing) -> Self {
         Self {
-            machine,
-            queue,
+            memory,
             way,
-            place,
             framing,
-            has_event_idx,
             seen: 0,
             used: 0,
-            pending,
-            owned,
-            bells,
-            violations,
+            pending: Vec::new(),
+            owned: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            bells: Bells::new(),
+            violations: Vec::new(),
         }
     }
 
@@ -109,20 +72,20 @@ impl DeviceRing {
 
     /// Address and length of what the device owns.
     pub fn buffers(&self) -> Vec<(u64, u32)> {
-        self.owned.values().flat_map(|owned| &owned.parts).map(|part| (part.address, part.bytes)).collect()
+        self.owned.values().flat_map(Owned::ranges).collect()
     }
 
-    fn position(&self, index: u16) -> u64 {
-        u64::from(index & self.place.size.wrapping_sub(1))
+    /// Makes up the notification fields of the device's part of the queue.
+    pub fn scribble(&self, flags: u16, event: u16) {
+        self.memory.scribble(flags, event);
     }
 
-    /// The index that the driver has published.
-    fn published(&mut self) -> u16 {
-        let index = self.machine.load16(self.place.available + 2);
-        if index.is_none() {
-            self.complain(Violation::QueueOutsideMemory { queue: self.queue });
-        }
-        index.unwrap_or(self.seen)
+    fn queue(&self) -> u16 {
+        self.memory.area().queue
+    }
+
+    fn machine(&self) -> &FakeMachine {
+        &self.memory.area().machine
     }
 }
 
@@ -130,123 +93,121 @@ impl DeviceRing {
 impl DeviceRing {
     /// Takes what the driver has published, and checks it. `others` are buffers that other queues own.
     pub fn fetch(&mut self, others: &[(u64, u32)]) {
-        let queue = self.queue;
-        let published = self.published();
-        if published.wrapping_sub(self.seen) > self.place.size {
-            return self.complain(Violation::Overrun { queue });
+        let published = match self.memory.published(self.seen) {
+            Ok(published) => published,
+            Err(violation) => return self.complain(violation),
+        };
+        if published - self.seen > self.memory.room(self.seen, self.used) {
+            return self.complain(Violation::Overrun { queue: self.queue() });
         }
         self.check_doorbell_came(published);
         if self.seen != published {
-            let found: Vec<_> =
-                self.owned.iter().filter_map(|(&id, owned)| self.complaint(id, owned)).collect();
-            self.violations.extend(found);
+            self.check_all_left_alone();
         }
-        while self.seen != published {
-            let entry = self.place.available + 4 + 2 * self.position(self.seen);
-            self.seen = self.seen.wrapping_add(1);
-            match self.machine.load16(entry) {
-                None => self.complain(Violation::QueueOutsideMemory { queue }),
-                Some(id) if id >= self.place.size => self.complain(Violation::NoSuchDescriptor { queue, id }),
-                Some(id) if self.owned.contains_key(&id) => {
-                    self.complain(Violation::OfferedTwice { queue, id })
+        while self.seen < published {
+            match self.memory.chain(self.seen) {
+                Ok(chain) => {
+                    self.seen += chain.positions;
+                    self.take(chain, others);
                 }
-                Some(id) => self.take(id, others),
+                Err(violation) => {
+                    self.seen += 1;
+                    self.complain(violation);
+                }
             }
         }
+        let oddity = self.memory.oddity(self.seen);
+        self.violations.extend(oddity);
         self.ask_for_doorbell();
     }
 
-    fn take(&mut self, id: u16, others: &[(u64, u32)]) {
-        let queue = self.queue;
-        let Some(parts) = self.parts(id) else { return };
-        if self.framing.is_header_apart() {
-            if parts.len() < 2
-                || parts.first().is_none_or(|part| part.bytes as usize != self.framing.header_bytes())
-            {
-                self.complain(Violation::HeaderNotApart { queue, id });
-            }
-        } else if parts.len() > 1 {
-            self.complain(Violation::Chained { queue, id });
+    fn take(&mut self, chain: Chain, others: &[(u64, u32)]) {
+        let (queue, id) = (self.queue(), chain.id);
+        if id >= self.memory.area().place.size {
+            return self.complain(Violation::NoSuchDescriptor { queue, id });
         }
-        let is_taken = |part: &Part| {
-            let owned =
-                self.owned.values().flat_map(|owned| &owned.parts).map(|part| (part.address, part.bytes));
-            owned.chain(others.iter().copied()).any(|(start, len)| {
-                start < part.address.saturating_add(part.bytes.into())
-                    && part.address < start.saturating_add(len.into())
+        if self.owned.contains_key(&id) {
+            return self.complain(Violation::OfferedTwice { queue, id });
+        }
+        self.check_descriptors(&chain);
+        let Chain { parts, positions, .. } = chain;
+        let mut owned = Owned { parts, positions, contents: None };
+        let is_taken = |(address, bytes): (u64, u32)| {
+            self.owned.values().flat_map(Owned::ranges).chain(others.iter().copied()).any(|(start, len)| {
+                start < address.saturating_add(bytes.into()) && address < start.saturating_add(len.into())
             })
         };
-        if parts.iter().any(is_taken) {
+        if owned.ranges().any(is_taken) {
             self.complain(Violation::BufferGivenTwice { queue, id });
         }
-        let mut owned = Owned { parts, contents: None };
-        let contents = owned.read(&self.machine).filter(|contents| !contents.is_empty());
+        let contents = owned.read(self.machine()).filter(|contents| !contents.is_empty());
         match &contents {
             None => self.complain(Violation::BufferOutsideMemory { queue, id }),
             Some(contents) => self.check_header(id, contents),
         }
         owned.contents = contents.filter(|_| self.way == Way::Out);
+        self.kept.extend(owned.parts.iter().map(|part| (part.number, (id, part.descriptor))));
         self.owned.insert(id, owned);
         self.pending.push(id);
     }
 
-    /// The descriptors from `head` on; complains and returns `None` where they do not lead to an end.
-    fn parts(&mut self, head: u16) -> Option<Vec<Part>> {
-        let queue = self.queue;
-        let mut parts = Vec::new();
-        let mut next = Some(head);
-        while let Some(id) = next {
-            if id >= self.place.size || parts.len() >= usize::from(self.place.size) {
-                self.complain(Violation::NoSuchDescriptor { queue, id });
-                return None;
-            }
-            let Some(descriptor) = self.machine.read_array::<16>(self.place.descriptors + 16 * u64::from(id))
-            else {
-                self.complain(Violation::QueueOutsideMemory { queue });
-                return None;
-            };
-            let [a, b, c, d, e, f, g, h, l0, l1, l2, l3, f0, f1, n0, n1] = descriptor;
-            let address = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-            let bytes = u32::from_le_bytes([l0, l1, l2, l3]);
-            let flags = u16::from_le_bytes([f0, f1]);
-            self.check_flags(head, flags);
-            if bytes == 0 {
-                self.complain(Violation::BufferOutsideMemory { queue, id: head });
-            }
-            parts.push(Part { id, address, bytes, descriptor });
-            next = (flags & FLAG_NEXT != 0).then_some(u16::from_le_bytes([n0, n1]));
-        }
-        Some(parts)
-    }
-
-    fn check_flags(&mut self, id: u16, flags: u16) {
-        let queue = self.queue;
+    /// Complains about descriptors that are not those of a packet in the queue's direction.
+    fn check_descriptors(&mut self, chain: &Chain) {
+        let (queue, id) = (self.queue(), chain.id);
         let expected = if self.way == Way::In { FLAG_WRITE } else { 0 };
-        if flags & !FLAG_NEXT != expected {
-            self.complain(Violation::WrongFlags { queue, id });
+        for part in &chain.parts {
+            if part.flags & !FLAG_NEXT != expected {
+                self.complain(Violation::WrongFlags { queue, id });
+            }
+            if part.bytes == 0 {
+                self.complain(Violation::BufferOutsideMemory { queue, id });
+            }
+        }
+        let header = chain.parts.first().map(|part| part.bytes as usize);
+        if !self.framing.is_header_apart() {
+            if chain.parts.len() > 1 {
+                self.complain(Violation::Chained { queue, id });
+            }
+        } else if chain.parts.len() < 2 || header != Some(self.framing.header_bytes()) {
+            self.complain(Violation::HeaderNotApart { queue, id });
         }
     }
 
     fn check_header(&mut self, id: u16, contents: &[u8]) {
         match contents.get(..self.framing.header_bytes()) {
-            None => self.complain(Violation::NoRoomForHeader { queue: self.queue, id }),
+            None => self.complain(Violation::NoRoomForHeader { queue: self.queue(), id }),
             Some(header) if self.way == Way::Out && header.iter().any(|&byte| byte != 0) => {
                 self.complain(Violation::HeaderNotZero { id });
             }
             Some(_) => {}
         }
     }
+}
 
-    /// What is wrong unless the driver has left alone what the device owns.
-    fn complaint(&self, id: u16, owned: &Owned) -> Option<Violation> {
-        let queue = self.queue;
-        let is_changed = |part: &Part| {
-            self.machine.read_array(self.place.descriptors + 16 * u64::from(part.id)) != Some(part.descriptor)
+/// What the driver leaves alone.
+impl DeviceRing {
+    fn check_all_left_alone(&mut self) {
+        let numbers: Vec<_> = self.kept.keys().copied().collect();
+        self.check_descriptors_kept(&numbers);
+        let found: Vec<_> = self.owned.iter().filter_map(|(&id, owned)| self.complaint(id, owned)).collect();
+        self.violations.extend(found);
+    }
+
+    /// Complains about those of these descriptors that are not as they were when the device read them.
+    fn check_descriptors_kept(&mut self, numbers: &[u16]) {
+        let complaint = |number: &u16| {
+            let (id, then) = self.kept.get(number)?;
+            let now = self.memory.area().descriptor_bytes(*number);
+            (now.as_ref() != Some(then)).then(|| self.memory.rewriting(*id, then, now.as_ref()))
         };
-        if owned.parts.iter().any(is_changed) {
-            return Some(Violation::DescriptorChanged { queue, id });
-        }
-        match (&owned.contents, owned.read(&self.machine)) {
+        let found: Vec<_> = numbers.iter().filter_map(complaint).collect();
+        self.violations.extend(found);
+    }
+
+    /// What was done to the contents of a buffer that the device owns.
+    fn complaint(&self, id: u16, owned: &Owned) -> Option<Violation> {
+        let queue = self.queue();
+        match (&owned.contents, owned.read(self.machine())) {
             (_, None) => Some(Violation::BufferOutsideMemory { queue, id }),
             (Some(then), Some(now)) if *then != now => Some(Violation::BufferChanged { queue, id }),
             _ => None,
@@ -261,31 +222,45 @@ impl DeviceRing {
         let place = place.checked_rem(self.pending.len())?;
         let id = self.pending.remove(place);
         let owned = self.owned.remove(&id)?;
-        self.violations.extend(self.complaint(id, &owned));
+        let complaint = self.complaint(id, &owned);
+        self.violations.extend(complaint);
         Some((id, owned))
     }
 
-    /// Writes an entry of the used ring and publishes it, whether or not it makes sense.
-    pub fn complete(&mut self, id: u32, written: u32) {
-        let [a, b, c, d] = id.to_le_bytes();
-        let [e, f, g, h] = written.to_le_bytes();
-        let entry = self.place.used + 4 + 8 * self.position(self.used);
-        self.machine.write(entry, &[a, b, c, d, e, f, g, h]);
-        self.publish_used(self.used.wrapping_add(1));
+    /// Tells the driver that the device is done with a buffer that it [picked](Self::pick).
+    pub fn complete(&mut self, id: u16, owned: &Owned, written: u32) {
+        let given_back = self.memory.given_back(self.used, owned.positions, &owned.parts);
+        self.check_descriptors_kept(&given_back);
+        self.go_on(&given_back, owned.positions, |memory, used| memory.complete(used, id.into(), written));
     }
 
-    fn publish_used(&mut self, index: u16) {
-        let before = core::mem::replace(&mut self.used, index);
-        if self.machine.store16(self.place.used + 2, index).is_none() {
-            self.complain(Violation::QueueOutsideMemory { queue: self.queue });
-        }
-        if self.is_interrupt_wanted(before, index) {
-            self.bells.interrupt();
-        }
+    /// Says so of any buffer, whether or not it makes sense.
+    pub fn complete_falsely(&mut self, id: u32, written: u32) {
+        let given_back = self.memory.given_back(self.used, 1, &[]);
+        self.go_on(&given_back, 1, |memory, used| memory.complete(used, id, written));
     }
 
-    /// Moves the index of the used ring without writing entries.
+    /// Goes on by `distance` positions, or as many as can be, without saying anything about buffers.
     pub fn jump(&mut self, distance: u16) {
-        self.publish_used(self.used.wrapping_add(distance));
+        let before = self.used;
+        let positions = self.memory.jump(before, distance);
+        let given_back = self.memory.given_back(before, positions, &[]);
+        self.go_on(&given_back, positions, |_, _| Some(()));
+    }
+
+    /// Tells the driver something at the position up to which the device has completed, and goes on by so many `positions`.
+    fn go_on(
+        &mut self,
+        given_back: &[u16],
+        positions: u64,
+        tell: impl FnOnce(&mut dyn QueueMemory, u64) -> Option<()>,
+    ) {
+        given_back.iter().for_each(|number| _ = self.kept.remove(number));
+        let before = self.used;
+        self.used += positions;
+        if tell(&mut *self.memory, before).is_none() {
+            self.complain(Violation::QueueOutsideMemory { queue: self.queue() });
+        }
+        self.notify(before);
     }
 }

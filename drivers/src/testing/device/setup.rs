@@ -132,6 +132,21 @@ impl Setup {
         sizes.chain([self.control_size]).collect()
     }
 
+    /// The feature bits that a driver may accept: legacy devices have the lower 32.
+    pub(super) fn offered_bits(&self) -> u64 {
+        match self.interface {
+            Interface::Modern => self.offered.bits(),
+            Interface::Legacy => self.offered.bits() & u64::from(u32::MAX),
+        }
+    }
+
+    /// The same with packed queues for a driver that wants them.
+    #[must_use]
+    pub fn packed(mut self) -> Self {
+        self.offered |= Features::RING_PACKED;
+        self
+    }
+
     /// The same as a legacy device.
     #[must_use]
     pub fn legacy(mut self) -> Self {

@@ -82,7 +82,7 @@ pub enum Violation {
         /// The queue.
         queue: u16,
     },
-    /// A part of a queue is not aligned as it must be (section 2.7).
+    /// A part of a queue is not aligned as it must be (sections 2.7 and 2.8.10.1).
     QueueMisaligned {
         /// The queue.
         queue: u16,
@@ -92,7 +92,7 @@ pub enum Violation {
         /// The queue.
         queue: u16,
     },
-    /// A queue has a size that is not a power of two, or more than was offered.
+    /// A queue has a size that is more than was offered, or not a power of two; packed, that is none or more than 32768.
     QueueSize {
         /// The queue.
         queue: u16,
@@ -117,30 +117,45 @@ pub enum Violation {
         /// The queue.
         queue: u16,
     },
-    /// More entries were published than the queue holds.
+    /// More entries were published than the queue holds, or a place of a packed queue was made available again before the
+    /// device had used it.
     Overrun {
         /// The queue.
         queue: u16,
     },
-    /// An entry of the available ring names a descriptor that there is not.
+    /// An entry of the available ring names a descriptor that there is not, or the id of a packed queue's buffer is not below
+    /// the queue's size.
     NoSuchDescriptor {
         /// The queue.
         queue: u16,
-        /// What the entry holds.
+        /// What the entry or the descriptor holds.
         id: u16,
     },
-    /// A descriptor was made available that the device owns already.
+    /// A place of a packed queue is neither made available in the lap that has come to it nor left as it was in the one before
+    /// (section 2.8.1), or it continues a buffer that was made available before it (section 2.8.17).
+    WrongWrapCounter {
+        /// The queue.
+        queue: u16,
+        /// The place.
+        place: u16,
+    },
+    /// A buffer of a packed queue has more descriptors than the queue (section 2.8.17).
+    ChainTooLong {
+        /// The queue.
+        queue: u16,
+    },
+    /// A descriptor was made available that the device owns already; of a packed queue, a buffer's id.
     OfferedTwice {
         /// The queue.
         queue: u16,
         /// The descriptor.
         id: u16,
     },
-    /// A descriptor was written while the device owned it.
+    /// A descriptor was written while the device owned it; of a packed queue, before it was used (section 2.8.16).
     DescriptorChanged {
         /// The queue.
         queue: u16,
-        /// The descriptor.
+        /// The descriptor, or the id that it had.
         id: u16,
     },
     /// A buffer overlaps with another that the device owns.
@@ -201,6 +216,25 @@ pub enum Violation {
     FlagWithEventIdx {
         /// The queue.
         queue: u16,
+    },
+    /// The driver of a packed queue asks for an interrupt at one place although EVENT_IDX was not negotiated (section 2.8.10).
+    EventWithoutEventIdx {
+        /// The queue.
+        queue: u16,
+    },
+    /// The driver of a packed queue asks for an interrupt at a place that there is not.
+    EventOutsideRing {
+        /// The queue.
+        queue: u16,
+        /// The place, and the wrap counter in bit 15.
+        event: u16,
+    },
+    /// The flags of the driver's event suppression structure have a value that is reserved (section 2.8.14).
+    EventFlagsReserved {
+        /// The queue.
+        queue: u16,
+        /// The flags.
+        flags: u16,
     },
     /// The driver waits for an interrupt that it has not asked for.
     SleepsUnarmed {
