@@ -3,7 +3,7 @@
 //! ```text
 //! split     a table of descriptors, a ring that each side writes     (section 2.7: SplitQueue)
 //! packed    one ring of descriptors, which both sides write          (section 2.8: PackedQueue)
-//! command   one command at a time, each answer waited for            (CommandQueue)
+//! command   one command at a time, each answer waited for            (CommandQueue, of either kind)
 //! ```
 //!
 //! What a queue of packets does is a trait, [`Virtqueue`]. Each kind also does it by itself, so that who knows the kind needs no
@@ -20,8 +20,7 @@ use crate::virtio::features::Features;
 
 pub use self::command::CommandQueue;
 pub use self::packed::{PackedMemory, PackedQueue};
-pub use self::split::SplitQueue;
-pub use self::split::layout::{LEGACY_PAGE, Placement, RingMemory};
+pub use self::split::{LEGACY_PAGE, Placement, RingMemory, SplitQueue};
 
 /// The longest queue that is used, whatever the device offers: a ring of 4096 is beyond what helps forwarding.
 pub const MAX_SIZE: u16 = 4096;

@@ -1,8 +1,10 @@
 //! The packed queue against a device that is played by hand.
 
+mod commands;
 mod device;
 mod hostile;
 mod notifications;
+mod racing;
 
 use std::collections::VecDeque;
 

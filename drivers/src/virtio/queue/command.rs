@@ -1,24 +1,26 @@
-//! A split virtqueue that carries commands, one at a time: the driver waits for each answer.
+//! A virtqueue that carries commands, one at a time: the driver waits for each answer.
 //!
 //! A command is three buffers: its number and its data, which the device reads, and the answer, which it writes. So
-//! every device takes it, also a legacy one that counts on where one part ends and the next begins.
+//! every device takes it, also a legacy one that counts on where one part ends and the next begins. How they go through the
+//! ring depends on the format: [`split`](super::split) and [`packed`](super::packed) have a [`CommandRing`] each.
 #![expect(unsafe_code, reason = "memory that is shared with a device is reached by raw pointer")]
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::fmt;
 use core::sync::atomic::Ordering;
 
 use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
-use super::split::layout::{NO_INTERRUPT, RingMemory};
-use super::split::notify::is_doorbell_wanted;
-use super::{DESCRIPTOR_NEXT, DESCRIPTOR_WRITE, Events};
+use super::packed::PackedCommands;
+use super::split::SplitCommands;
+use super::{DESCRIPTOR_NEXT, Direction, Events, FromDevice, PackedMemory, RingMemory, ToDevice};
 use crate::shared_memory::{atomic8, atomic16, atomic64};
 use crate::virtio::transport::Notifier;
 use crate::wait::wait_until;
 
 /// Descriptors of a command.
-const PARTS: u16 = 3;
+pub(super) const PARTS: u16 = 3;
 /// The most data of a command, in bytes.
 const DATA_MAX: usize = 8;
 /// Where the parts of a command are in its memory.
@@ -33,14 +35,42 @@ const ANSWER_NS: u64 = 5_000_000_000;
 /// A queue for commands. It is the same code for all doorbells: commands are few.
 #[derive(Debug)]
 pub struct CommandQueue {
-    ring: RingMemory,
+    /// `None` when it is too short for a command.
+    ring: Option<Box<dyn CommandRing>>,
     command: Arc<DmaMemory>,
-    /// Commands so far, modulo 65536.
-    count: u16,
-    events: Events,
     /// A command was not answered, or not as one is: its memory is still the device's.
     is_broken: bool,
     notifier: Box<dyn Notifier>,
+}
+
+/// A ring that commands go through.
+pub(super) trait CommandRing: fmt::Debug + Send {
+    /// Lets the device know of the parts of a command. The one before has been answered. Returns whether the device wants a
+    /// doorbell.
+    fn send(&mut self, parts: [Part; PARTS as usize]) -> bool;
+
+    /// What became of the command that was sent last.
+    fn outcome(&self) -> Outcome;
+}
+
+/// A descriptor of a command.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) address: u64,
+    pub(super) bytes: u32,
+    /// What it is, and whether another follows.
+    pub(super) flags: u16,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The device has not said anything.
+    Pending,
+    /// The device is done with it.
+    Answered,
+    /// The device is done with something else.
+    Confused,
 }
 
 impl CommandQueue {
@@ -49,7 +79,7 @@ impl CommandQueue {
         entries >= PARTS
     }
 
-    /// A queue over fresh memory that the device knows of already and does not use before the driver is set up, with
+    /// A split queue over fresh memory that the device knows of already and does not use before the driver is set up, with
     /// `command` from [`memory`](Self::memory).
     pub fn new(
         ring: RingMemory,
@@ -57,13 +87,19 @@ impl CommandQueue {
         events: Events,
         notifier: Box<dyn Notifier>,
     ) -> Self {
-        // No interrupt: with an index, not before the 65536th command.
-        match events {
-            Events::Index => ring.write_used_event(u16::MAX),
-            Events::Flag => ring.write_available_flags(NO_INTERRUPT),
-        }
-        let is_broken = !Self::is_long_enough(ring.size());
-        Self { ring, command, count: 0, events, is_broken, notifier }
+        let ring = SplitCommands::new(ring, events).map(|ring| Box::new(ring) as _);
+        Self { ring, command, is_broken: false, notifier }
+    }
+
+    /// The same with a packed queue.
+    pub fn packed(
+        ring: PackedMemory,
+        command: Arc<DmaMemory>,
+        events: Events,
+        notifier: Box<dyn Notifier>,
+    ) -> Self {
+        let ring = PackedCommands::new(ring, events).map(|ring| Box::new(ring) as _);
+        Self { ring, command, is_broken: false, notifier }
     }
 
     /// Memory for commands. It is the device's, too, until that has been stopped.
@@ -77,42 +113,43 @@ impl CommandQueue {
         if self.is_broken || data.is_empty() || data.len() > DATA_MAX {
             return None;
         }
-        self.write(number, data);
-        let before = self.count;
-        self.count = before.wrapping_add(1);
-        self.ring.publish_available(self.count);
-        if is_doorbell_wanted(&self.ring, self.events, before, self.count) {
+        let ring = self.ring.as_mut()?;
+        write(&self.command, number, data);
+        if ring.send(parts(&self.command, data)) {
             self.notifier.notify();
         }
-        wait_until(platform, ANSWER_NS, || self.ring.used_index() != before);
-        let is_answered = self.ring.used_index() == self.count && self.ring.used_id(before) == 0;
+        wait_until(platform, ANSWER_NS, || ring.outcome() != Outcome::Pending);
+        let is_answered = ring.outcome() == Outcome::Answered;
         self.is_broken = !is_answered;
-        is_answered.then(|| self.answer())
+        is_answered.then(|| answer(&self.command))
     }
+}
 
-    /// Puts a command into its memory, and into the queue.
-    fn write(&self, number: [u8; 2], data: &[u8]) {
-        let mut bytes = [0; DATA_MAX];
-        bytes.iter_mut().zip(data).for_each(|(byte, value)| *byte = *value);
-        let virt = self.command.virt();
-        // SAFETY: the three lie within the `BYTES` of the memory, which is aligned to 8, and are used by this queue alone.
-        unsafe {
-            atomic16(virt, NUMBER).store(u16::from_ne_bytes(number), Ordering::Relaxed);
-            atomic64(virt, DATA).store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
-            atomic8(virt, ANSWER).store(!0, Ordering::Relaxed);
-        }
-        let at = |offset: usize| self.command.phys().wrapping_add(offset as u64);
-        // SAFETY: the queue has `PARTS` descriptors, or is broken and not written to.
-        unsafe {
-            self.ring.write_descriptor(0, at(NUMBER), 2, DESCRIPTOR_NEXT, 1);
-            self.ring.write_descriptor(1, at(DATA), data.len() as u32, DESCRIPTOR_NEXT, 2);
-            self.ring.write_descriptor(2, at(ANSWER), 1, DESCRIPTOR_WRITE, 0);
-        }
-        self.ring.write_available(self.count, 0);
+/// Puts a command into its memory.
+fn write(command: &DmaMemory, number: [u8; 2], data: &[u8]) {
+    let mut bytes = [0; DATA_MAX];
+    bytes.iter_mut().zip(data).for_each(|(byte, value)| *byte = *value);
+    let virt = command.virt();
+    // SAFETY: the three lie within the `BYTES` of the memory, which is aligned to 8, and are used by this queue alone.
+    unsafe {
+        atomic16(virt, NUMBER).store(u16::from_ne_bytes(number), Ordering::Relaxed);
+        atomic64(virt, DATA).store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+        atomic8(virt, ANSWER).store(!0, Ordering::Relaxed);
     }
+}
 
-    fn answer(&self) -> u8 {
-        // SAFETY: as in `write`.
-        unsafe { atomic8(self.command.virt(), ANSWER).load(Ordering::Relaxed) }
-    }
+/// What a device has to be told of a command with this data.
+fn parts(command: &DmaMemory, data: &[u8]) -> [Part; PARTS as usize] {
+    let at = |offset: usize| command.phys().wrapping_add(offset as u64);
+    let more = ToDevice::FLAGS | DESCRIPTOR_NEXT;
+    [
+        Part { address: at(NUMBER), bytes: 2, flags: more },
+        Part { address: at(DATA), bytes: data.len() as u32, flags: more },
+        Part { address: at(ANSWER), bytes: 1, flags: FromDevice::FLAGS },
+    ]
+}
+
+fn answer(command: &DmaMemory) -> u8 {
+    // SAFETY: as in `write`.
+    unsafe { atomic8(command.virt(), ANSWER).load(Ordering::Relaxed) }
 }

@@ -29,10 +29,11 @@
 //! and an id that is not outstanding has a free place without a look at how many there are. When all places were refused the
 //! queue can neither take nor report a buffer: it is broken.
 //!
-//! The specification also has sizes that are no powers of two, chains, indirect descriptors and use in order. None of them is
-//! needed for packets in buffers of one piece.
+//! The specification also has sizes that are no powers of two, indirect descriptors and use in order, which are not needed here.
+//! Chains of descriptors are for commands alone: see `command.rs`.
 #![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
 
+mod command;
 mod laps;
 mod layout;
 mod notify;
@@ -46,6 +47,7 @@ use nm_core::nic::{QueueFull, QueueHealth};
 use super::{Completion, Direction, Events, Virtqueue};
 use crate::virtio::transport::Notifier;
 
+pub(super) use self::command::PackedCommands;
 pub use self::layout::PackedMemory;
 
 /// One packed virtqueue with buffers that go in direction `D`, whose doorbell is an `N`.

@@ -20,8 +20,9 @@
     reason = "a descriptor is written without a second check of its number; the trait of all queues carries a contract"
 )]
 
-pub(super) mod layout;
-pub(super) mod notify;
+mod command;
+mod layout;
+mod notify;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -29,9 +30,11 @@ use core::marker::PhantomData;
 
 use nm_core::nic::{QueueFull, QueueHealth};
 
-use self::layout::RingMemory;
 use super::{Completion, DESCRIPTOR_NEXT, Direction, Events, Virtqueue};
 use crate::virtio::transport::Notifier;
+
+pub(super) use self::command::SplitCommands;
+pub use self::layout::{LEGACY_PAGE, Placement, RingMemory};
 
 /// One split virtqueue with buffers that go in direction `D`, whose doorbell is an `N`.
 #[derive(Debug)]

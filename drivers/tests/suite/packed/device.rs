@@ -8,6 +8,7 @@ use millrace_drivers::virtio::queue::{Direction, Events, PackedMemory, PackedQue
 use millrace_drivers::virtio::transport::{Notifier, QueuePlace};
 use nm_core::platform::Platform;
 
+pub const NEXT: u16 = 1;
 pub const WRITE: u16 = 2;
 pub const AVAIL: u16 = 1 << 7;
 pub const USED: u16 = 1 << 15;

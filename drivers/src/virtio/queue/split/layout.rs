@@ -12,7 +12,7 @@ use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::QueuePlace;
 
 /// The driver wants no interrupt (`VIRTQ_AVAIL_F_NO_INTERRUPT`, section 2.7.6).
-pub(in crate::virtio::queue) const NO_INTERRUPT: u16 = 1;
+pub(super) const NO_INTERRUPT: u16 = 1;
 /// The device wants no doorbell (`VIRTQ_USED_F_NO_NOTIFY`, section 2.7.8).
 pub(super) const NO_NOTIFY: u16 = 1;
 
@@ -128,7 +128,7 @@ impl RingMemory {
     /// # Safety
     /// `number` is below [`size`](Self::size).
     #[inline]
-    pub(in crate::virtio::queue) unsafe fn write_descriptor(
+    pub(super) unsafe fn write_descriptor(
         &self,
         number: u16,
         address: u64,
@@ -149,7 +149,7 @@ impl RingMemory {
 
     /// Writes an entry of the available ring: the number of a descriptor.
     #[inline]
-    pub(in crate::virtio::queue) fn write_available(&self, position: u16, number: u16) {
+    pub(super) fn write_available(&self, position: u16, number: u16) {
         let offset = RING_HEAD + self.wrap(position) * AVAILABLE_ENTRY_BYTES;
         // SAFETY: `wrap` keeps the offset within the available ring, which is aligned.
         unsafe { atomic16(self.available, offset).store(number.to_le(), Ordering::Relaxed) }
@@ -160,19 +160,19 @@ impl RingMemory {
     /// Release: the device that reads this index reads the entries and descriptors in front of it as they were
     /// written. Without it, it could follow an entry that is not there yet.
     #[inline]
-    pub(in crate::virtio::queue) fn publish_available(&self, index: u16) {
+    pub(super) fn publish_available(&self, index: u16) {
         // SAFETY: the index is the second field of the available ring.
         unsafe { atomic16(self.available, 2).store(index.to_le(), Ordering::Release) }
     }
 
     /// Writes the flags of the available ring.
-    pub(in crate::virtio::queue) fn write_available_flags(&self, flags: u16) {
+    pub(super) fn write_available_flags(&self, flags: u16) {
         // SAFETY: the flags are the first field of the available ring.
         unsafe { atomic16(self.available, 0).store(flags.to_le(), Ordering::Relaxed) }
     }
 
     /// Writes the index after whose entry the driver wants an interrupt (`used_event`).
-    pub(in crate::virtio::queue) fn write_used_event(&self, index: u16) {
+    pub(super) fn write_used_event(&self, index: u16) {
         let offset = RING_HEAD + usize::from(self.size.get()) * AVAILABLE_ENTRY_BYTES;
         // SAFETY: `used_event` lies right behind the entries of the available ring.
         unsafe { atomic16(self.available, offset).store(index.to_le(), Ordering::Relaxed) }
@@ -185,14 +185,14 @@ impl RingMemory {
     ///
     /// Acquire: entries and buffers in front of this index are read as the device wrote them before it.
     #[inline]
-    pub(in crate::virtio::queue) fn used_index(&self) -> u16 {
+    pub(super) fn used_index(&self) -> u16 {
         // SAFETY: the index is the second field of the used ring.
         u16::from_le(unsafe { atomic16(self.used, 2).load(Ordering::Acquire) })
     }
 
     /// The id in an entry of the used ring; to be read behind [`used_index`](Self::used_index).
     #[inline]
-    pub(in crate::virtio::queue) fn used_id(&self, position: u16) -> u32 {
+    pub(super) fn used_id(&self, position: u16) -> u32 {
         let offset = RING_HEAD + self.wrap(position) * USED_ENTRY_BYTES;
         // SAFETY: `wrap` keeps the offset within the used ring, whose entries are aligned to 4.
         u32::from_le(unsafe { atomic32(self.used, offset).load(Ordering::Relaxed) })

@@ -70,12 +70,7 @@ impl<D: Direction, N> SplitQueue<D, N> {
 
 /// Whether the device wants a doorbell for the entries from `old` to `new`, which have just been published.
 #[inline]
-pub(in crate::virtio::queue) fn is_doorbell_wanted(
-    ring: &RingMemory,
-    events: Events,
-    old: u16,
-    new: u16,
-) -> bool {
+pub(super) fn is_doorbell_wanted(ring: &RingMemory, events: Events, old: u16, new: u16) -> bool {
     // The index that was just stored before the event index or flag that is loaded next; see the module.
     fence(Ordering::SeqCst);
     match events {
