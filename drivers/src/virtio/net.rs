@@ -30,16 +30,18 @@ use core::fmt;
 
 use log::warn;
 use nm_core::events;
-use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
-use nm_core::platform::Platform;
+use nm_core::nic::{AnyRxQueue, AnyTxQueue, Link, Nic, NicInfo, Queues, StartResult};
+use nm_core::platform::{DmaMemory, Platform};
 
 use self::facts::{Facts, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
 use self::packet::PacketLayout;
 use self::queues::{Receive, Transmit};
 use super::features::Features;
-use super::queue::{CommandQueue, Events, QueueSize, RingMemory};
-use super::transport::{Transport, activate_queue};
+use super::queue::{
+    CommandQueue, Direction, Events, PackedMemory, PackedQueue, QueueSize, RingMemory, SplitQueue,
+};
+use super::transport::{QueuePlace, Transport, activate_queue};
 use crate::handlers;
 use crate::options::Options;
 use crate::run::Run;
@@ -102,14 +104,10 @@ impl<T: Transport> VirtioNet<T> {
     fn bring_up(&mut self) -> StartResult<Self> {
         begin(&mut self.transport)?;
         negotiate(&mut self.transport, self.facts.features)?;
-        let layout = PacketLayout::<T>::with(self.facts.features);
-        let events = Events::from(self.facts.features);
         let (mut tx, mut rx) = (Vec::new(), Vec::new());
         for pair in 0..self.facts.pairs {
-            let (ring, bell, has_interrupt) = self.set_up_queue(QueueRole::Receive, pair)?;
-            rx.push(Receive::new(layout.queue(ring, events, bell), layout, has_interrupt).into());
-            let (ring, bell, has_interrupt) = self.set_up_queue(QueueRole::Transmit, pair)?;
-            tx.push(Transmit::new(layout.queue(ring, events, bell), layout, has_interrupt).into());
+            rx.push(self.receive_queue(pair)?);
+            tx.push(self.transmit_queue(pair)?);
         }
         let control = self.set_up_control()?;
         finish(&mut self.transport)?;
@@ -119,20 +117,77 @@ impl<T: Transport> VirtioNet<T> {
         Ok(Queues { tx, rx })
     }
 
-    /// The memory and the doorbell of a queue of a pair, and whether it has an interrupt.
-    fn set_up_queue(
+    fn receive_queue(&mut self, pair: u16) -> Result<AnyRxQueue, NetError> {
+        let (role, layout) = (QueueRole::Receive, self.layout());
+        Ok(if self.is_packed() {
+            let queue = self.packed(role, pair)?;
+            Receive::new(queue, layout, self.has_interrupt(role, pair)).into()
+        } else {
+            let queue = self.split(role, pair)?;
+            Receive::new(queue, layout, self.has_interrupt(role, pair)).into()
+        })
+    }
+
+    fn transmit_queue(&mut self, pair: u16) -> Result<AnyTxQueue, NetError> {
+        let (role, layout) = (QueueRole::Transmit, self.layout());
+        Ok(if self.is_packed() {
+            let queue = self.packed(role, pair)?;
+            Transmit::new(queue, layout, self.has_interrupt(role, pair)).into()
+        } else {
+            let queue = self.split(role, pair)?;
+            Transmit::new(queue, layout, self.has_interrupt(role, pair)).into()
+        })
+    }
+
+    /// A packed queue of a pair, which the device knows of.
+    fn packed<D: Direction>(
         &mut self,
         role: QueueRole,
         pair: u16,
-    ) -> Result<(RingMemory, T::Notifier, bool), NetError> {
+    ) -> Result<PackedQueue<D, T::Notifier>, NetError> {
+        let ring = PackedMemory::allocate(&self.platform, self.agreed_size(role, pair)?)?;
+        let bell = self.activate(role.number(pair), ring.place(), ring.memory())?;
+        Ok(PackedQueue::new(ring, self.events(), bell))
+    }
+
+    /// A split queue of a pair, which the device knows of.
+    fn split<D: Direction>(
+        &mut self,
+        role: QueueRole,
+        pair: u16,
+    ) -> Result<SplitQueue<D, T::Notifier>, NetError> {
+        let size = self.agreed_size(role, pair)?;
+        let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
+        let bell = self.activate(role.number(pair), ring.place(), ring.memory())?;
+        Ok(self.layout().split(ring, self.events(), bell))
+    }
+
+    /// Entries of a queue of a pair: those that were told, if the device still has them.
+    fn agreed_size(&self, role: QueueRole, pair: u16) -> Result<QueueSize, NetError> {
         let size = self.facts.size(role);
         let offered = offered_size(&self.transport, role, pair)?;
         if offered.get() < size.get() {
             return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
         }
-        let number = role.number(pair);
-        let (ring, notifier) = self.activate(number, size)?;
-        Ok((ring, notifier, self.transport.has_interrupt(number)))
+        Ok(size)
+    }
+
+    /// Whether a queue of a pair, which is enabled, has an interrupt.
+    fn has_interrupt(&self, role: QueueRole, pair: u16) -> bool {
+        self.transport.has_interrupt(role.number(pair))
+    }
+
+    /// Whether queues are packed. The type of a legacy device says that they are not.
+    fn is_packed(&self) -> bool {
+        !T::IS_LEGACY && self.facts.features.contains(Features::RING_PACKED)
+    }
+
+    fn layout(&self) -> PacketLayout<T> {
+        PacketLayout::with(self.facts.features)
+    }
+
+    fn events(&self) -> Events {
+        Events::from(self.facts.features)
     }
 
     /// The control queue, if there is something to control. One that cannot be used is done without, unless several queue
@@ -158,17 +213,27 @@ impl<T: Transport> VirtioNet<T> {
         let size = size.filter(is_long_enough).ok_or(NetError::NoControlQueue)?;
         let command = CommandQueue::memory(&self.platform)?;
         self.run.keep(&command);
-        let (ring, notifier) = self.activate(number, size)?;
-        Ok(CommandQueue::new(ring, command, Events::from(self.facts.features), Box::new(notifier)))
+        Ok(if self.is_packed() {
+            let ring = PackedMemory::allocate(&self.platform, size)?;
+            let bell = self.activate(number, ring.place(), ring.memory())?;
+            CommandQueue::packed(ring, command, self.events(), Box::new(bell))
+        } else {
+            let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
+            let bell = self.activate(number, ring.place(), ring.memory())?;
+            CommandQueue::split(ring, command, self.events(), Box::new(bell))
+        })
     }
 
-    /// Allocates a queue and tells the device of it.
+    /// Tells the device of a queue, and keeps its memory until the device has stopped.
     #[cold]
-    fn activate(&mut self, number: u16, size: QueueSize) -> Result<(RingMemory, T::Notifier), NetError> {
-        let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
-        self.run.keep(ring.memory());
-        let place = ring.place();
-        Ok((ring, activate_queue(&mut self.transport, number, place)?))
+    fn activate(
+        &mut self,
+        number: u16,
+        place: QueuePlace,
+        memory: &Arc<DmaMemory>,
+    ) -> Result<T::Notifier, NetError> {
+        self.run.keep(memory);
+        Ok(activate_queue(&mut self.transport, number, place)?)
     }
 }
 
@@ -179,7 +244,7 @@ unsafe impl<T: Transport> Nic for VirtioNet<T> {
     type Error = NetError;
 
     fn info(&self) -> NicInfo {
-        let layout = PacketLayout::<T>::with(self.facts.features);
+        let layout = self.layout();
         NicInfo {
             mac: self.facts.mac,
             tx_queues: self.facts.pairs,

@@ -83,6 +83,13 @@ pub unsafe trait Virtqueue: Send + 'static {
     /// and when there are no bytes. The device may know of it before [`kick`](Virtqueue::kick), or not.
     fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull>;
 
+    /// The same with the `first` of the bytes in a descriptor of their own. A buffer of no more bytes than `first` is one
+    /// descriptor. A queue that was not made for it refuses.
+    fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
+        let _ = (id, address, bytes, first);
+        Err(QueueFull)
+    }
+
     /// Lets the device know of all that was posted, and rings the doorbell if it wants that. Returns whether it rang. To be
     /// called at least once for 65535 buffers.
     fn kick(&mut self) -> bool;

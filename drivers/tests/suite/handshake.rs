@@ -78,6 +78,7 @@ fn only_what_is_used_is_accepted_and_only_version_1_is_demanded<W: Way>() {
     let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX;
     let known = Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS | of_control;
     let demanded = match (is_legacy::<W>(), W::DESCRIPTORS) {
+        (false, _) if W::IS_PACKED => Features::VERSION_1 | Features::RING_PACKED,
         (false, _) => Features::VERSION_1,
         (true, 1) => Features::ANY_LAYOUT,
         (true, _) => Features::empty(),
@@ -201,7 +202,7 @@ fn what_can_fail_at_the_start_is_told_apart<W: Way>() {
 }
 
 fn memory_that_runs_out_is_an_error_and_what_was_had_is_given_back<W: Way>() {
-    let machine = FakeMachine::with_memory(10_000);
+    let machine = FakeMachine::with_memory(8_000);
     let device = NetDevice::new(&machine, Setup::default());
     let mut card =
         VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default()).unwrap();

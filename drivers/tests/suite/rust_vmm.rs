@@ -9,6 +9,7 @@ use std::time::Instant;
 use millrace_drivers::testing::PacketBuffers;
 use millrace_drivers::virtio::queue::{
     Completion, Direction, Events, FromDevice, Placement, QueueSize, RingMemory, SplitQueue, ToDevice,
+    Virtqueue,
 };
 use millrace_drivers::virtio::transport::Notifier;
 use nm_core::platform::{DmaBlock, Platform};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_drivers::testing::{FakeMachine, ModelNotifier, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::queue::{
-    Events, FromDevice, Placement, QueueSize, RingMemory, SplitQueue, ToDevice,
+    Events, FromDevice, Placement, QueueSize, RingMemory, SplitQueue, ToDevice, Virtqueue,
 };
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Transport, activate_queue};

@@ -24,6 +24,8 @@ pub trait Way {
     const HAS_FIXED_SIZES: bool = false;
     /// Descriptors for each packet.
     const DESCRIPTORS: u16;
+    /// Queues are packed.
+    const IS_PACKED: bool = false;
 
     /// The driver's way to `device`, which becomes one of this way.
     fn attach(device: &NetDevice) -> Self::Transport;
@@ -49,6 +51,12 @@ pub enum Plain {}
 
 /// virtio-mmio, version 2.
 pub enum Mmio2 {}
+
+/// Each register by a method of its own, and a device that offers packed queues.
+pub enum PlainPacked {}
+
+/// virtio-mmio, version 2, and the same.
+pub enum Mmio2Packed {}
 
 /// virtio-mmio, version 1, and a device that takes packets in any layout.
 pub enum Mmio1 {}
@@ -81,6 +89,32 @@ impl Way for Mmio2 {
 
     fn attach(device: &NetDevice) -> MmioTransport<V2> {
         MmioTransport::new(slot(device, MmioVersion::V2))
+    }
+}
+
+impl Way for PlainPacked {
+    type Transport = ModelTransport;
+    const CUTS_OFF: bool = true;
+    const CONFIRMS_SIZE: bool = true;
+    const DESCRIPTORS: u16 = 1;
+    const IS_PACKED: bool = true;
+
+    fn attach(device: &NetDevice) -> ModelTransport {
+        offer_packed(device);
+        Plain::attach(device)
+    }
+}
+
+impl Way for Mmio2Packed {
+    type Transport = MmioTransport<V2>;
+    const CUTS_OFF: bool = false;
+    const CONFIRMS_SIZE: bool = false;
+    const DESCRIPTORS: u16 = 1;
+    const IS_PACKED: bool = true;
+
+    fn attach(device: &NetDevice) -> MmioTransport<V2> {
+        offer_packed(device);
+        Mmio2::attach(device)
     }
 }
 
@@ -148,6 +182,11 @@ fn legacy_pci(device: &NetDevice) -> LegacyPciTransport {
     LegacyPciTransport::new(machine.as_ref(), &config, &function).expect("a legacy device")
 }
 
+/// Has the device offer packed queues.
+fn offer_packed(device: &NetDevice) {
+    device.change_setup(|setup| setup.offered |= Features::RING_PACKED);
+}
+
 /// Makes a legacy device of one that may offer anything, with this layout of packets.
 fn make_legacy(device: &NetDevice, layout: Features) {
     device.change_setup(|setup| {
@@ -165,7 +204,25 @@ fn slot(device: &NetDevice, version: MmioVersion) -> Slot {
 macro_rules! in_every_way {
     ($($test:ident),+ $(,)?) => { $(
         mod $test {
-            in_every_way! { @tests $test
+            in_ways! { $test
+                plain Plain,
+                plain_packed PlainPacked,
+                mmio_2 Mmio2,
+                mmio_2_packed Mmio2Packed,
+                mmio_1 Mmio1,
+                mmio_1_header_apart Mmio1Apart,
+                legacy_pci LegacyPci,
+                legacy_pci_header_apart LegacyPciApart,
+            }
+        }
+    )+ };
+}
+
+/// The same for each way with split queues: for what a packed queue does not have.
+macro_rules! in_every_way_with_split_queues {
+    ($($test:ident),+ $(,)?) => { $(
+        mod $test {
+            in_ways! { $test
                 plain Plain,
                 mmio_2 Mmio2,
                 mmio_1 Mmio1,
@@ -175,7 +232,10 @@ macro_rules! in_every_way {
             }
         }
     )+ };
-    (@tests $test:ident $($name:ident $way:ident,)+) => { $(
+}
+
+macro_rules! in_ways {
+    ($test:ident $($name:ident $way:ident,)+) => { $(
         #[test]
         fn $name() {
             super::$test::<crate::ways::$way>();

@@ -45,7 +45,8 @@ pub(super) fn begin<T: Transport>(transport: &mut T) -> Result<(), NetError> {
 
 /// What this driver uses of what the device offers. Only VERSION_1 is demanded, of a device that is not a legacy one.
 pub(super) fn wanted_features<T: Transport>(transport: &T) -> Result<Features, NetError> {
-    let generation = if T::IS_LEGACY { Features::ANY_LAYOUT } else { Features::VERSION_1 };
+    let generation =
+        if T::IS_LEGACY { Features::ANY_LAYOUT } else { Features::VERSION_1 | Features::RING_PACKED };
     let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX | Features::NET_MQ;
     let of_cards = Features::NET_MAC | Features::NET_STATUS | of_control;
     let used = generation | Features::RING_EVENT_IDX | of_cards;

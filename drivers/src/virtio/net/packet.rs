@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 use nm_core::nic::{DmaBuffer, QueueFull};
 
 use crate::virtio::features::Features;
-use crate::virtio::queue::{Direction, Events, Placement, QueueSize, RingMemory, SplitQueue};
+use crate::virtio::queue::{Direction, Events, Placement, QueueSize, RingMemory, SplitQueue, Virtqueue};
 use crate::virtio::transport::Transport;
 
 /// Length of the header with VERSION_1, whatever else was negotiated.
@@ -55,8 +55,8 @@ impl<T: Transport> PacketLayout<T> {
         if T::IS_LEGACY { Placement::Contiguous } else { Placement::Free }
     }
 
-    /// A queue of such packets.
-    pub(super) fn queue<D: Direction>(
+    /// A split queue of such packets.
+    pub(super) fn split<D: Direction>(
         self,
         ring: RingMemory,
         events: Events,
@@ -84,9 +84,9 @@ impl<T: Transport> PacketLayout<T> {
 
     /// Posts the `bytes` of header and frame at `address` under `id`.
     #[inline]
-    pub(super) fn post<D: Direction, N>(
+    pub(super) fn post(
         self,
-        queue: &mut SplitQueue<D, N>,
+        queue: &mut impl Virtqueue,
         id: u16,
         address: u64,
         bytes: u32,

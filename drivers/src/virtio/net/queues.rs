@@ -4,49 +4,41 @@
 use nm_core::nic::{Armed, Content, DmaBuffer, QueueFull, QueueHealth, Received, RxQueue, TxQueue};
 
 use super::packet::PacketLayout;
-use crate::virtio::queue::{Completion, Direction, FromDevice, SplitQueue, ToDevice};
+use crate::virtio::queue::{Completion, FromDevice, ToDevice, Virtqueue};
 use crate::virtio::transport::Transport;
 
-/// A transmit queue.
+/// A transmit queue over the virtqueue `Q`.
 #[derive(Debug)]
-pub struct Transmit<T: Transport> {
-    queue: SplitQueue<ToDevice, T::Notifier>,
+pub(super) struct Transmit<T, Q> {
+    queue: Q,
     layout: PacketLayout<T>,
     has_interrupt: bool,
 }
 
-/// A receive queue.
+/// A receive queue over the virtqueue `Q`.
 #[derive(Debug)]
-pub struct Receive<T: Transport> {
-    queue: SplitQueue<FromDevice, T::Notifier>,
+pub(super) struct Receive<T, Q> {
+    queue: Q,
     layout: PacketLayout<T>,
     has_interrupt: bool,
 }
 
-impl<T: Transport> Transmit<T> {
+impl<T, Q> Transmit<T, Q> {
     /// Over a queue that was made for packets in this layout.
-    pub(super) fn new(
-        queue: SplitQueue<ToDevice, T::Notifier>,
-        layout: PacketLayout<T>,
-        has_interrupt: bool,
-    ) -> Self {
+    pub(super) fn new(queue: Q, layout: PacketLayout<T>, has_interrupt: bool) -> Self {
         Self { queue, layout, has_interrupt }
     }
 }
 
-impl<T: Transport> Receive<T> {
+impl<T, Q> Receive<T, Q> {
     /// Over a queue that was made for packets in this layout.
-    pub(super) fn new(
-        queue: SplitQueue<FromDevice, T::Notifier>,
-        layout: PacketLayout<T>,
-        has_interrupt: bool,
-    ) -> Self {
+    pub(super) fn new(queue: Q, layout: PacketLayout<T>, has_interrupt: bool) -> Self {
         Self { queue, layout, has_interrupt }
     }
 }
 
-// SAFETY: `SplitQueue::pop` reports an id only if it is outstanding, once, and after the device named it as used.
-unsafe impl<T: Transport> TxQueue for Transmit<T> {
+// SAFETY: `Virtqueue::pop` reports an id only if it is outstanding, once, and after the device named it as used.
+unsafe impl<T: Transport, Q: Virtqueue<Direction = ToDevice>> TxQueue for Transmit<T, Q> {
     #[inline]
     fn capacity(&self) -> u16 {
         self.queue.size()
@@ -84,7 +76,7 @@ unsafe impl<T: Transport> TxQueue for Transmit<T> {
 }
 
 // SAFETY: as for `Transmit`; `content` checks the length.
-unsafe impl<T: Transport> RxQueue for Receive<T> {
+unsafe impl<T: Transport, Q: Virtqueue<Direction = FromDevice>> RxQueue for Receive<T, Q> {
     #[inline]
     fn capacity(&self) -> u16 {
         self.queue.size()
@@ -121,7 +113,7 @@ unsafe impl<T: Transport> RxQueue for Receive<T> {
 }
 
 /// Asks the device for an interrupt after this many completions.
-fn arm<D: Direction, N>(queue: &mut SplitQueue<D, N>, completions: u16) -> Armed {
+fn arm(queue: &mut impl Virtqueue, completions: u16) -> Armed {
     if queue.enable_notifications(completions) { Armed::Yes } else { Armed::Late }
 }
 

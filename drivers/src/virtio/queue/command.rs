@@ -81,7 +81,7 @@ impl CommandQueue {
 
     /// A split queue over fresh memory that the device knows of already and does not use before the driver is set up, with
     /// `command` from [`memory`](Self::memory).
-    pub fn new(
+    pub fn split(
         ring: RingMemory,
         command: Arc<DmaMemory>,
         events: Events,

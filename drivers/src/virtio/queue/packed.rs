@@ -4,8 +4,8 @@
 //! the id that the caller chose. When the device is done with a buffer it says so in the next place of its own, which
 //! another buffer may have been posted in: places are used in order, ids come back in any order. So a place is written again
 //! only after the device has used it, and a completion is looked for in one place, the oldest that is not used. What was
-//! posted is remembered on this side ([`PackedQueue::post`]), and what the device says is held against it
-//! ([`PackedQueue::pop`]).
+//! posted is remembered on this side ([`post`](Virtqueue::post)), and what the device says is held against it
+//! ([`pop`](Virtqueue::pop)).
 //!
 //! ```text
 //!          posted, the device may see it       used, not looked at yet
@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Both indices count places since the start, modulo 65536. They say at once where a place is and which turn of the ring it
-//! is in (see `laps.rs`). A descriptor is the device's as soon as its flags say so, before [`PackedQueue::kick`]: that only
+//! is in (see `laps.rs`). A descriptor is the device's as soon as its flags say so, before [`kick`](Virtqueue::kick): that only
 //! decides about the doorbell.
 //!
 //! **A device that lies.** Outside the places that are posted and not used nothing is looked at, so `pop` ends after as many
@@ -73,7 +73,8 @@ impl<D: Direction, N> PackedQueue<D, N> {
     /// starts with completion interrupts off.
     pub fn new(ring: PackedMemory, events: Events, notifier: N) -> Self {
         let posted = vec![0; usize::from(ring.size())].into_boxed_slice();
-        let mut queue = Self {
+        ring.disable_interrupts();
+        Self {
             ring,
             next_avail: 0,
             kicked: 0,
@@ -83,54 +84,7 @@ impl<D: Direction, N> PackedQueue<D, N> {
             notifier,
             refused: 0,
             direction: PhantomData,
-        };
-        queue.disable_notifications();
-        queue
-    }
-
-    /// Buffers that can be outstanding at once; ids are below it.
-    #[inline]
-    pub fn size(&self) -> u16 {
-        self.ring.size()
-    }
-
-    /// Posts the `bytes` at the device's address `address` under `id`. Refused when the id is out of range or
-    /// outstanding, and when there are no bytes. The device may use the buffer at once.
-    #[inline]
-    pub fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
-        let Some(posted) = self.posted.get_mut(usize::from(id)) else { return Err(QueueFull) };
-        if *posted != 0 || bytes == 0 {
-            return Err(QueueFull);
         }
-        *posted = bytes;
-        // The place is free, as this id was not outstanding: see the module.
-        self.ring.write_descriptor(self.next_avail, address, bytes, id, D::FLAGS);
-        self.next_avail = self.next_avail.wrapping_add(1);
-        Ok(())
-    }
-
-    /// The next buffer that the device is done with.
-    ///
-    /// Places with an id that is not outstanding are counted and passed; a device can name an outstanding id only once for
-    /// each time that it was posted.
-    #[inline]
-    pub fn pop(&mut self) -> Option<Completion> {
-        while self.next_used != self.next_avail {
-            let place = self.next_used;
-            let id = self.ring.used_id(place)?;
-            self.next_used = place.wrapping_add(1);
-            let completion = self.take(id, place);
-            if completion.is_some() {
-                return completion;
-            }
-            self.refused += 1;
-        }
-        None
-    }
-
-    /// What the queue has seen go wrong. It is broken when all of its places were refused.
-    pub fn health(&self) -> QueueHealth {
-        QueueHealth { refused: self.refused, is_broken: self.refused == u64::from(self.size()) }
     }
 
     /// Takes the buffer that is outstanding under `id`, which the device named in `place`.
@@ -148,33 +102,55 @@ unsafe impl<D: Direction, N: Notifier> Virtqueue for PackedQueue<D, N> {
 
     #[inline]
     fn size(&self) -> u16 {
-        self.size()
+        self.ring.size()
     }
 
+    /// The device may use the buffer at once.
     #[inline]
     fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
-        self.post(id, address, bytes)
+        let Some(posted) = self.posted.get_mut(usize::from(id)) else { return Err(QueueFull) };
+        if *posted != 0 || bytes == 0 {
+            return Err(QueueFull);
+        }
+        *posted = bytes;
+        // The place is free, as this id was not outstanding: see the module.
+        self.ring.write_descriptor(self.next_avail, address, bytes, id, D::FLAGS);
+        self.next_avail = self.next_avail.wrapping_add(1);
+        Ok(())
     }
 
     #[inline]
     fn kick(&mut self) -> bool {
-        self.kick()
+        self.ring_doorbell()
     }
 
+    /// Places with an id that is not outstanding are counted and passed; a device can name an outstanding id only once for
+    /// each time that it was posted.
     #[inline]
     fn pop(&mut self) -> Option<Completion> {
-        self.pop()
+        while self.next_used != self.next_avail {
+            let place = self.next_used;
+            let id = self.ring.used_id(place)?;
+            self.next_used = place.wrapping_add(1);
+            let completion = self.take(id, place);
+            if completion.is_some() {
+                return completion;
+            }
+            self.refused += 1;
+        }
+        None
     }
 
+    /// It is broken when all of its places were refused.
     fn health(&self) -> QueueHealth {
-        self.health()
+        QueueHealth { refused: self.refused, is_broken: self.refused == u64::from(self.size()) }
     }
 
     fn enable_notifications(&mut self, completions: u16) -> bool {
-        self.enable_notifications(completions)
+        self.arm(completions)
     }
 
     fn disable_notifications(&mut self) {
-        self.disable_notifications();
+        self.ring.disable_interrupts();
     }
 }

@@ -65,7 +65,7 @@ impl<D: Direction, N> SplitQueue<D, N> {
         Self::for_buffers(buffers, ring, events, notifier)
     }
 
-    /// The same, for half as many buffers that are posted with [`post_in_two`](Self::post_in_two).
+    /// The same, for half as many buffers that are posted with [`post_in_two`](Virtqueue::post_in_two).
     pub fn in_two(ring: RingMemory, events: Events, notifier: N) -> Self {
         let buffers = ring.size() / 2;
         Self::for_buffers(buffers, ring, events, notifier)
@@ -86,78 +86,8 @@ impl<D: Direction, N> SplitQueue<D, N> {
             refused: 0,
             direction: PhantomData,
         };
-        queue.disable_notifications();
+        queue.disarm();
         queue
-    }
-
-    /// Buffers that can be outstanding at once; ids are below it.
-    #[inline]
-    pub fn size(&self) -> u16 {
-        // No cut: there are as many entries as `for_buffers` was told.
-        self.posted.len() as u16
-    }
-
-    /// Posts the `bytes` at the device's address `address` under `id`. Refused when the id is out of range or
-    /// outstanding, and when there are no bytes.
-    #[inline]
-    pub fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
-        let Some(posted) = self.posted.get_mut(usize::from(id)) else { return Err(QueueFull) };
-        if *posted != 0 || bytes == 0 {
-            return Err(QueueFull);
-        }
-        *posted = bytes;
-        // SAFETY: `posted` has no more entries than there are descriptors, and one for `id`.
-        unsafe { self.ring.write_descriptor(id, address, bytes, D::FLAGS, 0) };
-        self.ring.write_available(self.next_avail, id);
-        self.next_avail = self.next_avail.wrapping_add(1);
-        Ok(())
-    }
-
-    /// The same with the `first` of the bytes in a descriptor of their own, for a queue that was made
-    /// [`in_two`](Self::in_two); any other refuses. A buffer of no more bytes than `first` is one descriptor.
-    pub fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
-        if bytes <= first {
-            return self.post(id, address, bytes);
-        }
-        let second = id.checked_add(self.size()).filter(|&second| second < self.ring.size());
-        let (Some(second), Some(posted)) = (second, self.posted.get_mut(usize::from(id))) else {
-            return Err(QueueFull);
-        };
-        if *posted != 0 || first == 0 {
-            return Err(QueueFull);
-        }
-        *posted = bytes;
-        let rest = address.wrapping_add(u64::from(first));
-        // SAFETY: `second` is the number of a descriptor, and `id` is less.
-        unsafe {
-            self.ring.write_descriptor(second, rest, bytes - first, D::FLAGS, 0);
-            self.ring.write_descriptor(id, address, first, D::FLAGS | DESCRIPTOR_NEXT, second);
-        }
-        self.ring.write_available(self.next_avail, id);
-        self.next_avail = self.next_avail.wrapping_add(1);
-        Ok(())
-    }
-
-    /// The next buffer that the device is done with.
-    ///
-    /// Entries with an id that is not outstanding are counted and skipped; a device can name an outstanding id only
-    /// once for each time that it was posted.
-    #[inline]
-    pub fn pop(&mut self) -> Option<Completion> {
-        // No longer than what is outstanding: the index that `refresh` accepts does not go beyond it.
-        while self.next_used != self.used_seen || self.refresh() {
-            let completion = self.take_entry();
-            if completion.is_some() {
-                return completion;
-            }
-            self.refused += 1;
-        }
-        None
-    }
-
-    /// What the queue has seen go wrong.
-    pub fn health(&self) -> QueueHealth {
-        QueueHealth { refused: self.refused, is_broken: self.is_broken }
     }
 
     /// Goes one entry further; `None` if its id is not outstanding.
@@ -196,33 +126,77 @@ unsafe impl<D: Direction, N: Notifier> Virtqueue for SplitQueue<D, N> {
 
     #[inline]
     fn size(&self) -> u16 {
-        self.size()
+        // No cut: there are as many entries as `for_buffers` was told.
+        self.posted.len() as u16
     }
 
     #[inline]
     fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
-        self.post(id, address, bytes)
+        let Some(posted) = self.posted.get_mut(usize::from(id)) else { return Err(QueueFull) };
+        if *posted != 0 || bytes == 0 {
+            return Err(QueueFull);
+        }
+        *posted = bytes;
+        // SAFETY: `posted` has no more entries than there are descriptors, and one for `id`.
+        unsafe { self.ring.write_descriptor(id, address, bytes, D::FLAGS, 0) };
+        self.ring.write_available(self.next_avail, id);
+        self.next_avail = self.next_avail.wrapping_add(1);
+        Ok(())
+    }
+
+    /// In a queue that was made [`in_two`](SplitQueue::in_two).
+    fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
+        if bytes <= first {
+            return self.post(id, address, bytes);
+        }
+        let second = id.checked_add(self.size()).filter(|&second| second < self.ring.size());
+        let (Some(second), Some(posted)) = (second, self.posted.get_mut(usize::from(id))) else {
+            return Err(QueueFull);
+        };
+        if *posted != 0 || first == 0 {
+            return Err(QueueFull);
+        }
+        *posted = bytes;
+        let rest = address.wrapping_add(u64::from(first));
+        // SAFETY: `second` is the number of a descriptor, and `id` is less.
+        unsafe {
+            self.ring.write_descriptor(second, rest, bytes - first, D::FLAGS, 0);
+            self.ring.write_descriptor(id, address, first, D::FLAGS | DESCRIPTOR_NEXT, second);
+        }
+        self.ring.write_available(self.next_avail, id);
+        self.next_avail = self.next_avail.wrapping_add(1);
+        Ok(())
     }
 
     #[inline]
     fn kick(&mut self) -> bool {
-        self.kick()
+        self.publish()
     }
 
+    /// Entries with an id that is not outstanding are counted and skipped; a device can name an outstanding id only
+    /// once for each time that it was posted.
     #[inline]
     fn pop(&mut self) -> Option<Completion> {
-        self.pop()
+        // No longer than what is outstanding: the index that `refresh` accepts does not go beyond it.
+        while self.next_used != self.used_seen || self.refresh() {
+            let completion = self.take_entry();
+            if completion.is_some() {
+                return completion;
+            }
+            self.refused += 1;
+        }
+        None
     }
 
     fn health(&self) -> QueueHealth {
-        self.health()
+        QueueHealth { refused: self.refused, is_broken: self.is_broken }
     }
 
     fn enable_notifications(&mut self, completions: u16) -> bool {
-        self.enable_notifications(completions)
+        self.arm(completions)
     }
 
     fn disable_notifications(&mut self) {
-        self.disable_notifications();
+        self.disarm();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_drivers::virtio::queue::{Completion, Events, FromDevice, ToDevice};
+use millrace_drivers::virtio::queue::{Completion, Events, FromDevice, ToDevice, Virtqueue};
 use nm_core::nic::QueueHealth;
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Doorbells and interrupts of a packed queue: asked for, suppressed, and the look once more.
 
-use millrace_drivers::virtio::queue::{Events, FromDevice, ToDevice};
+use millrace_drivers::virtio::queue::{Events, FromDevice, ToDevice, Virtqueue};
 
 use super::device::{DESC, DISABLE, ENABLE, Turn, pair};
 

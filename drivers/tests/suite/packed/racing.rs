@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, O
 use std::thread;
 use std::time::{Duration, Instant};
 
-use millrace_drivers::virtio::queue::{CommandQueue, Events, PackedMemory, PackedQueue, QueueSize, ToDevice};
+use millrace_drivers::virtio::queue::{
+    CommandQueue, Events, PackedMemory, PackedQueue, QueueSize, ToDevice, Virtqueue,
+};
 use millrace_drivers::virtio::transport::QueuePlace;
 use nm_core::platform::{DmaBlock, Platform};
 

@@ -4,7 +4,7 @@
 //! when it wants to be notified, then looks at the ring once more before it sleeps. Both put a full fence between
 //! their store and their load. Of two such pairs at least one load sees the other side's store:
 //!
-//! | publisher (here: [`PackedQueue::kick`])      | sleeper (here: [`PackedQueue::enable_notifications`])      |
+//! | publisher (here: [`PackedQueue::ring_doorbell`])      | sleeper (here: [`PackedQueue::arm`])      |
 //! |----------------------------------------------|------------------------------------------------------------|
 //! | store the flags of descriptors               | store the event suppression structure                      |
 //! | full fence                                   | full fence                                                 |
@@ -31,7 +31,7 @@ impl<D: Direction, N: Notifier> PackedQueue<D, N> {
     /// Rings the doorbell for what was posted if the device wants it. Returns whether it rang. To be called at least once for
     /// 65535 buffers, as they are counted modulo 65536.
     #[inline]
-    pub fn kick(&mut self) -> bool {
+    pub(super) fn ring_doorbell(&mut self) -> bool {
         let (old, new) = (self.kicked, self.next_avail);
         if old == new {
             return false;
@@ -46,20 +46,12 @@ impl<D: Direction, N: Notifier> PackedQueue<D, N> {
 }
 
 impl<D: Direction, N> PackedQueue<D, N> {
-    /// Asks the device for no completion interrupts.
-    pub fn disable_notifications(&mut self) {
-        self.ring.disable_interrupts();
-    }
-
-    /// Asks the device for an interrupt when `completions` more are there than were taken, from 1 to those outstanding;
-    /// a device that has no index for it interrupts at the next. Returns `true` when the interrupt is certain to come;
-    /// `false` when they are there already, and no interrupt may announce them: take them, and ask again.
+    /// Asks the device for an interrupt after `completions` more; `false` when they are there already.
     ///
     /// They are there when the place of the last is used and that of the first, too, so that whoever takes them gets on,
     /// whatever a device writes. Only for a moment may an honest one have used the last and not the first (section 2.8.12),
     /// before it thinks of the interrupt for both.
-    #[must_use = "a completion that is there already is not announced by an interrupt"]
-    pub fn enable_notifications(&mut self, completions: u16) -> bool {
+    pub(super) fn arm(&mut self, completions: u16) -> bool {
         let (ahead, flags) = match self.events {
             Events::Index => (completions.saturating_sub(1), AT_PLACE),
             Events::Flag => (0, ENABLE),

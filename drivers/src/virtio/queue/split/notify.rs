@@ -4,7 +4,7 @@
 //! when it wants to be notified, then looks at the index once more before it sleeps. Both put a full fence between
 //! their store and their load. Of two such pairs at least one load sees the other side's store:
 //!
-//! | publisher (here: [`SplitQueue::kick`])  | sleeper (here: [`SplitQueue::enable_notifications`]) |
+//! | publisher (here: [`SplitQueue::publish`])  | sleeper (here: [`SplitQueue::arm`]) |
 //! |-----------------------------------------|------------------------------------------------------|
 //! | store index                             | store the event index, or clear the flag             |
 //! | full fence                              | full fence                                           |
@@ -22,7 +22,7 @@ use crate::virtio::transport::Notifier;
 impl<D: Direction, N: Notifier> SplitQueue<D, N> {
     /// Publishes what was posted and rings the doorbell if the device wants it. Returns whether it rang.
     #[inline]
-    pub fn kick(&mut self) -> bool {
+    pub(super) fn publish(&mut self) -> bool {
         let (old, new) = (self.published, self.next_avail);
         if old == new || self.is_broken {
             return false;
@@ -40,18 +40,15 @@ impl<D: Direction, N: Notifier> SplitQueue<D, N> {
 impl<D: Direction, N> SplitQueue<D, N> {
     /// Asks the device for no completion interrupts. With [`Events::Index`] there is no "never": the device is given
     /// an index that it has just passed, and one stray interrupt can come each 65536 completions.
-    pub fn disable_notifications(&mut self) {
+    pub(super) fn disarm(&mut self) {
         match self.events {
             Events::Index => self.ring.write_used_event(self.next_used.wrapping_sub(1)),
             Events::Flag => self.ring.write_available_flags(NO_INTERRUPT),
         }
     }
 
-    /// Asks the device for an interrupt when `completions` more are there than were taken, from 1 to those outstanding;
-    /// a device that has no index for it interrupts at the next. Returns `true` when the interrupt is certain to come;
-    /// `false` when they are there already, and no interrupt may announce them: take them, and ask again.
-    #[must_use = "a completion that is there already is not announced by an interrupt"]
-    pub fn enable_notifications(&mut self, completions: u16) -> bool {
+    /// Asks the device for an interrupt after `completions` more; `false` when they are there already.
+    pub(super) fn arm(&mut self, completions: u16) -> bool {
         let wanted = match self.events {
             Events::Index => {
                 self.ring.write_used_event(self.next_used.wrapping_add(completions).wrapping_sub(1));
