@@ -1,5 +1,6 @@
 //! Which driver a PCI function or a virtio-mmio device gets.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -12,6 +13,7 @@ use crate::virtio::legacy::{LegacyPciError, LegacyPciTransport};
 use crate::virtio::mmio::{MmioTransport, Slot, SlotError, SlotVersion, V1, V2};
 use crate::virtio::net::{NetError, VirtioNet};
 use crate::virtio::pci::{PciError, PciTransport};
+use crate::virtio::transport::Transport;
 
 /// The cards that there is a driver for: vendor, device, driver.
 const CARDS: [(u16, u16, Driver); 7] = [
@@ -42,13 +44,7 @@ enum Driver {
 #[derive(Debug)]
 pub enum Card {
     /// A virtio network card.
-    VirtioNet(VirtioNet<PciTransport>),
-    /// A virtio network card that has the legacy interface only.
-    LegacyVirtioNet(VirtioNet<LegacyPciTransport>),
-    /// A virtio network card without a bus.
-    VirtioMmio(VirtioNet<MmioTransport<V2>>),
-    /// The same with registers of version 1.
-    LegacyVirtioMmio(VirtioNet<MmioTransport<V1>>),
+    VirtioNet(VirtioNet),
     /// An Intel gigabit card.
     E1000(E1000<PciRegisters>),
 }
@@ -57,10 +53,7 @@ impl Card {
     /// The letters that an interface name of such a card begins with; a running number follows.
     pub fn name_prefix(&self) -> &'static str {
         match self {
-            Self::VirtioNet(_)
-            | Self::LegacyVirtioNet(_)
-            | Self::VirtioMmio(_)
-            | Self::LegacyVirtioMmio(_) => "vtnet",
+            Self::VirtioNet(_) => "vtnet",
             Self::E1000(_) => "em",
         }
     }
@@ -113,7 +106,7 @@ fn probe_virtio_net(
 ) -> Result<Card, ProbeError> {
     let sources = options.queue_pairs.get().saturating_mul(2);
     let transport = PciTransport::new(hal.as_ref(), config, function, sources)?;
-    Ok(Card::VirtioNet(VirtioNet::new(transport, hal.clone(), fallback_mac(function), options)?))
+    Ok(Card::VirtioNet(VirtioNet::new(Box::new(transport), hal.clone(), fallback_mac(function), options)?))
 }
 
 fn probe_legacy_virtio_net(
@@ -123,7 +116,7 @@ fn probe_legacy_virtio_net(
     options: Options,
 ) -> Result<Card, ProbeError> {
     let transport = LegacyPciTransport::new(hal.as_ref(), config, function)?;
-    Ok(Card::LegacyVirtioNet(VirtioNet::new(transport, hal.clone(), fallback_mac(function), options)?))
+    Ok(Card::VirtioNet(VirtioNet::new(Box::new(transport), hal.clone(), fallback_mac(function), options)?))
 }
 
 fn probe_e1000(
@@ -149,18 +142,11 @@ pub fn probe_mmio(
 ) -> Option<Result<Card, ProbeError>> {
     find_mmio(hal, address, bytes).transpose().map(|slot| {
         let slot = slot?;
-        let mac = mmio_fallback_mac(address);
-        let (version, hal) = (slot.version, hal.clone());
-        Ok(match version {
-            SlotVersion::V1 => {
-                let transport = MmioTransport::new(slot).with_line(hal.as_ref(), irq);
-                Card::LegacyVirtioMmio(VirtioNet::new(transport, hal, mac, options)?)
-            }
-            SlotVersion::V2 => {
-                let transport = MmioTransport::new(slot).with_line(hal.as_ref(), irq);
-                Card::VirtioMmio(VirtioNet::new(transport, hal, mac, options)?)
-            }
-        })
+        let transport: Box<dyn Transport> = match slot.version {
+            SlotVersion::V1 => Box::new(MmioTransport::<V1>::new(slot).with_line(hal.as_ref(), irq)),
+            SlotVersion::V2 => Box::new(MmioTransport::<V2>::new(slot).with_line(hal.as_ref(), irq)),
+        };
+        Ok(Card::VirtioNet(VirtioNet::new(transport, hal.clone(), mmio_fallback_mac(address), options)?))
     })
 }
 

@@ -20,8 +20,8 @@ mod pci;
 
 pub use self::buffers::PacketBuffers;
 pub use self::device::{
-    Commands, Interface, LegacyPciBank, MmioBank, MmioVersion, ModelNotifier, ModelTransport, NetDevice,
-    Quirks, Setup, Slow, Violation,
+    Commands, Interface, LegacyPciBank, MmioBank, MmioVersion, ModelTransport, NetDevice, Quirks, Setup,
+    Slow, Violation,
 };
 pub use self::intel::{
     IntelDevice, IntelQuirks, IntelRegisters, IntelSetup, IntelViolation, IntelWriter, Ring,

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! net        what a network card is: header, configuration, queue pairs        (VirtioNet: Nic)
-//! queue      the split virtqueue, in memory that both sides see                (SplitQueue, CommandQueue)
+//! queue      the virtqueue, split or packed, in memory that both sides see     (Virtqueue, CommandQueue)
 //! transport  how registers and doorbell are reached                            (Transport)
 //!              pci: PciTransport · legacy: LegacyPciTransport · mmio: MmioTransport
 //! ```

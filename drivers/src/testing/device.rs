@@ -27,7 +27,7 @@ pub use self::legacy_pci::LegacyPciBank;
 pub use self::mmio::MmioBank;
 pub use self::mmio::MmioVersion;
 pub use self::setup::{Commands, Interface, Quirks, Setup, Slow};
-pub use self::transport::{ModelNotifier, ModelTransport};
+pub use self::transport::ModelTransport;
 pub use self::violation::Violation;
 
 /// A card, shared by the test and the driver.

@@ -53,7 +53,7 @@ pub struct LegacyPciTransport {
 
 /// The doorbell of one queue.
 #[derive(Debug)]
-pub struct LegacyPciNotifier {
+struct LegacyPciNotifier {
     ports: Arc<dyn RegisterBank>,
     queue: u16,
 }
@@ -124,9 +124,13 @@ fn config_offset(config: &dyn ConfigSpace, function: &Function) -> usize {
 }
 
 impl Transport for LegacyPciTransport {
-    type Notifier = LegacyPciNotifier;
-    const IS_LEGACY: bool = true;
-    const HAS_FIXED_SIZES: bool = true;
+    fn is_legacy(&self) -> bool {
+        true
+    }
+
+    fn has_fixed_sizes(&self) -> bool {
+        true
+    }
 
     fn offered_features(&self) -> Features {
         Features::from_bits_retain(self.ports.read32(DEVICE_FEATURES).into())
@@ -153,10 +157,10 @@ impl Transport for LegacyPciTransport {
         agree_on_size(queue, size, self.queue_size(queue))
     }
 
-    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<LegacyPciNotifier, TransportError> {
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Box<dyn Notifier>, TransportError> {
         let page = place.page(queue)?;
         self.select(queue).write32(QUEUE_PAGE, page);
-        Ok(LegacyPciNotifier { ports: self.ports.clone(), queue })
+        Ok(Box::new(LegacyPciNotifier { ports: self.ports.clone(), queue }))
     }
 
     fn is_queue_enabled(&self, queue: u16) -> bool {

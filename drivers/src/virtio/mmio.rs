@@ -107,7 +107,7 @@ pub struct MmioTransport<V> {
 
 /// The doorbell of one queue.
 #[derive(Debug)]
-pub struct MmioNotifier {
+struct MmioNotifier {
     bank: Arc<dyn RegisterBank>,
     queue: u16,
 }
@@ -142,8 +142,9 @@ impl<V: Version> MmioTransport<V> {
 }
 
 impl<V: Version> Transport for MmioTransport<V> {
-    type Notifier = MmioNotifier;
-    const IS_LEGACY: bool = V::IS_LEGACY;
+    fn is_legacy(&self) -> bool {
+        V::IS_LEGACY
+    }
 
     fn offered_features(&self) -> Features {
         let word = |select| {
@@ -181,9 +182,9 @@ impl<V: Version> Transport for MmioTransport<V> {
         Ok(())
     }
 
-    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<MmioNotifier, TransportError> {
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Box<dyn Notifier>, TransportError> {
         V::enable_queue(self.select(queue), queue, place)?;
-        Ok(MmioNotifier { bank: self.bank.clone(), queue })
+        Ok(Box::new(MmioNotifier { bank: self.bank.clone(), queue }))
     }
 
     fn is_queue_enabled(&self, queue: u16) -> bool {

@@ -5,7 +5,10 @@
 //!
 //! A packet is one descriptor: the device's header lies in the headroom right in front of the payload. So a queue of N holds
 //! N packets. (Some legacy devices want two, and the header of all of them is shorter: see `packet.rs`.) No offload
-//! is accepted: frames go through as they are.
+//! is accepted: frames go through as they are. Queues are packed where the device offers that, else split.
+//!
+//! The set-up is the same code however the registers are reached. What passes packets has a type for each format, and rings its
+//! doorbell through a trait object: once a batch.
 //!
 //! ```text
 //!            ┌── headroom ──┬────────── payload ──────────┐
@@ -35,48 +38,47 @@ use nm_core::platform::{DmaMemory, Platform};
 
 use self::facts::{Facts, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
-use self::packet::PacketLayout;
+use self::packet::{Format, PacketLayout};
 use self::queues::{Receive, Transmit};
 use super::features::Features;
 use super::queue::{
     CommandQueue, Direction, Events, PackedMemory, PackedQueue, QueueSize, RingMemory, SplitQueue,
 };
-use super::transport::{QueuePlace, Transport, activate_queue};
+use super::transport::{Notifier, QueuePlace, Transport, activate_queue};
 use crate::handlers;
 use crate::options::Options;
 use crate::run::Run;
 
 pub use self::error::{NetError, QueueRole};
 
-/// A virtio network card whose registers are reached through `T`.
-pub struct VirtioNet<T: Transport> {
-    transport: T,
+/// A virtio network card, however its registers are reached.
+pub struct VirtioNet {
+    transport: Box<dyn Transport>,
     platform: Arc<dyn Platform>,
     facts: Facts,
     run: Run,
 }
 
-/// Setting up, which is `cold`: there is one such code for each `T`, and it had better be small than fast.
-impl<T: Transport> VirtioNet<T> {
+/// Setting up.
+impl VirtioNet {
     /// Looks at the card, sees whether it agrees on features, and leaves it reset. `fallback_mac` is its address if the device
     /// has none of its own.
     ///
     /// A card with several queue pairs is started once without buffers: only then does it say whether it takes them. One
     /// that does not is used with one pair.
-    #[cold]
     pub fn new(
-        mut transport: T,
+        mut transport: Box<dyn Transport>,
         platform: Arc<dyn Platform>,
         fallback_mac: [u8; 6],
         options: Options,
     ) -> Result<Self, NetError> {
-        begin(&mut transport)?;
-        let facts = Facts::read(&transport, fallback_mac, options).and_then(|facts| {
+        begin(transport.as_mut())?;
+        let facts = Facts::read(transport.as_ref(), fallback_mac, options).and_then(|facts| {
             // A card that would refuse them later is no use, and is better not named.
-            negotiate(&mut transport, facts.features).map(|()| facts)
+            negotiate(transport.as_mut(), facts.features).map(|()| facts)
         });
-        let facts = facts.inspect_err(|_| give_up(&mut transport))?;
-        reset(&mut transport)?;
+        let facts = facts.inspect_err(|_| give_up(transport.as_mut()))?;
+        reset(transport.as_mut())?;
         let mut card = Self { transport, platform, facts, run: Run::default() };
         if facts.pairs > 1 {
             card.try_pairs()?;
@@ -85,7 +87,6 @@ impl<T: Transport> VirtioNet<T> {
     }
 
     /// Finds out whether the device takes the queue pairs that it offers, and uses one if it does not.
-    #[cold]
     fn try_pairs(&mut self) -> Result<(), NetError> {
         let started = self.start().map(drop);
         self.stop();
@@ -100,17 +101,16 @@ impl<T: Transport> VirtioNet<T> {
     }
 
     /// Sets up the device from reset to running.
-    #[cold]
     fn bring_up(&mut self) -> StartResult<Self> {
-        begin(&mut self.transport)?;
-        negotiate(&mut self.transport, self.facts.features)?;
+        begin(self.transport.as_mut())?;
+        negotiate(self.transport.as_mut(), self.facts.features)?;
         let (mut tx, mut rx) = (Vec::new(), Vec::new());
         for pair in 0..self.facts.pairs {
             rx.push(self.receive_queue(pair)?);
             tx.push(self.transmit_queue(pair)?);
         }
         let control = self.set_up_control()?;
-        finish(&mut self.transport)?;
+        finish(self.transport.as_mut())?;
         if let Some(mut control) = control {
             control::instruct(&mut control, &self.facts, &self.info(), self.platform.as_ref())?;
         }
@@ -118,54 +118,61 @@ impl<T: Transport> VirtioNet<T> {
     }
 
     fn receive_queue(&mut self, pair: u16) -> Result<AnyRxQueue, NetError> {
-        let (role, layout) = (QueueRole::Receive, self.layout());
-        Ok(if self.is_packed() {
-            let queue = self.packed(role, pair)?;
-            Receive::new(queue, layout, self.has_interrupt(role, pair)).into()
-        } else {
-            let queue = self.split(role, pair)?;
-            Receive::new(queue, layout, self.has_interrupt(role, pair)).into()
+        let role = QueueRole::Receive;
+        Ok(match self.facts.format {
+            Format::Packed => {
+                let queue = self.packed(role, pair)?;
+                Receive::new(queue, PacketLayout::MODERN, self.has_interrupt(role, pair)).into()
+            }
+            Format::Split => {
+                let queue = self.split(role, pair)?;
+                Receive::new(queue, PacketLayout::MODERN, self.has_interrupt(role, pair)).into()
+            }
+            Format::Legacy { is_header_apart } => {
+                let (queue, layout) = (self.split(role, pair)?, PacketLayout::legacy(is_header_apart));
+                Receive::new(queue, layout, self.has_interrupt(role, pair)).into()
+            }
         })
     }
 
     fn transmit_queue(&mut self, pair: u16) -> Result<AnyTxQueue, NetError> {
-        let (role, layout) = (QueueRole::Transmit, self.layout());
-        Ok(if self.is_packed() {
-            let queue = self.packed(role, pair)?;
-            Transmit::new(queue, layout, self.has_interrupt(role, pair)).into()
-        } else {
-            let queue = self.split(role, pair)?;
-            Transmit::new(queue, layout, self.has_interrupt(role, pair)).into()
+        let role = QueueRole::Transmit;
+        Ok(match self.facts.format {
+            Format::Packed => {
+                let queue = self.packed(role, pair)?;
+                Transmit::new(queue, PacketLayout::MODERN, self.has_interrupt(role, pair)).into()
+            }
+            Format::Split => {
+                let queue = self.split(role, pair)?;
+                Transmit::new(queue, PacketLayout::MODERN, self.has_interrupt(role, pair)).into()
+            }
+            Format::Legacy { is_header_apart } => {
+                let (queue, layout) = (self.split(role, pair)?, PacketLayout::legacy(is_header_apart));
+                Transmit::new(queue, layout, self.has_interrupt(role, pair)).into()
+            }
         })
     }
 
     /// A packed queue of a pair, which the device knows of.
-    fn packed<D: Direction>(
-        &mut self,
-        role: QueueRole,
-        pair: u16,
-    ) -> Result<PackedQueue<D, T::Notifier>, NetError> {
+    fn packed<D: Direction>(&mut self, role: QueueRole, pair: u16) -> Result<PackedQueue<D>, NetError> {
         let ring = PackedMemory::allocate(&self.platform, self.agreed_size(role, pair)?)?;
         let bell = self.activate(role.number(pair), ring.place(), ring.memory())?;
         Ok(PackedQueue::new(ring, self.events(), bell))
     }
 
     /// A split queue of a pair, which the device knows of.
-    fn split<D: Direction>(
-        &mut self,
-        role: QueueRole,
-        pair: u16,
-    ) -> Result<SplitQueue<D, T::Notifier>, NetError> {
-        let size = self.agreed_size(role, pair)?;
-        let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
+    fn split<D: Direction>(&mut self, role: QueueRole, pair: u16) -> Result<SplitQueue<D>, NetError> {
+        let (size, format) = (self.agreed_size(role, pair)?, self.facts.format);
+        let ring = RingMemory::allocate(&self.platform, size, format.placement())?;
         let bell = self.activate(role.number(pair), ring.place(), ring.memory())?;
-        Ok(self.layout().split(ring, self.events(), bell))
+        let packets = format.capacity(size);
+        Ok(SplitQueue::for_buffers(packets, ring, self.events(), bell))
     }
 
     /// Entries of a queue of a pair: those that were told, if the device still has them.
     fn agreed_size(&self, role: QueueRole, pair: u16) -> Result<QueueSize, NetError> {
         let size = self.facts.size(role);
-        let offered = offered_size(&self.transport, role, pair)?;
+        let offered = offered_size(self.transport.as_ref(), role, pair)?;
         if offered.get() < size.get() {
             return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
         }
@@ -175,15 +182,6 @@ impl<T: Transport> VirtioNet<T> {
     /// Whether a queue of a pair, which is enabled, has an interrupt.
     fn has_interrupt(&self, role: QueueRole, pair: u16) -> bool {
         self.transport.has_interrupt(role.number(pair))
-    }
-
-    /// Whether queues are packed. The type of a legacy device says that they are not.
-    fn is_packed(&self) -> bool {
-        !T::IS_LEGACY && self.facts.features.contains(Features::RING_PACKED)
-    }
-
-    fn layout(&self) -> PacketLayout<T> {
-        PacketLayout::with(self.facts.features)
     }
 
     fn events(&self) -> Events {
@@ -207,50 +205,50 @@ impl<T: Transport> VirtioNet<T> {
 
     fn control_queue(&mut self) -> Result<CommandQueue, NetError> {
         let number = control::queue_number(self.facts.granted_pairs());
-        let entries = self.transport.queue_size(number);
-        let size = QueueSize::within(entries).filter(|size| !T::HAS_FIXED_SIZES || size.get() == entries);
+        let (entries, has_fixed_sizes) =
+            (self.transport.queue_size(number), self.transport.has_fixed_sizes());
+        let size = QueueSize::within(entries).filter(|size| !has_fixed_sizes || size.get() == entries);
         let is_long_enough = |size: &QueueSize| CommandQueue::is_long_enough(size.get());
         let size = size.filter(is_long_enough).ok_or(NetError::NoControlQueue)?;
         let command = CommandQueue::memory(&self.platform)?;
         self.run.keep(&command);
-        Ok(if self.is_packed() {
+        Ok(if self.facts.format == Format::Packed {
             let ring = PackedMemory::allocate(&self.platform, size)?;
             let bell = self.activate(number, ring.place(), ring.memory())?;
-            CommandQueue::packed(ring, command, self.events(), Box::new(bell))
+            CommandQueue::packed(ring, command, self.events(), bell)
         } else {
-            let ring = RingMemory::allocate(&self.platform, size, PacketLayout::<T>::placement())?;
+            let ring = RingMemory::allocate(&self.platform, size, self.facts.format.placement())?;
             let bell = self.activate(number, ring.place(), ring.memory())?;
-            CommandQueue::split(ring, command, self.events(), Box::new(bell))
+            CommandQueue::split(ring, command, self.events(), bell)
         })
     }
 
     /// Tells the device of a queue, and keeps its memory until the device has stopped.
-    #[cold]
     fn activate(
         &mut self,
         number: u16,
         place: QueuePlace,
         memory: &Arc<DmaMemory>,
-    ) -> Result<T::Notifier, NetError> {
+    ) -> Result<Box<dyn Notifier>, NetError> {
         self.run.keep(memory);
-        Ok(activate_queue(&mut self.transport, number, place)?)
+        Ok(activate_queue(self.transport.as_mut(), number, place)?)
     }
 }
 
 // SAFETY: the device reaches buffers only through its queues. `stop`, also on drop, waits until the device confirms its
 // reset, after which it uses no queue (section 2.4.2), or takes its access to memory away. `run` holds the memory of the
 // queues until then.
-unsafe impl<T: Transport> Nic for VirtioNet<T> {
+unsafe impl Nic for VirtioNet {
     type Error = NetError;
 
     fn info(&self) -> NicInfo {
-        let layout = self.layout();
+        let format = self.facts.format;
         NicInfo {
             mac: self.facts.mac,
             tx_queues: self.facts.pairs,
             rx_queues: self.facts.pairs,
-            tx_slots: layout.capacity(self.facts.transmit_size),
-            rx_slots: layout.capacity(self.facts.receive_size),
+            tx_slots: format.capacity(self.facts.transmit_size),
+            rx_slots: format.capacity(self.facts.receive_size),
         }
     }
 
@@ -259,7 +257,7 @@ unsafe impl<T: Transport> Nic for VirtioNet<T> {
     }
 
     fn link(&self) -> Link {
-        config::link(&self.transport, self.facts.features)
+        config::link(self.transport.as_ref(), self.facts.features)
     }
 
     fn start(&mut self) -> StartResult<Self> {
@@ -276,12 +274,12 @@ unsafe impl<T: Transport> Nic for VirtioNet<T> {
 
     fn stop(&mut self) {
         if self.run.is_on() {
-            self.run.end(reset(&mut self.transport), || self.transport.quiesce());
+            self.run.end(reset(self.transport.as_mut()), || self.transport.quiesce());
         }
     }
 }
 
-impl<T: Transport> fmt::Debug for VirtioNet<T> {
+impl fmt::Debug for VirtioNet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VirtioNet")
             .field("facts", &self.facts)
@@ -290,7 +288,7 @@ impl<T: Transport> fmt::Debug for VirtioNet<T> {
     }
 }
 
-impl<T: Transport> Drop for VirtioNet<T> {
+impl Drop for VirtioNet {
     fn drop(&mut self) {
         self.stop();
     }

@@ -40,7 +40,7 @@ pub struct PciTransport {
 
 /// The doorbell of one queue.
 #[derive(Debug)]
-pub struct PciNotifier {
+struct PciNotifier {
     register: Register<u16, WriteOnly>,
     queue: u16,
 }
@@ -89,8 +89,9 @@ impl PciTransport {
 }
 
 impl Transport for PciTransport {
-    type Notifier = PciNotifier;
-    const IS_LEGACY: bool = false;
+    fn is_legacy(&self) -> bool {
+        false
+    }
 
     fn offered_features(&self) -> Features {
         let half = |select| {
@@ -130,7 +131,7 @@ impl Transport for PciTransport {
         agree_on_size(queue, size, self.common.queue_size.read())
     }
 
-    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<PciNotifier, TransportError> {
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Box<dyn Notifier>, TransportError> {
         let common = &self.common;
         common.config_msix_vector.write(NO_VECTOR);
         common.queue_select.write(queue);
@@ -141,7 +142,7 @@ impl Transport for PciTransport {
         common.queue_driver.write(place.available);
         common.queue_device.write(place.used);
         common.queue_enable.write(1);
-        Ok(notifier)
+        Ok(Box::new(notifier))
     }
 
     fn is_queue_enabled(&self, queue: u16) -> bool {

@@ -1,5 +1,6 @@
 //! How the registers of a virtio device are reached, whatever it is attached by (section 4).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -13,17 +14,16 @@ use crate::mmio::MmioError;
 const CONFIG_ATTEMPTS: usize = 16;
 
 /// The registers of one virtio device.
-pub trait Transport: Send + 'static {
-    /// The doorbell of one queue.
-    type Notifier: Notifier;
-
+pub trait Transport: Send {
     /// The device is from before version 1 of the specification, or does as if it were: it does not confirm features, a
     /// queue lies where its first page is, and there is no generation of the configuration (the sections named "Legacy
     /// Interface").
-    const IS_LEGACY: bool;
+    fn is_legacy(&self) -> bool;
 
     /// The driver has no say in how many entries a queue has.
-    const HAS_FIXED_SIZES: bool = false;
+    fn has_fixed_sizes(&self) -> bool {
+        false
+    }
 
     /// The features that the device offers.
     fn offered_features(&self) -> Features;
@@ -45,7 +45,7 @@ pub trait Transport: Send + 'static {
     fn set_queue_size(&mut self, queue: u16, size: u16) -> Result<(), TransportError>;
 
     /// Tells the device where the queue is, enables it, and returns its doorbell. See [`activate_queue`].
-    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Self::Notifier, TransportError>;
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Box<dyn Notifier>, TransportError>;
 
     /// Whether the queue is enabled.
     fn is_queue_enabled(&self, queue: u16) -> bool;
@@ -77,7 +77,7 @@ pub trait Transport: Send + 'static {
 }
 
 /// Rings the doorbell of one queue.
-pub trait Notifier: fmt::Debug + Send + 'static {
+pub trait Notifier: fmt::Debug + Send {
     /// Tells the device that there are new entries in the queue.
     fn notify(&self);
 }
@@ -140,15 +140,15 @@ pub enum TransportError {
 
 /// Reads a field of the configuration that takes more than one access, again and again until the device did not
 /// change it meanwhile (section 2.5.1), 16 times at most. With a legacy device, until it is the same twice (section 2.5.4).
-pub fn read_stable<T: Transport, V: PartialEq>(
-    transport: &T,
-    read: impl Fn(&T) -> Result<V, TransportError>,
+pub fn read_stable<V: PartialEq>(
+    transport: &dyn Transport,
+    read: impl Fn(&dyn Transport) -> Result<V, TransportError>,
 ) -> Result<V, TransportError> {
     let mut last = None;
     for _ in 0..CONFIG_ATTEMPTS {
         let before = transport.config_generation();
         let value = read(transport)?;
-        let is_stable = if T::IS_LEGACY {
+        let is_stable = if transport.is_legacy() {
             last.as_ref() == Some(&value)
         } else {
             transport.config_generation() == before
@@ -162,11 +162,11 @@ pub fn read_stable<T: Transport, V: PartialEq>(
 }
 
 /// Tells the device the size and place of a queue that is not in use yet, enables it, and returns its doorbell.
-pub fn activate_queue<T: Transport>(
-    transport: &mut T,
+pub fn activate_queue(
+    transport: &mut dyn Transport,
     queue: u16,
     place: QueuePlace,
-) -> Result<T::Notifier, TransportError> {
+) -> Result<Box<dyn Notifier>, TransportError> {
     if transport.is_queue_enabled(queue) {
         return Err(TransportError::InUse { queue });
     }

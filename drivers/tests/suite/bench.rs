@@ -1,5 +1,6 @@
 //! A card that is running, with buffers to give to it.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use millrace_drivers::Options;
@@ -21,11 +22,12 @@ pub const CAPACITY: u16 = 128;
 pub struct Bench<W: Way> {
     pub machine: Arc<FakeMachine>,
     pub device: NetDevice,
-    pub nic: VirtioNet<W::Transport>,
+    pub nic: VirtioNet,
     pub tx: AnyTxQueue,
     pub rx: AnyRxQueue,
     /// Number `id` is for the receive queue, number `capacity + id` for the transmit queue.
     pub buffers: PacketBuffers,
+    way: PhantomData<W>,
 }
 
 impl<W: Way> Bench<W> {
@@ -39,7 +41,7 @@ impl<W: Way> Bench<W> {
         let platform: Arc<dyn Platform> = machine.clone();
         let count = usize::from(tx.capacity()) + usize::from(rx.capacity());
         let buffers = PacketBuffers::new(&platform, count, CAPACITY).unwrap();
-        Self { machine, device, nic, tx, rx, buffers }
+        Self { machine, device, nic, tx, rx, buffers, way: PhantomData }
     }
 
     /// Posts `frame` under `id`, without a kick.
@@ -65,7 +67,7 @@ impl<W: Way> Bench<W> {
 
     /// Stops the card; the driver must have kept all rules and given everything back.
     pub fn finish(self) {
-        let Self { machine, device, nic, tx, rx, buffers } = self;
+        let Self { machine, device, nic, tx, rx, buffers, way: PhantomData } = self;
         drop(nic);
         assert!(!device.is_running());
         drop((tx, rx, buffers));

@@ -32,7 +32,7 @@ in_every_way_with_split_queues!(a_second_answer_is_no_answer);
 const PROMISCUOUS: &[u8] = &[0, 0, 1];
 
 /// A card that is looked at and may use so many queue pairs.
-fn looked_at<W: Way>(setup: Setup, pairs: u16) -> (Arc<FakeMachine>, NetDevice, VirtioNet<W::Transport>) {
+fn looked_at<W: Way>(setup: Setup, pairs: u16) -> (Arc<FakeMachine>, NetDevice, VirtioNet) {
     let machine = FakeMachine::new();
     let device = NetDevice::new(&machine, setup);
     let options = Options { queue_pairs: pairs.try_into().unwrap() };
@@ -264,7 +264,7 @@ fn after_a_command_without_an_answer_none_is_sent() {
     let [_receive, _transmit, ring] = rings;
     let bell = bells.into_iter().next_back().unwrap();
     let command = CommandQueue::memory(&platform).unwrap();
-    let mut queue = CommandQueue::split(ring, command, Events::Flag, Box::new(bell));
+    let mut queue = CommandQueue::split(ring, command, Events::Flag, bell);
     assert_eq!(queue.ask([0, 0], &[], platform.as_ref()), None, "there is no data");
     assert_eq!(queue.ask([0, 0], &[1; 9], platform.as_ref()), None, "there is too much");
     assert!(device.commands().is_empty());

@@ -11,7 +11,7 @@ use millrace_drivers::virtio::transport::TransportError;
 use nm_core::nic::{Link, Nic};
 
 use crate::bench::{Bench, FALLBACK_MAC, RECEIVE, TRANSMIT};
-use crate::ways::{Way, is_legacy};
+use crate::ways::Way;
 
 in_every_way!(
     a_card_says_what_it_is,
@@ -32,10 +32,8 @@ in_every_way!(
     a_device_that_does_not_stop_keeps_its_memory_and_is_cut_off,
 );
 
-type Card<W> = VirtioNet<<W as Way>::Transport>;
-
 /// A card that is looked at, not started.
-fn looked_at<W: Way>(setup: Setup) -> (Arc<FakeMachine>, NetDevice, Result<Card<W>, NetError>) {
+fn looked_at<W: Way>(setup: Setup) -> (Arc<FakeMachine>, NetDevice, Result<VirtioNet, NetError>) {
     let machine = FakeMachine::new();
     let device = NetDevice::new(&machine, setup);
     let card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default());
@@ -77,7 +75,7 @@ fn a_card_says_what_it_is<W: Way>() {
 fn only_what_is_used_is_accepted_and_only_version_1_is_demanded<W: Way>() {
     let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX;
     let known = Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS | of_control;
-    let demanded = match (is_legacy::<W>(), W::DESCRIPTORS) {
+    let demanded = match (W::IS_LEGACY, W::DESCRIPTORS) {
         (false, _) if W::IS_PACKED => Features::VERSION_1 | Features::RING_PACKED,
         (false, _) => Features::VERSION_1,
         (true, 1) => Features::ANY_LAYOUT,
@@ -91,7 +89,7 @@ fn only_what_is_used_is_accepted_and_only_version_1_is_demanded<W: Way>() {
     assert_eq!(bench.device.accepted_features(), demanded.bits());
     bench.finish();
 
-    if !is_legacy::<W>() {
+    if !W::IS_LEGACY {
         assert_eq!(refusal::<W>(Setup::default().without(Features::VERSION_1)), NetError::NotVersion1);
     }
 }
@@ -156,7 +154,7 @@ fn a_queue_that_is_too_short_for_a_packet_is_named<W: Way>() {
 }
 
 fn a_card_that_will_not_agree_on_features_is_known_at_once<W: Way>() {
-    if !is_legacy::<W>() {
+    if !W::IS_LEGACY {
         let mut setup = Setup::default();
         setup.quirks.refuses_features = true;
         assert_eq!(refusal::<W>(setup), NetError::FeaturesRefused);
@@ -176,7 +174,7 @@ fn a_slow_reset_is_waited_for_and_a_missing_one_is_not_forever<W: Way>() {
 fn what_can_fail_at_the_start_is_told_apart<W: Way>() {
     let size_refused = TransportError::SizeRefused { queue: 0, wanted: 256, found: 300 };
     let shrank = NetError::QueueShrank { role: QueueRole::Receive, before: 256, now: 128 };
-    if !is_legacy::<W>() {
+    if !W::IS_LEGACY {
         let refuses = failed_start::<W>(|setup| setup.quirks.refuses_features = true);
         assert_eq!(refuses, NetError::FeaturesRefused);
     }
@@ -226,7 +224,7 @@ fn a_card_starts_again_after_a_stop<W: Way>() {
 }
 
 fn queue_memory_outlives_queues_until_the_device_is_stopped<W: Way>() {
-    let Bench { machine, device, mut nic, tx, rx, buffers } = Bench::<W>::new(Setup::default());
+    let Bench { machine, device, mut nic, tx, rx, buffers, .. } = Bench::<W>::new(Setup::default());
     drop((tx, rx));
     assert_eq!(machine.blocks(), 5, "two queues, the control queue and its command, and the packet buffers");
     device.fetch();

@@ -14,7 +14,7 @@ use millrace_drivers::virtio::queue::{
 use nm_core::nic::QueueHealth;
 use proptest::prelude::*;
 
-use self::device::{AVAIL, Bell, DISABLE, Descriptor, Device, Turn, USED, WRITE, pair};
+use self::device::{AVAIL, DISABLE, Descriptor, Device, Turn, USED, WRITE, pair};
 
 const SIZES: [u16; 4] = [1, 2, 4, 256];
 
@@ -45,7 +45,7 @@ fn a_descriptor_is_available_once_it_is_posted_and_nothing_else_is_written() {
 }
 
 /// Fills the queue, and lets the device use everything in the order in which it came.
-fn turn_in_order<D: Direction>(queue: &mut PackedQueue<D, Bell>, device: &mut Device, turn: u32) {
+fn turn_in_order<D: Direction>(queue: &mut PackedQueue<D>, device: &mut Device, turn: u32) {
     let size = queue.size();
     let written = if D::IS_WRITTEN { 7 } else { 0 };
     for id in 0..size {

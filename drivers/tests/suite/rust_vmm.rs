@@ -79,7 +79,7 @@ impl Shape {
 /// Our driver's queue at one end, rust-vmm's device queue at the other.
 struct Pair<D> {
     guest: Arc<Guest>,
-    driver: SplitQueue<D, Bell>,
+    driver: SplitQueue<D>,
     device: Queue,
     bell: Bell,
     buffers: PacketBuffers,
@@ -115,8 +115,7 @@ impl<D: Direction> Pair<D> {
         device.set_ready(true);
         assert!(device.is_valid(&guest.memory), "rust-vmm accepts the layout");
         let bell = Bell::default();
-        let make = if descriptors == 1 { SplitQueue::new } else { SplitQueue::in_two };
-        let driver = make(ring, events, bell.clone());
+        let driver = SplitQueue::for_buffers(slots, ring, events, Box::new(bell.clone()));
         assert_eq!(driver.size(), slots);
         let buffers = PacketBuffers::new(&platform, slots.into(), CAPACITY).unwrap();
         Self { guest, driver, device, bell, buffers, descriptors }

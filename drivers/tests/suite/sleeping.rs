@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::testing::{FakeMachine, ModelNotifier, NetDevice, PacketBuffers, Setup};
+use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::queue::{
     Events, FromDevice, Placement, QueueSize, RingMemory, SplitQueue, ToDevice, Virtqueue,
@@ -17,8 +17,8 @@ const TRANSMIT: u16 = 1;
 /// A running device with a transmit queue of four entries, driven without the driver around the queue.
 struct Queues {
     device: NetDevice,
-    transmit: SplitQueue<ToDevice, ModelNotifier>,
-    _receive: SplitQueue<FromDevice, ModelNotifier>,
+    transmit: SplitQueue<ToDevice>,
+    _receive: SplitQueue<FromDevice>,
     buffers: PacketBuffers,
     /// Completions taken so far.
     taken: u16,
@@ -146,7 +146,7 @@ fn a_queue_refuses_what_it_was_not_made_for() {
     let platform: Arc<dyn Platform> = FakeMachine::new();
     let ring = RingMemory::allocate(&platform, QueueSize::within(4).unwrap(), Placement::Contiguous).unwrap();
     let bell = queues.device.transport().enable_queue(TRANSMIT, ring.place()).unwrap();
-    let mut queue = SplitQueue::<ToDevice, _>::in_two(ring, Events::Flag, bell);
+    let mut queue = SplitQueue::<ToDevice>::for_buffers(2, ring, Events::Flag, bell);
     assert_eq!(queue.size(), 2);
     assert!(queue.post_in_two(1, 4096, 100, 0).is_err() && queue.post_in_two(2, 4096, 100, 10).is_err());
     assert!(queue.post_in_two(1, 4096, 100, 10).is_ok());

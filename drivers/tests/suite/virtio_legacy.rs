@@ -9,7 +9,7 @@ use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::legacy::{LegacyPciError, LegacyPciTransport};
 use millrace_drivers::virtio::status::Status;
-use millrace_drivers::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, activate_queue};
+use millrace_drivers::virtio::transport::{QueuePlace, Transport, TransportError, activate_queue};
 use millrace_drivers::{Card, Options, ProbeError, probe};
 use nm_core::nic::Nic;
 
@@ -119,7 +119,7 @@ fn a_card_without_modern_interface_is_driven_by_its_ports() {
     let slot = Slot::with(card());
     let Some(Ok(card)) = slot.probe() else { panic!("it is a card") };
     assert_eq!(card.name_prefix(), "vtnet");
-    let Card::LegacyVirtioNet(nic) = card else { panic!("it has the legacy interface only") };
+    let Card::VirtioNet(nic) = card else { panic!("it is a virtio card") };
     assert_eq!(nic.info().mac, [1, 2, 3, 4, 5, 6]);
     assert_eq!(
         (nic.info().tx_slots, nic.info().rx_slots),
@@ -128,7 +128,7 @@ fn a_card_without_modern_interface_is_driven_by_its_ports() {
     );
 
     slot.ports.write32(0, 1 << 27);
-    let Some(Ok(Card::LegacyVirtioNet(nic))) = slot.probe() else { panic!("it is a card") };
+    let Some(Ok(Card::VirtioNet(nic))) = slot.probe() else { panic!("it is a card") };
     assert_eq!(nic.info().mac, [0x02, b'm', b'r', 0, 0, 3 << 3], "made from 00:03.0");
     assert_eq!((nic.info().tx_slots, nic.info().rx_slots), (256, 256));
 }

@@ -11,7 +11,7 @@ use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::mmio::{MmioTransport, Slot, SlotError, V1, V2};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{
-    Notifier, QueuePlace, Transport, TransportError, activate_queue, read_stable,
+    QueuePlace, Transport, TransportError, activate_queue, read_stable,
 };
 use millrace_drivers::{Card, Options, ProbeError, probe_mmio};
 use nm_core::nic::Nic;
@@ -55,11 +55,11 @@ fn refusal(change: impl FnOnce(&mut [u8])) -> SlotError {
 fn a_card_is_found_and_named() {
     let Some(Ok(card)) = probed(&machine_with(|_| {})) else { panic!("it is a card") };
     assert_eq!(card.name_prefix(), "vtnet");
-    let Card::VirtioMmio(nic) = card else { panic!("it is on virtio-mmio") };
+    let Card::VirtioNet(nic) = card else { panic!("it is a virtio card") };
     assert_eq!(nic.info().mac, [1, 2, 3, 4, 5, 6]);
     assert_eq!((nic.info().tx_slots, nic.info().rx_slots), (256, 256));
 
-    let Some(Ok(Card::VirtioMmio(nic))) = probed(&machine_with(|registers| registers[0x10] = 1)) else {
+    let Some(Ok(Card::VirtioNet(nic))) = probed(&machine_with(|registers| registers[0x10] = 1)) else {
         panic!("it is a card")
     };
     assert_eq!(nic.info().mac, [0x02, b'm', b'm', 0xfe, 0xb0, 0x02], "made from 0xfeb00200");
@@ -124,7 +124,7 @@ fn registers_are_written_where_they_are() {
 #[test]
 fn version_1_is_told_of_a_page() {
     let machine = machine_with(|registers| registers[4] = 1);
-    assert!(matches!(probed(&machine), Some(Ok(Card::LegacyVirtioMmio(_)))), "it need not offer VERSION_1");
+    assert!(matches!(probed(&machine), Some(Ok(Card::VirtioNet(_)))), "it need not offer VERSION_1");
     let slot = Slot::find(Arc::new(window(&machine))).unwrap().unwrap();
     let mut transport = MmioTransport::<V1>::new(slot);
     let register = |offset: usize| window(&machine).read32(offset);

@@ -10,7 +10,7 @@ use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::pci::{Part, PciError, PciTransport};
 use millrace_drivers::virtio::status::Status;
-use millrace_drivers::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, activate_queue};
+use millrace_drivers::virtio::transport::{QueuePlace, Transport, TransportError, activate_queue};
 use millrace_drivers::{Card, Options, ProbeError};
 use nm_core::Netmap;
 use nm_core::nic::Nic;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use millrace_drivers::pci::{Address, ConfigSpace, Function};
-use millrace_drivers::testing::{
-    FakeFunction, FakeMachine, FakePci, MmioVersion, ModelTransport, NetDevice, Setup,
-};
+use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci, MmioVersion, NetDevice, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::legacy::LegacyPciTransport;
 use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V1, V2};
@@ -13,8 +11,8 @@ use millrace_drivers::virtio::transport::Transport;
 
 /// A way in which the card is attached.
 pub trait Way {
-    /// How its registers are reached.
-    type Transport: Transport;
+    /// Devices of this way are legacy devices.
+    const IS_LEGACY: bool = false;
     /// A device that does not stop can be cut off from memory, and the model sees that it is (what configuration space says
     /// of it is for the tests of PCI).
     const CUTS_OFF: bool;
@@ -28,22 +26,17 @@ pub trait Way {
     const IS_PACKED: bool = false;
 
     /// The driver's way to `device`, which becomes one of this way.
-    fn attach(device: &NetDevice) -> Self::Transport;
+    fn attach(device: &NetDevice) -> Box<dyn Transport>;
 
     /// Bytes of the header in front of each packet.
     fn header_bytes() -> u32 {
-        if is_legacy::<Self>() { 10 } else { 12 }
+        if Self::IS_LEGACY { 10 } else { 12 }
     }
 
     /// A card that has room for so many packets to receive and to transmit.
     fn with_slots(receive: u16, transmit: u16) -> Setup {
         Setup::with_queues(receive * Self::DESCRIPTORS, transmit * Self::DESCRIPTORS)
     }
-}
-
-/// Whether devices of this way are legacy devices.
-pub fn is_legacy<W: Way + ?Sized>() -> bool {
-    W::Transport::IS_LEGACY
 }
 
 /// Each register by a method of its own: what all ways have in common.
@@ -71,100 +64,96 @@ pub enum LegacyPci {}
 pub enum LegacyPciApart {}
 
 impl Way for Plain {
-    type Transport = ModelTransport;
     const CUTS_OFF: bool = true;
     const CONFIRMS_SIZE: bool = true;
     const DESCRIPTORS: u16 = 1;
 
-    fn attach(device: &NetDevice) -> ModelTransport {
-        device.transport()
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
+        Box::new(device.transport())
     }
 }
 
 impl Way for Mmio2 {
-    type Transport = MmioTransport<V2>;
     const CUTS_OFF: bool = false;
     const CONFIRMS_SIZE: bool = false;
     const DESCRIPTORS: u16 = 1;
 
-    fn attach(device: &NetDevice) -> MmioTransport<V2> {
-        MmioTransport::new(slot(device, MmioVersion::V2))
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
+        Box::new(MmioTransport::<V2>::new(slot(device, MmioVersion::V2)))
     }
 }
 
 impl Way for PlainPacked {
-    type Transport = ModelTransport;
     const CUTS_OFF: bool = true;
     const CONFIRMS_SIZE: bool = true;
     const DESCRIPTORS: u16 = 1;
     const IS_PACKED: bool = true;
 
-    fn attach(device: &NetDevice) -> ModelTransport {
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
         offer_packed(device);
         Plain::attach(device)
     }
 }
 
 impl Way for Mmio2Packed {
-    type Transport = MmioTransport<V2>;
     const CUTS_OFF: bool = false;
     const CONFIRMS_SIZE: bool = false;
     const DESCRIPTORS: u16 = 1;
     const IS_PACKED: bool = true;
 
-    fn attach(device: &NetDevice) -> MmioTransport<V2> {
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
         offer_packed(device);
         Mmio2::attach(device)
     }
 }
 
 impl Way for Mmio1 {
-    type Transport = MmioTransport<V1>;
+    const IS_LEGACY: bool = true;
     const CUTS_OFF: bool = false;
     const CONFIRMS_SIZE: bool = false;
     const DESCRIPTORS: u16 = 1;
 
-    fn attach(device: &NetDevice) -> MmioTransport<V1> {
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
         make_legacy(device, Features::ANY_LAYOUT);
-        MmioTransport::new(slot(device, MmioVersion::V1))
+        Box::new(MmioTransport::<V1>::new(slot(device, MmioVersion::V1)))
     }
 }
 
 impl Way for Mmio1Apart {
-    type Transport = MmioTransport<V1>;
+    const IS_LEGACY: bool = true;
     const CUTS_OFF: bool = false;
     const CONFIRMS_SIZE: bool = false;
     const DESCRIPTORS: u16 = 2;
 
-    fn attach(device: &NetDevice) -> MmioTransport<V1> {
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
         make_legacy(device, Features::empty());
-        MmioTransport::new(slot(device, MmioVersion::V1))
+        Box::new(MmioTransport::<V1>::new(slot(device, MmioVersion::V1)))
     }
 }
 
 impl Way for LegacyPci {
-    type Transport = LegacyPciTransport;
+    const IS_LEGACY: bool = true;
     const CUTS_OFF: bool = false;
     const CONFIRMS_SIZE: bool = true;
     const HAS_FIXED_SIZES: bool = true;
     const DESCRIPTORS: u16 = 1;
 
-    fn attach(device: &NetDevice) -> LegacyPciTransport {
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
         make_legacy(device, Features::ANY_LAYOUT);
-        legacy_pci(device)
+        Box::new(legacy_pci(device))
     }
 }
 
 impl Way for LegacyPciApart {
-    type Transport = LegacyPciTransport;
+    const IS_LEGACY: bool = true;
     const CUTS_OFF: bool = false;
     const CONFIRMS_SIZE: bool = true;
     const HAS_FIXED_SIZES: bool = true;
     const DESCRIPTORS: u16 = 2;
 
-    fn attach(device: &NetDevice) -> LegacyPciTransport {
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
         make_legacy(device, Features::empty());
-        legacy_pci(device)
+        Box::new(legacy_pci(device))
     }
 }
 

@@ -56,9 +56,6 @@ fn attach_one(netmap: &Netmap, name: &str, card: Card) -> Result<(), AttachError
     match card {
         Card::VirtioNet(card) => netmap.attach(name, card),
         Card::E1000(card) => netmap.attach(name, card),
-        Card::LegacyVirtioNet(card) => netmap.attach(name, card),
-        Card::VirtioMmio(card) => netmap.attach(name, card),
-        Card::LegacyVirtioMmio(card) => netmap.attach(name, card),
     }
 }
 

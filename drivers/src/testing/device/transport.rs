@@ -1,5 +1,7 @@
 //! The driver's way to the model.
 
+use alloc::boxed::Box;
+
 use super::NetDevice;
 use crate::virtio::features::Features;
 use crate::virtio::status::Status;
@@ -13,7 +15,7 @@ pub struct ModelTransport {
 
 /// The doorbell of one queue of a [`NetDevice`].
 #[derive(Debug)]
-pub struct ModelNotifier {
+struct ModelNotifier {
     device: NetDevice,
     queue: u16,
 }
@@ -25,8 +27,9 @@ impl ModelTransport {
 }
 
 impl Transport for ModelTransport {
-    type Notifier = ModelNotifier;
-    const IS_LEGACY: bool = false;
+    fn is_legacy(&self) -> bool {
+        false
+    }
 
     fn offered_features(&self) -> Features {
         self.device.lock().setup.offered
@@ -53,10 +56,10 @@ impl Transport for ModelTransport {
         agree_on_size(queue, size, self.device.queue_size(queue))
     }
 
-    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<ModelNotifier, TransportError> {
+    fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Box<dyn Notifier>, TransportError> {
         self.device.write_queue_addresses(queue, place);
         self.device.enable_queue(queue);
-        Ok(ModelNotifier { device: self.device.clone(), queue })
+        Ok(Box::new(ModelNotifier { device: self.device.clone(), queue }))
     }
 
     fn is_queue_enabled(&self, queue: u16) -> bool {

@@ -21,7 +21,7 @@ const STATUS_LINK_UP: u16 = 1;
 const QUEUE_PAIRS_ALLOWED: RangeInclusive<u16> = 1..=0x8000;
 
 /// How many queue pairs the device says it has. A number that cannot be is taken for one, which every card has.
-pub(super) fn queue_pairs<T: Transport>(transport: &T, features: Features) -> u16 {
+pub(super) fn queue_pairs(transport: &dyn Transport, features: Features) -> u16 {
     if !features.contains(Features::NET_MQ) {
         return 1;
     }
@@ -30,8 +30,8 @@ pub(super) fn queue_pairs<T: Transport>(transport: &T, features: Features) -> u1
 }
 
 /// The card's station address, or `fallback` when the device has none.
-pub(super) fn station_address<T: Transport>(
-    transport: &T,
+pub(super) fn station_address(
+    transport: &dyn Transport,
     features: Features,
     fallback: [u8; 6],
 ) -> Result<[u8; 6], NetError> {
@@ -50,7 +50,7 @@ pub(super) fn station_address<T: Transport>(
 
 /// The state of the link. A device that does not report it, or whose report cannot be read, counts as up: frames
 /// that cannot pass are the device's to drop.
-pub(super) fn link<T: Transport>(transport: &T, features: Features) -> Link {
+pub(super) fn link(transport: &dyn Transport, features: Features) -> Link {
     let is_down = features.contains(Features::NET_STATUS)
         && transport.config_u16(STATUS).is_ok_and(|status| status & STATUS_LINK_UP == 0);
     if is_down { Link::Down } else { Link::Up }

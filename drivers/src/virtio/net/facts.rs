@@ -1,7 +1,7 @@
 //! What a device says when it is looked at first, and what is made of it.
 
 use super::handshake::wanted_features;
-use super::packet::PacketLayout;
+use super::packet::Format;
 use super::{NetError, QueueRole, config};
 use crate::options::Options;
 use crate::virtio::features::Features;
@@ -13,6 +13,7 @@ use crate::virtio::transport::Transport;
 pub(super) struct Facts {
     /// Of the offered features, those that this driver uses.
     pub features: Features,
+    pub format: Format,
     pub mac: [u8; 6],
     /// The queue pairs that are used.
     pub pairs: u16,
@@ -25,8 +26,8 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub fn read<T: Transport>(
-        transport: &T,
+    pub fn read(
+        transport: &dyn Transport,
         fallback_mac: [u8; 6],
         options: Options,
     ) -> Result<Self, NetError> {
@@ -34,6 +35,7 @@ impl Facts {
         let pairs_offered = config::queue_pairs(transport, features);
         let facts = Self {
             features,
+            format: Format::of(transport.is_legacy(), features),
             mac: config::station_address(transport, features, fallback_mac)?,
             pairs: pairs_offered.min(options.queue_pairs.get()),
             pairs_offered,
@@ -43,7 +45,7 @@ impl Facts {
         for (role, size) in
             [(QueueRole::Receive, facts.receive_size), (QueueRole::Transmit, facts.transmit_size)]
         {
-            if PacketLayout::<T>::with(features).capacity(size) == 0 {
+            if facts.format.capacity(size) == 0 {
                 return Err(NetError::NoRoom { role });
             }
         }
@@ -74,14 +76,14 @@ impl Facts {
 }
 
 /// The size to use of what the device offers for a queue.
-pub(super) fn offered_size<T: Transport>(
-    transport: &T,
+pub(super) fn offered_size(
+    transport: &dyn Transport,
     role: QueueRole,
     pair: u16,
 ) -> Result<QueueSize, NetError> {
     let entries = transport.queue_size(role.number(pair));
     let size = QueueSize::within(entries).ok_or(NetError::NoQueue { role })?;
-    if T::HAS_FIXED_SIZES && size.get() != entries {
+    if transport.has_fixed_sizes() && size.get() != entries {
         return Err(NetError::FixedSize { role, entries });
     }
     Ok(size)

@@ -24,7 +24,7 @@ use crate::virtio::transport::Transport;
 pub(super) const RESET_POLLS: u32 = 1_000_000;
 
 /// Resets the device and waits until it says that it is done (section 4.1.4.3.2).
-pub(super) fn reset<T: Transport>(transport: &mut T) -> Result<(), NetError> {
+pub(super) fn reset(transport: &mut dyn Transport) -> Result<(), NetError> {
     transport.set_status(Status::empty());
     for _ in 0..RESET_POLLS {
         if transport.status().is_empty() {
@@ -36,7 +36,7 @@ pub(super) fn reset<T: Transport>(transport: &mut T) -> Result<(), NetError> {
 }
 
 /// Resets the device and tells it that a driver has found it.
-pub(super) fn begin<T: Transport>(transport: &mut T) -> Result<(), NetError> {
+pub(super) fn begin(transport: &mut dyn Transport) -> Result<(), NetError> {
     reset(transport)?;
     transport.set_status(Status::ACKNOWLEDGE);
     transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER);
@@ -44,9 +44,12 @@ pub(super) fn begin<T: Transport>(transport: &mut T) -> Result<(), NetError> {
 }
 
 /// What this driver uses of what the device offers. Only VERSION_1 is demanded, of a device that is not a legacy one.
-pub(super) fn wanted_features<T: Transport>(transport: &T) -> Result<Features, NetError> {
-    let generation =
-        if T::IS_LEGACY { Features::ANY_LAYOUT } else { Features::VERSION_1 | Features::RING_PACKED };
+pub(super) fn wanted_features(transport: &dyn Transport) -> Result<Features, NetError> {
+    let generation = if transport.is_legacy() {
+        Features::ANY_LAYOUT
+    } else {
+        Features::VERSION_1 | Features::RING_PACKED
+    };
     let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX | Features::NET_MQ;
     let of_cards = Features::NET_MAC | Features::NET_STATUS | of_control;
     let used = generation | Features::RING_EVENT_IDX | of_cards;
@@ -55,31 +58,35 @@ pub(super) fn wanted_features<T: Transport>(transport: &T) -> Result<Features, N
     if !wanted.contains(Features::NET_CTRL_VQ) || !wanted.intersects(of_control - Features::NET_CTRL_VQ) {
         wanted.remove(of_control);
     }
-    if T::IS_LEGACY || wanted.contains(Features::VERSION_1) { Ok(wanted) } else { Err(NetError::NotVersion1) }
+    if transport.is_legacy() || wanted.contains(Features::VERSION_1) {
+        Ok(wanted)
+    } else {
+        Err(NetError::NotVersion1)
+    }
 }
 
 /// The status once features are agreed on.
-fn agreed<T: Transport>() -> Status {
+fn agreed(transport: &dyn Transport) -> Status {
     let begun = Status::ACKNOWLEDGE | Status::DRIVER;
-    if T::IS_LEGACY { begun } else { begun | Status::FEATURES_OK }
+    if transport.is_legacy() { begun } else { begun | Status::FEATURES_OK }
 }
 
 /// Agrees on `features` with the device.
-pub(super) fn negotiate<T: Transport>(transport: &mut T, features: Features) -> Result<(), NetError> {
+pub(super) fn negotiate(transport: &mut dyn Transport, features: Features) -> Result<(), NetError> {
     if !transport.offered_features().contains(features) {
         return Err(NetError::FeaturesRefused);
     }
     transport.accept_features(features);
-    if T::IS_LEGACY {
+    if transport.is_legacy() {
         return Ok(());
     }
-    transport.set_status(agreed::<T>());
+    transport.set_status(agreed(transport));
     if transport.status().contains(Status::FEATURES_OK) { Ok(()) } else { Err(NetError::FeaturesRefused) }
 }
 
 /// Lets the device work.
-pub(super) fn finish<T: Transport>(transport: &mut T) -> Result<(), NetError> {
-    transport.set_status(agreed::<T>() | Status::DRIVER_OK);
+pub(super) fn finish(transport: &mut dyn Transport) -> Result<(), NetError> {
+    transport.set_status(agreed(transport) | Status::DRIVER_OK);
     let status = transport.status();
     if status.contains(Status::DRIVER_OK) && !status.intersects(Status::NEEDS_RESET | Status::FAILED) {
         Ok(())
@@ -89,6 +96,6 @@ pub(super) fn finish<T: Transport>(transport: &mut T) -> Result<(), NetError> {
 }
 
 /// Tells a device that was only looked at that its driver has given up.
-pub(super) fn give_up<T: Transport>(transport: &mut T) {
+pub(super) fn give_up(transport: &mut dyn Transport) {
     transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FAILED);
 }

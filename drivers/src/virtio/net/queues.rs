@@ -5,40 +5,42 @@ use nm_core::nic::{Armed, Content, DmaBuffer, QueueFull, QueueHealth, Received, 
 
 use super::packet::PacketLayout;
 use crate::virtio::queue::{Completion, FromDevice, ToDevice, Virtqueue};
-use crate::virtio::transport::Transport;
 
-/// A transmit queue over the virtqueue `Q`.
+/// A transmit queue over the virtqueue `Q`, for packets with a header of this length.
 #[derive(Debug)]
-pub(super) struct Transmit<T, Q> {
+pub(super) struct Transmit<const HEADER_BYTES: usize, Q> {
     queue: Q,
-    layout: PacketLayout<T>,
+    layout: PacketLayout<HEADER_BYTES>,
     has_interrupt: bool,
 }
 
-/// A receive queue over the virtqueue `Q`.
+/// A receive queue over the virtqueue `Q`, for packets with a header of this length.
 #[derive(Debug)]
-pub(super) struct Receive<T, Q> {
+pub(super) struct Receive<const HEADER_BYTES: usize, Q> {
     queue: Q,
-    layout: PacketLayout<T>,
+    layout: PacketLayout<HEADER_BYTES>,
     has_interrupt: bool,
 }
 
-impl<T, Q> Transmit<T, Q> {
+impl<const HEADER_BYTES: usize, Q> Transmit<HEADER_BYTES, Q> {
     /// Over a queue that was made for packets in this layout.
-    pub(super) fn new(queue: Q, layout: PacketLayout<T>, has_interrupt: bool) -> Self {
+    pub(super) fn new(queue: Q, layout: PacketLayout<HEADER_BYTES>, has_interrupt: bool) -> Self {
         Self { queue, layout, has_interrupt }
     }
 }
 
-impl<T, Q> Receive<T, Q> {
+impl<const HEADER_BYTES: usize, Q> Receive<HEADER_BYTES, Q> {
     /// Over a queue that was made for packets in this layout.
-    pub(super) fn new(queue: Q, layout: PacketLayout<T>, has_interrupt: bool) -> Self {
+    pub(super) fn new(queue: Q, layout: PacketLayout<HEADER_BYTES>, has_interrupt: bool) -> Self {
         Self { queue, layout, has_interrupt }
     }
 }
 
 // SAFETY: `Virtqueue::pop` reports an id only if it is outstanding, once, and after the device named it as used.
-unsafe impl<T: Transport, Q: Virtqueue<Direction = ToDevice>> TxQueue for Transmit<T, Q> {
+unsafe impl<const HEADER_BYTES: usize, Q> TxQueue for Transmit<HEADER_BYTES, Q>
+where
+    Q: Virtqueue<Direction = ToDevice>,
+{
     #[inline]
     fn capacity(&self) -> u16 {
         self.queue.size()
@@ -47,8 +49,8 @@ unsafe impl<T: Transport, Q: Virtqueue<Direction = ToDevice>> TxQueue for Transm
     /// A `len` beyond the buffer's capacity is cut to it: the device never reads behind a buffer.
     #[inline]
     fn put(&mut self, id: u16, mut buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull> {
-        let address = PacketLayout::<T>::write_header(&mut buffer);
-        let bytes = PacketLayout::<T>::HEADER_BYTES + u32::from(len.min(buffer.capacity()));
+        let address = PacketLayout::<HEADER_BYTES>::write_header(&mut buffer);
+        let bytes = PacketLayout::<HEADER_BYTES>::HEADER_BYTES + u32::from(len.min(buffer.capacity()));
         self.layout.post(&mut self.queue, id, address, bytes)
     }
 
@@ -76,7 +78,10 @@ unsafe impl<T: Transport, Q: Virtqueue<Direction = ToDevice>> TxQueue for Transm
 }
 
 // SAFETY: as for `Transmit`; `content` checks the length.
-unsafe impl<T: Transport, Q: Virtqueue<Direction = FromDevice>> RxQueue for Receive<T, Q> {
+unsafe impl<const HEADER_BYTES: usize, Q> RxQueue for Receive<HEADER_BYTES, Q>
+where
+    Q: Virtqueue<Direction = FromDevice>,
+{
     #[inline]
     fn capacity(&self) -> u16 {
         self.queue.size()
@@ -84,8 +89,8 @@ unsafe impl<T: Transport, Q: Virtqueue<Direction = FromDevice>> RxQueue for Rece
 
     #[inline]
     fn give(&mut self, id: u16, buffer: DmaBuffer<'_>) -> Result<(), QueueFull> {
-        let bytes = PacketLayout::<T>::HEADER_BYTES + u32::from(buffer.capacity());
-        self.layout.post(&mut self.queue, id, PacketLayout::<T>::header_phys(&buffer), bytes)
+        let bytes = PacketLayout::<HEADER_BYTES>::HEADER_BYTES + u32::from(buffer.capacity());
+        self.layout.post(&mut self.queue, id, PacketLayout::<HEADER_BYTES>::header_phys(&buffer), bytes)
     }
 
     #[inline]
@@ -96,7 +101,7 @@ unsafe impl<T: Transport, Q: Virtqueue<Direction = FromDevice>> RxQueue for Rece
     #[inline]
     fn take(&mut self) -> Option<Received> {
         let completion = self.queue.pop()?;
-        Some(Received { id: completion.id, content: content::<T>(completion) })
+        Some(Received { id: completion.id, content: content::<HEADER_BYTES>(completion) })
     }
 
     fn health(&self) -> QueueHealth {
@@ -119,9 +124,9 @@ fn arm(queue: &mut impl Virtqueue, completions: u16) -> Armed {
 
 /// What the device put into a buffer: at least a header, and no more than the buffer holds.
 #[inline]
-fn content<T: Transport>(completion: Completion) -> Content {
+fn content<const HEADER_BYTES: usize>(completion: Completion) -> Content {
     // `give` posted a header and a capacity of 16 bits: a length up to that capacity is one of 16 bits.
-    let capacity = completion.posted - PacketLayout::<T>::HEADER_BYTES;
-    let len = completion.written.wrapping_sub(PacketLayout::<T>::HEADER_BYTES);
+    let capacity = completion.posted - PacketLayout::<HEADER_BYTES>::HEADER_BYTES;
+    let len = completion.written.wrapping_sub(PacketLayout::<HEADER_BYTES>::HEADER_BYTES);
     if len <= capacity { Content::Frame(len as u16) } else { Content::Damaged }
 }

@@ -7,7 +7,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::fmt;
 use core::sync::atomic::Ordering;
 
 use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
@@ -32,8 +31,7 @@ const BYTES: usize = 24;
 /// it has a lot else to do.
 const ANSWER_NS: u64 = 5_000_000_000;
 
-/// A queue for commands. It is the same code for all doorbells: commands are few.
-#[derive(Debug)]
+/// A queue for commands.
 pub struct CommandQueue {
     /// `None` when it is too short for a command.
     ring: Option<Box<dyn CommandRing>>,
@@ -44,7 +42,7 @@ pub struct CommandQueue {
 }
 
 /// A ring that commands go through.
-pub(super) trait CommandRing: fmt::Debug + Send {
+pub(super) trait CommandRing: Send {
     /// Lets the device know of the parts of a command. The one before has been answered. Returns whether the device wants a
     /// doorbell.
     fn send(&mut self, parts: [Part; PARTS as usize]) -> bool;

@@ -50,9 +50,9 @@ use crate::virtio::transport::Notifier;
 pub(super) use self::command::PackedCommands;
 pub use self::layout::PackedMemory;
 
-/// One packed virtqueue with buffers that go in direction `D`, whose doorbell is an `N`.
+/// One packed virtqueue with buffers that go in direction `D`.
 #[derive(Debug)]
-pub struct PackedQueue<D, N> {
+pub struct PackedQueue<D> {
     ring: PackedMemory,
     /// Index of the next place to post in.
     next_avail: u16,
@@ -63,15 +63,15 @@ pub struct PackedQueue<D, N> {
     events: Events,
     /// The length of the buffer that is outstanding under each id; 0 when none is.
     posted: Box<[u32]>,
-    notifier: N,
+    notifier: Box<dyn Notifier>,
     refused: u64,
     direction: PhantomData<D>,
 }
 
-impl<D: Direction, N> PackedQueue<D, N> {
+impl<D: Direction> PackedQueue<D> {
     /// A queue over fresh memory that the device knows of already and does not use before the driver is set up. It
     /// starts with completion interrupts off.
-    pub fn new(ring: PackedMemory, events: Events, notifier: N) -> Self {
+    pub fn new(ring: PackedMemory, events: Events, notifier: Box<dyn Notifier>) -> Self {
         let posted = vec![0; usize::from(ring.size())].into_boxed_slice();
         ring.disable_interrupts();
         Self {
@@ -97,7 +97,7 @@ impl<D: Direction, N> PackedQueue<D, N> {
 }
 
 // SAFETY: `pop` takes an id out of `posted`, where only `post` puts it, after the device has used a place with it.
-unsafe impl<D: Direction, N: Notifier> Virtqueue for PackedQueue<D, N> {
+unsafe impl<D: Direction> Virtqueue for PackedQueue<D> {
     type Direction = D;
 
     #[inline]

@@ -36,9 +36,9 @@ use crate::virtio::transport::Notifier;
 pub(super) use self::command::SplitCommands;
 pub use self::layout::{LEGACY_PAGE, Placement, RingMemory};
 
-/// One split virtqueue with buffers that go in direction `D`, whose doorbell is an `N`.
+/// One split virtqueue with buffers that go in direction `D`.
 #[derive(Debug)]
-pub struct SplitQueue<D, N> {
+pub struct SplitQueue<D> {
     ring: RingMemory,
     /// Index behind the last entry posted.
     next_avail: u16,
@@ -52,26 +52,23 @@ pub struct SplitQueue<D, N> {
     is_broken: bool,
     /// The length of the buffer that is outstanding under each id; 0 when none is.
     posted: Box<[u32]>,
-    notifier: N,
+    notifier: Box<dyn Notifier>,
     refused: u64,
     direction: PhantomData<D>,
 }
 
-impl<D: Direction, N> SplitQueue<D, N> {
+impl<D: Direction> SplitQueue<D> {
     /// A queue over fresh memory that the device knows of already and does not use before the driver is set up. It
     /// starts with completion interrupts off.
-    pub fn new(ring: RingMemory, events: Events, notifier: N) -> Self {
+    pub fn new(ring: RingMemory, events: Events, notifier: Box<dyn Notifier>) -> Self {
         let buffers = ring.size();
         Self::for_buffers(buffers, ring, events, notifier)
     }
 
-    /// The same, for half as many buffers that are posted with [`post_in_two`](Virtqueue::post_in_two).
-    pub fn in_two(ring: RingMemory, events: Events, notifier: N) -> Self {
-        let buffers = ring.size() / 2;
-        Self::for_buffers(buffers, ring, events, notifier)
-    }
-
-    fn for_buffers(buffers: u16, ring: RingMemory, events: Events, notifier: N) -> Self {
+    /// The same, for this many buffers at once, and not more than it has entries. With half as many they can be posted with
+    /// [`post_in_two`](Virtqueue::post_in_two).
+    pub fn for_buffers(buffers: u16, ring: RingMemory, events: Events, notifier: Box<dyn Notifier>) -> Self {
+        let buffers = buffers.min(ring.size());
         let posted = vec![0; usize::from(buffers)].into_boxed_slice();
         let mut queue = Self {
             ring,
@@ -121,7 +118,7 @@ impl<D: Direction, N> SplitQueue<D, N> {
 
 // SAFETY: `pop` takes an id out of `posted`, where only `post` and `post_in_two` put it, after the device has put an entry
 // with it into the used ring.
-unsafe impl<D: Direction, N: Notifier> Virtqueue for SplitQueue<D, N> {
+unsafe impl<D: Direction> Virtqueue for SplitQueue<D> {
     type Direction = D;
 
     #[inline]
@@ -144,7 +141,7 @@ unsafe impl<D: Direction, N: Notifier> Virtqueue for SplitQueue<D, N> {
         Ok(())
     }
 
-    /// In a queue that was made [`in_two`](SplitQueue::in_two).
+    /// In a queue [`for_buffers`](SplitQueue::for_buffers) that are half of its entries.
     fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
         if bytes <= first {
             return self.post(id, address, bytes);

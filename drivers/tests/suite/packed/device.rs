@@ -152,11 +152,11 @@ impl Device {
 }
 
 /// A queue of ours, and the device at its other end.
-pub fn pair<D: Direction>(size: u16, events: Events) -> (PackedQueue<D, Bell>, Device, Bell) {
+pub fn pair<D: Direction>(size: u16, events: Events) -> (PackedQueue<D>, Device, Bell) {
     let machine = FakeMachine::new();
     let platform: Arc<dyn Platform> = machine.clone();
     let ring = PackedMemory::allocate(&platform, QueueSize::within(size).unwrap()).unwrap();
     let device = Device::new(&machine, ring.place());
     let bell = Bell::default();
-    (PackedQueue::new(ring, events, bell.clone()), device, bell)
+    (PackedQueue::new(ring, events, Box::new(bell.clone())), device, bell)
 }

@@ -202,7 +202,7 @@ fn nobody_sleeps_on_what_is_there() {
         let shared = Arc::new((AtomicBool::new(false), AtomicU64::new(0)));
         let (bell_there, shared_there) = (bell.clone(), shared.clone());
         // The queue first: it writes that no interrupts are wanted.
-        let mut queue = PackedQueue::<ToDevice, _>::new(ring, events, bell);
+        let mut queue = PackedQueue::<ToDevice>::new(ring, events, Box::new(bell));
         let worker = thread::spawn(move || {
             let (has_failed, interrupts) = &*shared_there;
             (0..ROUNDS).all(|_| use_one(&mut device, events, has_failed, &bell_there, interrupts))

@@ -9,7 +9,6 @@ use crate::virtio::queue::{CommandQueue, Events};
 const ID: u16 = 0;
 
 /// A packed ring of at least [`PARTS`] descriptors.
-#[derive(Debug)]
 pub(in crate::virtio::queue) struct PackedCommands {
     ring: PackedMemory,
     events: Events,

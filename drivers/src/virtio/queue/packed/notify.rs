@@ -16,7 +16,6 @@ use core::sync::atomic::{Ordering, fence};
 
 use super::layout::{PackedMemory, Suppression};
 use super::{Direction, Events, PackedQueue};
-use crate::virtio::transport::Notifier;
 
 /// Always (`RING_EVENT_FLAGS_ENABLE`, section 2.8.10).
 const ENABLE: u16 = 0;
@@ -27,7 +26,7 @@ const AT_PLACE: u16 = 2;
 /// The bits that say which. The others are reserved.
 const WHICH: u16 = 3;
 
-impl<D: Direction, N: Notifier> PackedQueue<D, N> {
+impl<D: Direction> PackedQueue<D> {
     /// Rings the doorbell for what was posted if the device wants it. Returns whether it rang. To be called at least once for
     /// 65535 buffers, as they are counted modulo 65536.
     #[inline]
@@ -45,7 +44,7 @@ impl<D: Direction, N: Notifier> PackedQueue<D, N> {
     }
 }
 
-impl<D: Direction, N> PackedQueue<D, N> {
+impl<D: Direction> PackedQueue<D> {
     /// Asks the device for an interrupt after `completions` more; `false` when they are there already.
     ///
     /// They are there when the place of the last is used and that of the first, too, so that whoever takes them gets on,

@@ -7,7 +7,6 @@ use crate::virtio::queue::command::{CommandRing, Outcome, PARTS, Part};
 use crate::virtio::queue::{CommandQueue, Events};
 
 /// A split ring of at least [`PARTS`] descriptors.
-#[derive(Debug)]
 pub(in crate::virtio::queue) struct SplitCommands {
     ring: RingMemory,
     events: Events,

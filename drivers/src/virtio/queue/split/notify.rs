@@ -17,9 +17,8 @@ use core::sync::atomic::{Ordering, fence};
 use super::SplitQueue;
 use super::layout::{NO_INTERRUPT, NO_NOTIFY, RingMemory};
 use crate::virtio::queue::{Direction, Events};
-use crate::virtio::transport::Notifier;
 
-impl<D: Direction, N: Notifier> SplitQueue<D, N> {
+impl<D: Direction> SplitQueue<D> {
     /// Publishes what was posted and rings the doorbell if the device wants it. Returns whether it rang.
     #[inline]
     pub(super) fn publish(&mut self) -> bool {
@@ -37,7 +36,7 @@ impl<D: Direction, N: Notifier> SplitQueue<D, N> {
     }
 }
 
-impl<D: Direction, N> SplitQueue<D, N> {
+impl<D: Direction> SplitQueue<D> {
     /// Asks the device for no completion interrupts. With [`Events::Index`] there is no "never": the device is given
     /// an index that it has just passed, and one stray interrupt can come each 65536 completions.
     pub(super) fn disarm(&mut self) {
