@@ -7,6 +7,7 @@
 //!        │     Setting: the machine, and the models of its two cards
 //!        │
 //!   Qemu ─► Guest ── Console: every line the image says, waited for without polling
+//!    ├─ Testpmd: the far end of vhost-user cards, DPDK's, which works on their rings in the guest's memory
 //!    └─ Wire: the far end of one card, a unix datagram socket: one frame a datagram, no root
 //!          ├─ transfer   a few frames, kept and compared as they come back, both ways at once
 //!          ├─ flood      millions of frames, made and checked from their sequence number
@@ -37,6 +38,7 @@ pub mod qemu;
 pub mod setting;
 #[cfg(test)]
 mod testing;
+pub mod testpmd;
 pub mod traffic;
 pub mod transfer;
 pub mod wire;

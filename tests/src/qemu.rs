@@ -32,6 +32,7 @@ pub struct Qemu {
     options: &'static [&'static str],
     arguments: Vec<OsString>,
     has_debug_exit: bool,
+    has_shared_memory: bool,
     limit: Duration,
 }
 
@@ -49,6 +50,7 @@ impl Qemu {
             options: &[],
             arguments: Vec::new(),
             has_debug_exit: true,
+            has_shared_memory: false,
             limit: HARD_LIMIT,
         }
     }
@@ -133,6 +135,20 @@ impl Qemu {
         self
     }
 
+    /// The PCI device that QEMU makes of `device` as a card with so many queue pairs, whose other side listens at `socket` and
+    /// maps the guest's memory.
+    pub fn vhost_user(mut self, device: &str, socket: &Path, pairs: usize) -> Self {
+        self.has_shared_memory = true;
+        let number = self.cards.len() + self.mmio_cards.len();
+        let queues = if pairs == 1 { String::new() } else { format!(",queues={pairs}") };
+        let chardev = format!("socket,id=char{number},path={}", option_value(socket));
+        self.argument("-chardev").argument(chardev).device_on(
+            device,
+            "vhost-user",
+            &format!("chardev=char{number}{queues}"),
+        )
+    }
+
     fn card_words(&self, device: &str, kind: &str, properties: &str) -> [String; 4] {
         let number = self.cards.len() + self.mmio_cards.len();
         let separator = if properties.is_empty() { "" } else { "," };
@@ -160,6 +176,10 @@ impl Qemu {
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-machine", self.machine.name(), "-accel", "tcg", "-cpu", "max"]);
         command.arg("-m").arg(format!("{}M", self.memory_mib));
+        if self.has_shared_memory {
+            let memory = format!("memory-backend-memfd,id=memory,size={}M,share=on", self.memory_mib);
+            command.args(["-machine", "memory-backend=memory", "-object", &memory]);
+        }
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         if self.has_debug_exit {
             command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
