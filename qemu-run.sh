@@ -142,6 +142,9 @@ need_hosts() {
     fi
 }
 
+# What is at the other end of vhost-user cards, in tests. Its drivers come along with it.
+need_testpmd() { need dpdk-testpmd dpdk-dev; }
+
 need_ovmf() { need "$OVMF" ovmf; }
 
 # What firmware drives cards with, for tests.
@@ -552,6 +555,7 @@ verb_test() {
     need_grub
     need_ovmf
     need_option_roms
+    need_testpmd
     need_nightly
     need_hosts
     local log=$ROOT/target/test.log status=0
