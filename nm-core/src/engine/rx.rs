@@ -80,10 +80,10 @@ impl<Q: RxQueue> RxEngine<Q> {
         let size = kring.size();
         let (frame_max, slot_flags) = (kring.ring.region().frame_max(), kring.slot_flags);
         let (mut packets, mut bytes, mut returned) = (0, 0, false);
-        for _ in 0..size.slots() {
-            if kring.hwtail == self.posted {
-                break;
-            }
+        // Counted down: a device that reports damaged frames without end does not hold a sync up.
+        let mut left = size.slots();
+        while left != 0 && kring.hwtail != self.posted {
+            left -= 1;
             let Some(received) = self.queue.take() else { break };
             if !self.bring_to_front(kring, received.id) {
                 continue;

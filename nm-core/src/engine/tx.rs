@@ -113,7 +113,9 @@ impl<Q: TxQueue> TxEngine<Q> {
     /// Moves `hwtail` over all slots that are finished.
     fn reclaim(&mut self, kring: &mut Kring) {
         let size = kring.size();
-        for _ in 0..size.slots() {
+        let mut left = size.slots();
+        while left != 0 {
+            left -= 1;
             let Some(id) = self.queue.reclaim() else { break };
             let oldest = size.next(kring.hwtail);
             if u32::from(id) == oldest.get() {
