@@ -6,6 +6,7 @@ mod control;
 mod legacy_pci;
 mod mmio;
 mod notifications;
+mod packed;
 mod registers;
 
 use millrace_drivers::virtio::features::Features;

@@ -114,7 +114,7 @@ impl Model {
 
     /// What the driver has agreed on about queues.
     fn terms(&self) -> Terms {
-        Terms::of(self.setup.interface, self.registers.accepted)
+        Terms::of(&self.setup, self.registers.accepted)
     }
 
     /// The ISR status: whether a queue has interrupted.

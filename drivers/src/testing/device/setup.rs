@@ -54,6 +54,9 @@ pub struct Quirks {
     pub config_changes: u32,
     /// What becomes of commands.
     pub commands: Commands,
+    /// A device with packed queues gives back the length of what it wrote without the flag that says that there is one (section
+    /// 2.8.3), as QEMU does; from its next start on.
+    pub omits_write_flag: bool,
     /// Nothing cuts the device off from memory.
     pub cannot_be_cut_off: bool,
 }

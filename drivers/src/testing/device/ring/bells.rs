@@ -1,7 +1,6 @@
 //! Doorbells and interrupts of a queue (sections 2.7.7, 2.7.10 and 2.8.10).
 
 use super::DeviceRing;
-use super::memory::Asked;
 use crate::testing::device::Violation;
 
 /// What passes between the two sides besides buffers.
@@ -13,8 +12,6 @@ pub struct Bells {
     at_last_doorbell: u64,
     /// The position up to which the device had read when it asked for a doorbell; `None` when it rang or asked for none.
     waiting_from: Option<u64>,
-    /// For which it asked. At the start, when nothing is written yet, it is any.
-    asked: Asked,
     /// The device wants no doorbells.
     is_quiet: bool,
     /// Interrupts so far.
@@ -32,7 +29,6 @@ impl Bells {
             doorbells: 0,
             at_last_doorbell: 0,
             waiting_from: Some(0),
-            asked: Asked::ForEach,
             is_quiet: false,
             interrupts: 0,
             is_interrupt_pending: false,
@@ -89,10 +85,9 @@ impl DeviceRing {
         });
         let last = core::mem::replace(&mut self.bells.at_last_doorbell, published);
         self.bells.doorbells += 1;
-        let has_rung = self.bells.asked == Asked::ForOne && self.bells.waiting_from.is_none();
         if published == last {
             self.complain(Violation::DoorbellWithoutBuffers { queue });
-        } else if self.bells.is_quiet || has_rung {
+        } else if self.bells.is_quiet {
             self.complain(Violation::DoorbellUnwanted { queue });
         }
         self.bells.waiting_from = None;
@@ -108,7 +103,7 @@ impl DeviceRing {
     /// Asks for a doorbell behind what was read, or for none.
     pub fn ask_for_doorbell(&mut self) {
         let is_quiet = self.bells.is_quiet;
-        self.bells.asked = self.memory.ask(self.seen, is_quiet);
+        self.memory.ask(self.seen, is_quiet);
         self.bells.waiting_from = (!is_quiet).then_some(self.seen);
     }
 

@@ -30,15 +30,6 @@ pub struct Chain {
     pub positions: u64,
 }
 
-/// For which doorbells the device has asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// For one at a position, and none behind that until it asks again if the driver goes by what it says.
-    ForOne,
-    /// For any.
-    ForEach,
-}
-
 /// The memory of a queue. Where it is gone, or makes no sense, a method says what rule was broken.
 pub trait QueueMemory: Debug + Send {
     fn area(&self) -> &Area;
@@ -78,7 +69,7 @@ pub trait QueueMemory: Debug + Send {
     fn is_armed(&self, taken: u64, used: u64) -> bool;
 
     /// Says which doorbells the device wants that has read up to `seen`, or that it wants none.
-    fn ask(&self, seen: u64, is_quiet: bool) -> Asked;
+    fn ask(&self, seen: u64, is_quiet: bool);
 
     /// Says what [`ask`](Self::ask) does not say again: a flag, where it is apart.
     fn set_quiet(&self, is_quiet: bool);
@@ -93,7 +84,7 @@ pub struct Area {
     pub machine: Arc<FakeMachine>,
     pub queue: u16,
     pub place: Place,
-    pub has_event_idx: bool,
+    pub terms: Terms,
 }
 
 /// A descriptor, taken apart. Its last four bytes have another meaning in each format.
@@ -108,7 +99,7 @@ pub struct Descriptor {
 impl Area {
     /// The memory of a queue in the format that was agreed on.
     pub fn memory(machine: Arc<FakeMachine>, queue: u16, place: Place, terms: Terms) -> Box<dyn QueueMemory> {
-        let area = Self { machine, queue, place, has_event_idx: terms.has_event_idx };
+        let area = Self { machine, queue, place, terms };
         match terms.format {
             Format::Split => Box::new(SplitMemory::new(area)),
             Format::Packed => Box::new(PackedMemory::new(area)),

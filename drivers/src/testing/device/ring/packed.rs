@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::memory::{Area, Asked, Chain, FLAG_NEXT, FLAG_WRITE, QueueMemory};
+use super::memory::{Area, Chain, FLAG_NEXT, FLAG_WRITE, QueueMemory};
 use super::owned::Part;
 use super::suppression::{Event, Suppression};
 use crate::testing::device::Violation;
@@ -83,7 +83,8 @@ impl PackedMemory {
     /// How far behind `from` the place and lap come next at which the driver wants an interrupt. `None` if it has not asked for
     /// one in this way.
     fn distance_to_event(&self, from: u64) -> Option<u64> {
-        let Event { offset, has_wrap } = self.driver_events().event().filter(|_| self.area.has_event_idx)?;
+        let Event { offset, has_wrap } =
+            self.driver_events().event().filter(|_| self.area.terms.has_event_idx)?;
         if offset >= self.area.place.size {
             return Some(u64::MAX);
         }
@@ -165,7 +166,8 @@ impl QueueMemory for PackedMemory {
         let [a, b, c, d] = written.to_le_bytes();
         let [e, f, ..] = id.to_le_bytes();
         self.area.machine.write(self.flags_address(used) - 6, &[a, b, c, d, e, f])?;
-        self.write_used(used, if written == 0 { 0 } else { FLAG_WRITE })
+        let is_said = written > 0 && self.area.terms.has_write_flag;
+        self.write_used(used, if is_said { FLAG_WRITE } else { 0 })
     }
 
     /// By their flags alone.
@@ -179,8 +181,8 @@ impl QueueMemory for PackedMemory {
     }
 
     fn event_complaint(&self) -> Option<Violation> {
-        let Area { queue, place, has_event_idx, .. } = self.area;
-        self.driver_events().complaint(queue, place.size, has_event_idx)
+        let Area { queue, place, terms, .. } = self.area;
+        self.driver_events().complaint(queue, place.size, terms.has_event_idx)
     }
 
     fn is_interrupt_wanted(&self, before: u64, after: u64) -> bool {
@@ -198,17 +200,15 @@ impl QueueMemory for PackedMemory {
     }
 
     /// At the next place or everywhere, or nowhere (section 2.8.10).
-    fn ask(&self, seen: u64, is_quiet: bool) -> Asked {
-        let (suppression, asked) = match (is_quiet, self.area.has_event_idx) {
-            (true, _) => (Suppression::DISABLE, Asked::ForEach),
+    fn ask(&self, seen: u64, is_quiet: bool) {
+        let suppression = match (is_quiet, self.area.terms.has_event_idx) {
+            (true, _) => Suppression::DISABLE,
             (false, true) => {
-                let event = Event { offset: self.place(seen), has_wrap: self.has_wrap(seen) };
-                (Suppression::at(event), Asked::ForOne)
+                Suppression::at(Event { offset: self.place(seen), has_wrap: self.has_wrap(seen) })
             }
-            (false, false) => (Suppression::ENABLE, Asked::ForEach),
+            (false, false) => Suppression::ENABLE,
         };
         suppression.write(&self.area.machine, self.area.place.used);
-        asked
     }
 
     fn set_quiet(&self, _is_quiet: bool) {}

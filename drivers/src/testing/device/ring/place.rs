@@ -1,17 +1,19 @@
 //! Where a queue lies, and in which format.
 
 use crate::testing::FakeMachine;
-use crate::testing::device::{Interface, Violation};
+use crate::testing::device::{Interface, Setup, Violation};
 
 const RING_EVENT_IDX: u64 = 1 << 29;
 const RING_PACKED: u64 = 1 << 34;
 
-/// What driver and device have agreed on about all queues.
+/// What driver and device have agreed on about all queues, and what the device makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     pub format: Format,
     /// Each side says at which position it wants to be notified.
     pub has_event_idx: bool,
+    /// The device says of a packed queue's buffer whether it has written to it.
+    pub has_write_flag: bool,
 }
 
 /// How a queue lies in memory.
@@ -25,10 +27,13 @@ pub enum Format {
 
 impl Terms {
     /// What goes with these accepted features. The packed format came with version 1.1: legacy devices have none.
-    pub fn of(interface: Interface, accepted: u64) -> Self {
-        let is_packed = interface == Interface::Modern && accepted & RING_PACKED != 0;
-        let format = if is_packed { Format::Packed } else { Format::Split };
-        Self { format, has_event_idx: accepted & RING_EVENT_IDX != 0 }
+    pub fn of(setup: &Setup, accepted: u64) -> Self {
+        let is_packed = setup.interface == Interface::Modern && accepted & RING_PACKED != 0;
+        Self {
+            format: if is_packed { Format::Packed } else { Format::Split },
+            has_event_idx: accepted & RING_EVENT_IDX != 0,
+            has_write_flag: !setup.quirks.omits_write_flag,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::memory::{Area, Asked, Chain, FLAG_NEXT, QueueMemory};
+use super::memory::{Area, Chain, FLAG_NEXT, QueueMemory};
 use super::owned::Part;
 use crate::testing::device::Violation;
 
@@ -103,14 +103,14 @@ impl QueueMemory for SplitMemory {
     }
 
     fn event_complaint(&self) -> Option<Violation> {
-        let is_wrong = self.area.has_event_idx && self.armed().0 != 0;
+        let is_wrong = self.area.terms.has_event_idx && self.armed().0 != 0;
         is_wrong.then_some(Violation::FlagWithEventIdx { queue: self.area.queue })
     }
 
     /// By the flag, or whether the event is one of the entries `before..after`, modulo 65536 (section 2.7.7).
     fn is_interrupt_wanted(&self, before: u64, after: u64) -> bool {
         let (flags, event) = self.armed();
-        if self.area.has_event_idx {
+        if self.area.terms.has_event_idx {
             event.wrapping_sub(index(before)) < index(after).wrapping_sub(index(before))
         } else {
             flags & 1 == 0
@@ -119,19 +119,20 @@ impl QueueMemory for SplitMemory {
 
     fn is_armed(&self, taken: u64, used: u64) -> bool {
         let (flags, event) = self.armed();
-        if self.area.has_event_idx { event == index(taken) || used != taken } else { flags & 1 == 0 }
+        if self.area.terms.has_event_idx { event == index(taken) || used != taken } else { flags & 1 == 0 }
     }
 
     /// By `avail_event`, at the next entry or far away from it (section 2.7.10).
-    fn ask(&self, seen: u64, is_quiet: bool) -> Asked {
-        if self.area.has_event_idx {
+    fn ask(&self, seen: u64, is_quiet: bool) {
+        if self.area.terms.has_event_idx {
             self.write_available_event(index(seen).wrapping_add(if is_quiet { 0x8000 } else { 0 }));
         }
-        Asked::ForEach
     }
 
     fn set_quiet(&self, is_quiet: bool) {
-        self.area.machine.store16(self.area.place.used, u16::from(is_quiet && !self.area.has_event_idx));
+        self.area
+            .machine
+            .store16(self.area.place.used, u16::from(is_quiet && !self.area.terms.has_event_idx));
     }
 
     fn scribble(&self, flags: u16, event: u16) {
