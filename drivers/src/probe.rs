@@ -59,6 +59,16 @@ impl Card {
     }
 }
 
+/// What kind of card it is.
+impl fmt::Display for Card {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::VirtioNet(card) => write!(f, "{card}"),
+            Self::E1000(card) => write!(f, "{}", card.model()),
+        }
+    }
+}
+
 /// Why one of our cards cannot be driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeError {

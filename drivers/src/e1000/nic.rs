@@ -42,6 +42,11 @@ impl<R: Registers> E1000<R> {
         Ok(Self { registers, platform, model, mac, run: Run::default() })
     }
 
+    /// Which card it is.
+    pub fn model(&self) -> Model {
+        self.model
+    }
+
     /// Sets the card up from reset to running (sections 14.3 to 14.5). Reception begins with the first buffers.
     fn bring_up(&mut self) -> StartResult<Self> {
         let receive = RingMemory::allocate(&self.platform, 0)?;

@@ -5,7 +5,8 @@
 //!
 //! A packet is one descriptor: the device's header lies in the headroom right in front of the payload. So a queue of N holds
 //! N packets. (Some legacy devices want two, and the header of all of them is shorter: see `packet.rs`.) No offload
-//! is accepted: frames go through as they are. Queues are packed where the device offers that, else split.
+//! is accepted: frames go through as they are. Queues are packed where the device offers that and
+//! [`Options`] allow it, else split.
 //!
 //! The set-up is the same code however the registers are reached. What passes packets has a type for each format, and rings its
 //! doorbell through a trait object: once a batch.
@@ -215,7 +216,7 @@ impl VirtioNet {
         Ok(if self.facts.format == Format::Packed {
             let ring = PackedMemory::allocate(&self.platform, size)?;
             let bell = self.activate(number, ring.place(), ring.memory())?;
-            CommandQueue::packed(ring, command, self.events(), bell)
+            CommandQueue::packed(ring, command, bell)
         } else {
             let ring = RingMemory::allocate(&self.platform, size, self.facts.format.placement())?;
             let bell = self.activate(number, ring.place(), ring.memory())?;
@@ -276,6 +277,18 @@ unsafe impl Nic for VirtioNet {
         if self.run.is_on() {
             self.run.end(reset(self.transport.as_mut()), || self.transport.quiesce());
         }
+    }
+}
+
+/// Its kind of queues, and the features that it was granted.
+impl fmt::Display for VirtioNet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Facts { format, offers_packed, features, .. } = self.facts;
+        write!(f, "virtio, {format} queues")?;
+        if format == Format::Split && offers_packed {
+            f.write_str(" (packed ones are offered)")?;
+        }
+        write!(f, ", features {:#x}", features.bits())
     }
 }
 

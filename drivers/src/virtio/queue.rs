@@ -91,7 +91,7 @@ pub unsafe trait Virtqueue: Send + 'static {
     }
 
     /// Lets the device know of all that was posted, and rings the doorbell if it wants that. Returns whether it rang. To be
-    /// called at least once for 65535 buffers.
+    /// called at least once for as many buffers as the queue holds.
     fn kick(&mut self) -> bool;
 
     /// The next buffer that the device is done with. What the device says of buffers that are not outstanding is counted and

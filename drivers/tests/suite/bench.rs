@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use millrace_drivers::Options;
 use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::net::VirtioNet;
 use nm_core::nic::{AnyRxQueue, AnyTxQueue, Content, Nic, Received};
@@ -34,7 +33,7 @@ impl<W: Way> Bench<W> {
     pub fn new(setup: Setup) -> Self {
         let machine = FakeMachine::new();
         let device = NetDevice::new(&machine, setup);
-        let mut nic = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default())
+        let mut nic = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, W::options(1))
             .expect("a usable card");
         let mut queues = nic.start().expect("a card that starts");
         let (tx, rx) = (queues.tx.remove(0), queues.rx.remove(0));

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::Options;
 use millrace_drivers::testing::{Commands, FakeMachine, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
@@ -35,8 +34,7 @@ const PROMISCUOUS: &[u8] = &[0, 0, 1];
 fn looked_at<W: Way>(setup: Setup, pairs: u16) -> (Arc<FakeMachine>, NetDevice, VirtioNet) {
     let machine = FakeMachine::new();
     let device = NetDevice::new(&machine, setup);
-    let options = Options { queue_pairs: pairs.try_into().unwrap() };
-    let card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, options).unwrap();
+    let card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, W::options(pairs)).unwrap();
     assert_eq!(machine.blocks(), 0, "nothing is left of the first look");
     assert!(!device.is_running());
     (machine, device, card)

@@ -16,6 +16,7 @@ use crate::ways::Way;
 in_every_way!(
     a_card_says_what_it_is,
     only_what_is_used_is_accepted_and_only_version_1_is_demanded,
+    packed_queues_are_used_where_they_are_offered_and_allowed,
     without_an_address_of_its_own_it_gets_the_fallback,
     an_address_that_changes_while_it_is_read_is_read_again,
     the_link_is_as_the_device_says_and_up_if_it_says_nothing,
@@ -36,7 +37,7 @@ in_every_way!(
 fn looked_at<W: Way>(setup: Setup) -> (Arc<FakeMachine>, NetDevice, Result<VirtioNet, NetError>) {
     let machine = FakeMachine::new();
     let device = NetDevice::new(&machine, setup);
-    let card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default());
+    let card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, W::options(1));
     (machine, device, card)
 }
 
@@ -70,6 +71,29 @@ fn a_card_says_what_it_is<W: Way>() {
         (1, 1, 512 / W::DESCRIPTORS, 128 / W::DESCRIPTORS)
     );
     assert_eq!(device.read_status(), 0, "it is left reset");
+}
+
+fn packed_queues_are_used_where_they_are_offered_and_allowed<W: Way>() {
+    for (offered, allowed) in [(false, true), (true, false), (true, true)] {
+        let machine = FakeMachine::new();
+        let device = NetDevice::new(&machine, Setup::default());
+        let transport = W::attach(&device);
+        device.change_setup(|setup| setup.offered.set(Features::RING_PACKED, offered));
+        let options = Options { allows_packed: allowed, ..Options::default() };
+        let mut card = VirtioNet::new(transport, machine, FALLBACK_MAC, options).unwrap();
+        let kind = match (offered, allowed) {
+            _ if W::IS_LEGACY => "legacy queues",
+            (true, true) => "packed queues",
+            (true, false) => "split queues (packed ones are offered)",
+            (false, _) => "split queues",
+        };
+        assert!(card.to_string().starts_with(&std::format!("virtio, {kind}, features 0x")), "{card}");
+        let queues = card.start().unwrap();
+        let has_packed = device.accepted_features() & Features::RING_PACKED.bits() != 0;
+        assert_eq!(has_packed, offered && allowed && !W::IS_LEGACY);
+        drop((card, queues));
+        assert_eq!(device.violations(), []);
+    }
 }
 
 fn only_what_is_used_is_accepted_and_only_version_1_is_demanded<W: Way>() {
@@ -202,8 +226,7 @@ fn what_can_fail_at_the_start_is_told_apart<W: Way>() {
 fn memory_that_runs_out_is_an_error_and_what_was_had_is_given_back<W: Way>() {
     let machine = FakeMachine::with_memory(8_000);
     let device = NetDevice::new(&machine, Setup::default());
-    let mut card =
-        VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, Options::default()).unwrap();
+    let mut card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, W::options(1)).unwrap();
     assert!(matches!(card.start(), Err(NetError::Memory(_))));
     assert_eq!(machine.blocks(), 0);
     assert_eq!(device.violations(), []);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use millrace_drivers::Options;
 use millrace_drivers::testing::{Commands, FakeMachine, NetDevice, Quirks, Setup, Slow};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::VirtioNet;
@@ -253,7 +252,7 @@ fn whatever_a_device_offers<W: Way>() {
     proptest!(ProptestConfig::with_cases(CASES), |(setup in offer(), pairs in 1..5u16)| {
         let machine = FakeMachine::new();
         let device = NetDevice::new(&machine, setup);
-        let options = Options { queue_pairs: pairs.try_into().expect("a pair or more") };
+        let options = W::options(pairs);
         if let Ok(mut nic) = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, options) {
             let told = nic.info().tx_queues;
             let started = nic.start();

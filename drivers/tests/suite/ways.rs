@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millrace_drivers::Options;
 use millrace_drivers::pci::{Address, ConfigSpace, Function};
 use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci, MmioVersion, NetDevice, Setup};
 use millrace_drivers::virtio::features::Features;
@@ -33,6 +34,11 @@ pub trait Way {
         if Self::IS_LEGACY { 10 } else { 12 }
     }
 
+    /// How a card of this way is to be used, with so many queue pairs.
+    fn options(pairs: u16) -> Options {
+        Options { queue_pairs: pairs.try_into().expect("a pair or more"), allows_packed: Self::IS_PACKED }
+    }
+
     /// A card that has room for so many packets to receive and to transmit.
     fn with_slots(receive: u16, transmit: u16) -> Setup {
         Setup::with_queues(receive * Self::DESCRIPTORS, transmit * Self::DESCRIPTORS)
@@ -48,7 +54,7 @@ pub enum Mmio2 {}
 /// Each register by a method of its own, and a device that offers packed queues.
 pub enum PlainPacked {}
 
-/// virtio-mmio, version 2, and the same.
+/// virtio-mmio, version 2, and the same. The device does not mark what it has written as written, as QEMU's.
 pub enum Mmio2Packed {}
 
 /// virtio-mmio, version 1, and a device that takes packets in any layout.
@@ -103,6 +109,7 @@ impl Way for Mmio2Packed {
 
     fn attach(device: &NetDevice) -> Box<dyn Transport> {
         offer_packed(device);
+        device.change_setup(|setup| setup.quirks.omits_write_flag = true);
         Mmio2::attach(device)
     }
 }

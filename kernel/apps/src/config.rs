@@ -6,6 +6,7 @@
 //! | `a`, `b` | names of ports (`vtnet0`, `netmap:vtnet0`, `mac-525400000001`) | the first two interfaces |
 //! | `wait` | `spin`, `poll`, `adaptive` (see [`worker`](crate::worker)) | `adaptive` |
 //! | `queues` | 1 to 64: queue pairs that each card uses at most, of those that it has | the number of processors |
+//! | `packed` | `on`, `off`: whether virtio cards that offer packed queues use them instead of split ones | `off` |
 //! | `log` | `off`, `error`, `warn`, `info`, `debug`, `trace` | `info` |
 //! | `netmap.NAME` | a number, see [`Tunables`] | by the size of memory |
 //! | `virtio_mmio.device` | `SIZE@ADDRESS:IRQ`, as virtual machine monitors append it; once for each device | |
@@ -57,6 +58,8 @@ pub struct Config {
     pub wait: Wait,
     /// The most queue pairs that a card uses, if anybody has said.
     pub queues: Option<NonZeroU16>,
+    /// Packed queues are used where a card offers them.
+    pub packed: bool,
     /// The least severe messages that the console shows.
     pub log: LevelFilter,
     /// Sizes of the memory regions, and how the core behaves.
@@ -91,7 +94,7 @@ pub enum Problem {
 const QUEUES_MAX: NonZeroU16 = NonZeroU16::MIN.saturating_add(63);
 
 /// The keys that there are, for messages.
-const KEYS: &str = "app a b wait queues log netmap.NAME virtio_mmio.device";
+const KEYS: &str = "app a b wait queues packed log netmap.NAME virtio_mmio.device";
 
 /// A text from outside, fit for a message: control characters escaped, cut where it is long.
 struct Shown<'a>(&'a str);
@@ -134,6 +137,7 @@ impl Config {
             app: App::Bridge { a: None, b: None },
             wait: Wait::Adaptive,
             queues: None,
+            packed: false,
             log: LevelFilter::Info,
             tunables: base,
             mmio_devices: Vec::new(),
@@ -160,6 +164,7 @@ impl Config {
             "b" => *b = Some(port(value)?),
             "wait" => self.wait = wait(value)?,
             "queues" => self.queues = Some(queues(value)?),
+            "packed" => self.packed = switch(value)?,
             "log" => self.log = level(value)?,
             "virtio_mmio.device" => self.add_mmio_device(value)?,
             _ => match key.strip_prefix("netmap.") {
@@ -216,6 +221,14 @@ fn queues(value: &str) -> Result<NonZeroU16, Problem> {
     number.ok_or_else(|| Problem::BadValue(alloc::format!("it must be a number from 1 to {QUEUES_MAX}")))
 }
 
+fn switch(value: &str) -> Result<bool, Problem> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Problem::BadValue("allowed are on off".to_string())),
+    }
+}
+
 fn level(value: &str) -> Result<LevelFilter, Problem> {
     let allowed = || Problem::BadValue("allowed are off error warn info debug trace".to_string());
     value.parse().map_err(|_| allowed())
@@ -254,6 +267,7 @@ mod tests {
             ("a", "netmap:vtnet0"),
             ("wait", "spin"),
             ("queues", "64"),
+            ("packed", "on"),
             ("log", "debug"),
             ("netmap.buf_num", "4096"),
             ("netmap.priv_buf_num", "1024"),
@@ -269,6 +283,8 @@ mod tests {
             (LevelFilter::Debug, 4096, 2)
         );
         assert_eq!((config.queues.map(NonZeroU16::get), parse(&[]).unwrap().queues), (Some(64), None));
+        assert_eq!((config.packed, parse(&[]).unwrap().packed), (true, false));
+        assert!(!parse(&[("packed", "off")]).unwrap().packed);
         let Tunables { private, behaviour, .. } = config.tunables;
         assert_eq!(
             (private.buf_num, behaviour.admode, behaviour.mmap_unreg),
@@ -286,12 +302,13 @@ mod tests {
         let long = "x".repeat(3000);
         let names: Vec<_> = Tunables::names().collect();
         let cases = [
-            (("color", "red"), "unknown key in \"color=red\"; allowed are app a b wait queues log netmap.NAME virtio_mmio.device".into()),
+            (("color", "red"), "unknown key in \"color=red\"; allowed are app a b wait queues packed log netmap.NAME virtio_mmio.device".into()),
             (("app", "router"), "unknown application in \"app=router\"; allowed is bridge".into()),
             (("wait", "never"), "bad value in \"wait=never\"; allowed are spin poll adaptive".into()),
             (("queues", "0"), "bad value in \"queues=0\"; it must be a number from 1 to 64".into()),
             (("queues", "65"), "bad value in \"queues=65\"; it must be a number from 1 to 64".into()),
             (("queues", "all"), "bad value in \"queues=all\"; it must be a number from 1 to 64".into()),
+            (("packed", "1"), "bad value in \"packed=1\"; allowed are on off".into()),
             (("log", "loud"), "bad value in \"log=loud\"; allowed are off error warn info debug trace".into()),
             (("netmap.buf_num", "1"), "bad value in \"netmap.buf_num=1\"; must be between 18 and 4194304".into()),
             (("netmap.admode", "3"), "bad value in \"netmap.admode=3\"; must be between 0 and 2".into()),
@@ -307,7 +324,7 @@ mod tests {
             ),
             (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which this version does not have".into()),
             ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),
-            (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait queues log netmap.NAME virtio_mmio.device".into()),
+            (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait queues packed log netmap.NAME virtio_mmio.device".into()),
         ];
         for ((key, value), message) in cases {
             assert_eq!(parse(&[(key, value)]).unwrap_err(), message);

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::ToString as _;
 use core::fmt::Display;
 
 use millrace::Machine;
@@ -42,8 +43,12 @@ impl Names {
             Some(Ok(card)) => {
                 let number = self.0.entry(card.name_prefix()).or_default();
                 let name = format!("{}{number}", card.name_prefix());
+                let what = card.to_string();
                 match attach_one(netmap, &name, card) {
-                    Ok(()) => *number += 1,
+                    Ok(()) => {
+                        log::info!(target: "cards", "{place} is {name}: {what}");
+                        *number += 1;
+                    }
                     Err(error) => complain(place, &error),
                 }
             }

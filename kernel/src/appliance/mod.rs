@@ -88,7 +88,8 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     let netmap = Netmap::new(&platform, config.tunables)?;
     // More queue pairs than workers would only be looked at by turns.
     let queue_pairs = config.queues.or_else(|| NonZeroU16::try_from(workers).ok()).unwrap_or(NonZeroU16::MIN);
-    cards::attach(machine, &config.mmio_devices, Options { queue_pairs }, &netmap);
+    let options = Options { queue_pairs, allows_packed: config.packed };
+    cards::attach(machine, &config.mmio_devices, options, &netmap);
     serve(&config, &netmap, workers)
 }
 

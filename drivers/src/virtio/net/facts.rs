@@ -14,6 +14,8 @@ pub(super) struct Facts {
     /// Of the offered features, those that this driver uses.
     pub features: Features,
     pub format: Format,
+    /// The device offers packed queues, whether or not they are used.
+    pub offers_packed: bool,
     pub mac: [u8; 6],
     /// The queue pairs that are used.
     pub pairs: u16,
@@ -31,11 +33,12 @@ impl Facts {
         fallback_mac: [u8; 6],
         options: Options,
     ) -> Result<Self, NetError> {
-        let features = wanted_features(transport)?;
+        let features = wanted_features(transport, options)?;
         let pairs_offered = config::queue_pairs(transport, features);
         let facts = Self {
             features,
             format: Format::of(transport.is_legacy(), features),
+            offers_packed: transport.offered_features().contains(Features::RING_PACKED),
             mac: config::station_address(transport, features, fallback_mac)?,
             pairs: pairs_offered.min(options.queue_pairs.get()),
             pairs_offered,

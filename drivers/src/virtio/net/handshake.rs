@@ -15,6 +15,7 @@
 //! | when a later step fails      | `Nic::stop`             | 0: a reset, which would wipe FAILED   |
 
 use super::NetError;
+use crate::options::Options;
 use crate::virtio::features::Features;
 use crate::virtio::status::Status;
 use crate::virtio::transport::Transport;
@@ -44,15 +45,13 @@ pub(super) fn begin(transport: &mut dyn Transport) -> Result<(), NetError> {
 }
 
 /// What this driver uses of what the device offers. Only VERSION_1 is demanded, of a device that is not a legacy one.
-pub(super) fn wanted_features(transport: &dyn Transport) -> Result<Features, NetError> {
-    let generation = if transport.is_legacy() {
-        Features::ANY_LAYOUT
-    } else {
-        Features::VERSION_1 | Features::RING_PACKED
-    };
+pub(super) fn wanted_features(transport: &dyn Transport, options: Options) -> Result<Features, NetError> {
+    let generation = if transport.is_legacy() { Features::ANY_LAYOUT } else { Features::VERSION_1 };
+    let has_packed = options.allows_packed && !transport.is_legacy();
+    let format = if has_packed { Features::RING_PACKED } else { Features::empty() };
     let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX | Features::NET_MQ;
     let of_cards = Features::NET_MAC | Features::NET_STATUS | of_control;
-    let used = generation | Features::RING_EVENT_IDX | of_cards;
+    let used = generation | format | Features::RING_EVENT_IDX | of_cards;
     let mut wanted = transport.offered_features() & used;
     // The two need the queue (section 5.1.3.1), and the queue is for the two.
     if !wanted.contains(Features::NET_CTRL_VQ) || !wanted.intersects(of_control - Features::NET_CTRL_VQ) {

@@ -10,6 +10,8 @@
 //! The header lies right in front of the payload in any case. Its length and the kind of queue are parts of a queue's type, so
 //! that a packet costs no look at them; only legacy devices are asked in which of the two ways.
 
+use core::fmt;
+
 use nm_core::nic::{DmaBuffer, QueueFull};
 
 use crate::virtio::features::Features;
@@ -54,6 +56,17 @@ impl Format {
     /// How the device finds the parts of a split queue.
     pub(super) fn placement(self) -> Placement {
         if matches!(self, Self::Legacy { .. }) { Placement::Contiguous } else { Placement::Free }
+    }
+}
+
+/// The kind of queues.
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Packed => "packed",
+            Self::Split => "split",
+            Self::Legacy { .. } => "legacy",
+        })
     }
 }
 

@@ -90,13 +90,8 @@ impl CommandQueue {
     }
 
     /// The same with a packed queue.
-    pub fn packed(
-        ring: PackedMemory,
-        command: Arc<DmaMemory>,
-        events: Events,
-        notifier: Box<dyn Notifier>,
-    ) -> Self {
-        let ring = PackedCommands::new(ring, events).map(|ring| Box::new(ring) as _);
+    pub fn packed(ring: PackedMemory, command: Arc<DmaMemory>, notifier: Box<dyn Notifier>) -> Self {
+        let ring = PackedCommands::new(ring).map(|ring| Box::new(ring) as _);
         Self { ring, command, is_broken: false, notifier }
     }
 

@@ -13,8 +13,7 @@
 //!      post moves it                                           pop moves it
 //! ```
 //!
-//! Both indices count places since the start, modulo 65536. They say at once where a place is and which turn of the ring it
-//! is in (see `laps.rs`). A descriptor is the device's as soon as its flags say so, before [`kick`](Virtqueue::kick): that only
+//! Both are places in the ring with the turn that they are in (see `place.rs`). A descriptor is the device's as soon as its flags say so, before [`kick`](Virtqueue::kick): that only
 //! decides about the doorbell.
 //!
 //! **A device that lies.** Outside the places that are posted and not used nothing is looked at, so `pop` ends after as many
@@ -34,9 +33,9 @@
 #![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
 
 mod command;
-mod laps;
 mod layout;
 mod notify;
+mod place;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -49,17 +48,18 @@ use crate::virtio::transport::Notifier;
 
 pub(super) use self::command::PackedCommands;
 pub use self::layout::PackedMemory;
+use self::place::Place;
 
 /// One packed virtqueue with buffers that go in direction `D`.
 #[derive(Debug)]
 pub struct PackedQueue<D> {
     ring: PackedMemory,
-    /// Index of the next place to post in.
-    next_avail: u16,
+    /// The next place to post in.
+    next_avail: Place,
     /// `next_avail` when the doorbell was thought of last.
-    kicked: u16,
-    /// Index of the next place to look for a completion in.
-    next_used: u16,
+    kicked: Place,
+    /// The next place to look for a completion in.
+    next_used: Place,
     events: Events,
     /// The length of the buffer that is outstanding under each id; 0 when none is.
     posted: Box<[u32]>,
@@ -76,9 +76,9 @@ impl<D: Direction> PackedQueue<D> {
         ring.disable_interrupts();
         Self {
             ring,
-            next_avail: 0,
-            kicked: 0,
-            next_used: 0,
+            next_avail: Place::START,
+            kicked: Place::START,
+            next_used: Place::START,
             events,
             posted,
             notifier,
@@ -89,9 +89,10 @@ impl<D: Direction> PackedQueue<D> {
 
     /// Takes the buffer that is outstanding under `id`, which the device named in `place`.
     #[inline]
-    fn take(&mut self, id: u16, place: u16) -> Option<Completion> {
+    fn take(&mut self, id: u16, place: Place) -> Option<Completion> {
         let posted = core::mem::take(self.posted.get_mut(usize::from(id))?);
-        let written = if D::IS_WRITTEN { self.ring.used_written(place) } else { 0 };
+        // SAFETY: as in `post`.
+        let written = if D::IS_WRITTEN { unsafe { self.ring.used_written(place) } } else { 0 };
         (posted != 0).then_some(Completion { id, written, posted })
     }
 }
@@ -113,9 +114,9 @@ unsafe impl<D: Direction> Virtqueue for PackedQueue<D> {
             return Err(QueueFull);
         }
         *posted = bytes;
-        // The place is free, as this id was not outstanding: see the module.
-        self.ring.write_descriptor(self.next_avail, address, bytes, id, D::FLAGS);
-        self.next_avail = self.next_avail.wrapping_add(1);
+        // SAFETY: all places here are of this ring. This one is free, as the id was not outstanding: see the module.
+        unsafe { self.ring.write_descriptor(self.next_avail, address, bytes, id, D::FLAGS) };
+        self.ring.circle().advance(&mut self.next_avail);
         Ok(())
     }
 
@@ -128,10 +129,12 @@ unsafe impl<D: Direction> Virtqueue for PackedQueue<D> {
     /// each time that it was posted.
     #[inline]
     fn pop(&mut self) -> Option<Completion> {
+        // Each time around one place less is left.
         while self.next_used != self.next_avail {
             let place = self.next_used;
-            let id = self.ring.used_id(place)?;
-            self.next_used = place.wrapping_add(1);
+            // SAFETY: as in `post`.
+            let id = unsafe { self.ring.used_id(place) }?;
+            self.ring.circle().advance(&mut self.next_used);
             let completion = self.take(id, place);
             if completion.is_some() {
                 return completion;

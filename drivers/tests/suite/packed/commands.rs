@@ -67,22 +67,18 @@ fn ask(queue: &mut CommandQueue, machine: &FakeMachine, count: u16) -> Option<u8
 }
 
 /// A queue, and what the device needs for its side.
-fn queue(
-    size: u16,
-    events: Events,
-    bell: impl FnOnce(Device) -> Box<dyn Notifier>,
-) -> (CommandQueue, Arc<FakeMachine>) {
+fn queue(size: u16, bell: impl FnOnce(Device) -> Box<dyn Notifier>) -> (CommandQueue, Arc<FakeMachine>) {
     let machine = FakeMachine::new();
     let platform: Arc<dyn Platform> = machine.clone();
     let ring = PackedMemory::allocate(&platform, QueueSize::within(size).unwrap()).unwrap();
     let command = CommandQueue::memory(&platform).unwrap();
     let bell = bell(Device::new(&machine, ring.place()));
-    (CommandQueue::packed(ring, command, events, bell), machine)
+    (CommandQueue::packed(ring, command, bell), machine)
 }
 
 fn rung_queue(size: u16, events: Events) -> (CommandQueue, Arc<FakeMachine>, Rung) {
     let mut rung = None;
-    let (queue, machine) = queue(size, events, |device| {
+    let (queue, machine) = queue(size, |device| {
         let state = State { device, count: 0, events, id: None };
         Box::new(rung.insert(Rung(Arc::new(Mutex::new(state)))).clone())
     });

@@ -134,7 +134,7 @@ fn a_chain_is_available_all_at_once() {
         true
     });
     let command = CommandQueue::memory(&platform).unwrap();
-    let mut queue = CommandQueue::packed(ring, command, Events::Flag, Box::new(Bell::default()));
+    let mut queue = CommandQueue::packed(ring, command, Box::new(Bell::default()));
     let answered = (0..COMMANDS).all(|count| {
         !has_failed.load(Ordering::Relaxed) && queue.ask([1, 2], &[3], platform.as_ref()) == Some(count as u8)
     });

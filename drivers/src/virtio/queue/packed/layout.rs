@@ -7,15 +7,13 @@ use core::sync::atomic::Ordering;
 
 use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
-use super::laps::Laps;
-use crate::shared_memory::{atomic32, atomic64};
+use super::place::{Circle, DESCRIPTOR_BYTES, Place};
+use crate::shared_memory::{atomic16, atomic32, atomic64};
 use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::QueuePlace;
 
 /// What the driver writes, what the device writes and what both write lie on cache lines of their own.
 const LINE: usize = 64;
-/// A descriptor (section 2.8.13): address, length, id and flags.
-const DESCRIPTOR_BYTES: usize = 16;
 const LENGTH: usize = 8;
 /// The last word of a descriptor: the id, and the flags in the upper half.
 const ID_AND_FLAGS: usize = 12;
@@ -29,7 +27,7 @@ struct Layout {
 
 impl Layout {
     fn of(size: QueueSize) -> Self {
-        let driver_event = (usize::from(size.get()) * DESCRIPTOR_BYTES).next_multiple_of(LINE);
+        let driver_event = (usize::from(size.get()) * DESCRIPTOR_BYTES as usize).next_multiple_of(LINE);
         let device_event = driver_event + LINE;
         Self { driver_event, device_event, bytes: device_event + LINE }
     }
@@ -38,19 +36,19 @@ impl Layout {
 /// An event suppression structure (section 2.8.14): when one side wants to be notified by the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Suppression {
-    /// The place that `flags` may refer to; see [`Laps::event`].
+    /// The place that `flags` may refer to; see [`Circle::event`].
     pub(super) place: u16,
     /// Which it is to be.
     pub(super) flags: u16,
 }
 
-/// The memory of one queue. Positions are taken modulo the queue's size, so that no value leads out of it.
+/// The memory of one queue.
 #[derive(Debug)]
 pub struct PackedMemory {
     descriptors: NonNull<u8>,
     driver_event: NonNull<u8>,
     device_event: NonNull<u8>,
-    laps: Laps,
+    circle: Circle,
     size: QueueSize,
     memory: Arc<DmaMemory>,
 }
@@ -68,8 +66,8 @@ impl PackedMemory {
         // SAFETY: both offsets lie within the `layout.bytes` that were allocated.
         let (driver_event, device_event) =
             unsafe { (descriptors.add(layout.driver_event), descriptors.add(layout.device_event)) };
-        let laps = Laps::of(size);
-        Ok(Self { descriptors, driver_event, device_event, laps, size, memory: Arc::new(memory) })
+        let circle = Circle::of(size);
+        Ok(Self { descriptors, driver_event, device_event, circle, size, memory: Arc::new(memory) })
     }
 
     /// What the device has to be told: the driver's event suppression structure is its "available", the device's its "used"
@@ -96,30 +94,33 @@ impl PackedMemory {
         self.size.get()
     }
 
-    /// How running indices are read.
+    /// The way around its ring.
     #[inline]
-    pub(super) fn laps(&self) -> Laps {
-        self.laps
-    }
-
-    /// Offset of the descriptor at a running index.
-    #[inline]
-    fn descriptor(&self, index: u16) -> usize {
-        usize::from(self.laps.position(index)) * DESCRIPTOR_BYTES
+    pub(super) fn circle(&self) -> Circle {
+        self.circle
     }
 }
 
 /// What the driver writes.
 impl PackedMemory {
-    /// Writes the descriptor at a running index, all of its fields, and makes it available: from then on it and the buffer
+    /// Writes the descriptor at a place, all of its fields, and makes it available: from then on it and the buffer
     /// are the device's. `flags` are those besides the two that make it so.
     ///
     /// Release: the device that finds the descriptor available reads address, length and buffer as they were written.
     /// Without it, it could follow an address that is not there yet.
+    ///
+    /// # Safety
+    /// The place is one of this ring: it comes from [`Place::START`] by ways of its [`circle`](Self::circle).
     #[inline]
-    pub(super) fn write_descriptor(&self, index: u16, address: u64, bytes: u32, id: u16, flags: u16) {
-        let offset = self.descriptor(index);
-        let id_and_flags = u32::from(id) | u32::from(flags) << 16 | self.laps.available(index);
+    pub(super) unsafe fn write_descriptor(
+        &self,
+        place: Place,
+        address: u64,
+        bytes: u32,
+        id: u16,
+        flags: u16,
+    ) {
+        let (offset, id_and_flags) = (place.offset(), place.available(id, flags));
         // SAFETY: the offset is that of an entry of the ring, which starts at a multiple of 16.
         unsafe {
             atomic64(self.descriptors, offset).store(address.to_le(), Ordering::Relaxed);
@@ -138,34 +139,39 @@ impl PackedMemory {
 
 /// What the device writes.
 impl PackedMemory {
-    /// The id in the descriptor at a running index, if the device has used it. Id and flags are one word, which is read once.
+    /// The id in the descriptor at a place, if the device has used it. Id and flags are one word, which is read once.
     ///
     /// Acquire: the length in the descriptor and the buffer are read as the device wrote them before the flags.
+    ///
+    /// # Safety
+    /// As for [`write_descriptor`](Self::write_descriptor).
     #[inline]
-    pub(super) fn used_id(&self, index: u16) -> Option<u16> {
-        let offset = self.descriptor(index) + ID_AND_FLAGS;
+    pub(super) unsafe fn used_id(&self, place: Place) -> Option<u16> {
+        let offset = place.offset() + ID_AND_FLAGS;
         // SAFETY: the offset is that of a word in an entry of the ring.
         let word = u32::from_le(unsafe { atomic32(self.descriptors, offset).load(Ordering::Acquire) });
-        self.laps.is_used(index, word).then_some(word as u16)
+        place.is_used(word).then_some(word as u16)
     }
 
     /// How many bytes were written, in a used descriptor; to be read behind [`used_id`](Self::used_id).
     ///
     /// By section 2.8.4 the length counts only if the descriptor has the WRITE flag. It is not looked at: QEMU has never set
     /// it there, and does set the length.
+    ///
+    /// # Safety
+    /// As for [`write_descriptor`](Self::write_descriptor).
     #[inline]
-    pub(super) fn used_written(&self, index: u16) -> u32 {
-        let offset = self.descriptor(index) + LENGTH;
+    pub(super) unsafe fn used_written(&self, place: Place) -> u32 {
+        let offset = place.offset() + LENGTH;
         // SAFETY: as in `used_id`.
         u32::from_le(unsafe { atomic32(self.descriptors, offset).load(Ordering::Relaxed) })
     }
 
-    /// When the device wants a doorbell.
+    /// Whether the device wants a doorbell: the flags of its event suppression structure.
     #[inline]
-    pub(super) fn device_event(&self) -> Suppression {
-        // SAFETY: the structure is a word, and aligned.
-        let word = u32::from_le(unsafe { atomic32(self.device_event, 0).load(Ordering::Relaxed) });
-        Suppression { place: word as u16, flags: (word >> 16) as u16 }
+    pub(super) fn device_event_flags(&self) -> u16 {
+        // SAFETY: they are the second half of the structure, which is aligned to 4.
+        u16::from_le(unsafe { atomic16(self.device_event, 2).load(Ordering::Relaxed) })
     }
 }
 
