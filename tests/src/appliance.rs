@@ -54,8 +54,7 @@ impl Appliance {
 
     fn boot_image(image: PathBuf, setting: Setting, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
         let (left, right) = (Wire::new()?, Wire::new()?);
-        let words = format!("app=bridge wait={}", setting.wait.value());
-        let qemu = Qemu::new(setting.machine, image).command_line(words);
+        let qemu = Qemu::new(setting.machine, image).command_line(setting.words());
         let qemu = qemu.wire_to(setting.left, &left).wire_to(setting.right, &right);
         Self::start(change(qemu), left, right)
     }

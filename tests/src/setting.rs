@@ -17,6 +17,8 @@ pub enum Card {
     VirtioBare,
     /// The same with the longest queues that QEMU has without vhost-user: 1024 to receive, 256 to transmit.
     VirtioLong,
+    /// The same with packed queues, which the image has to be told to use.
+    VirtioPacked,
     /// virtio-net on PCI, legacy interface only.
     VirtioLegacy,
     /// The same with a device that wants the header of a packet apart.
@@ -51,6 +53,7 @@ impl Card {
                 "virtio-net-pci,romfile=,event_idx=off,status=off,ctrl_vq=off,mq=off,vectors=0"
             }
             Card::VirtioLong => "virtio-net-pci,romfile=,rx_queue_size=1024,tx_queue_size=256",
+            Card::VirtioPacked => "virtio-net-pci,romfile=,packed=on",
             Card::VirtioLegacy => "virtio-net-pci,romfile=,disable-modern=on",
             Card::VirtioLegacyApart => "virtio-net-pci,romfile=,disable-modern=on,any_layout=off",
             Card::VirtioMmio | Card::VirtioMmioAcpi | Card::VirtioMmio1 => "virtio-net-device",
@@ -94,6 +97,7 @@ impl Card {
             | Card::VirtioPairs
             | Card::VirtioBare
             | Card::VirtioLong
+            | Card::VirtioPacked
             | Card::VirtioLegacy
             | Card::VirtioLegacyApart
             | Card::VirtioMmio
@@ -141,6 +145,12 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// What the image's command line says for it.
+    pub fn words(self) -> String {
+        let packed = if [self.left, self.right].contains(&Card::VirtioPacked) { " packed=on" } else { "" };
+        format!("app=bridge wait={}{packed}", self.wait.value())
+    }
+
     /// A machine with these cards, whose image spins.
     pub fn new(machine: Machine, left: Card, right: Card) -> Self {
         Self { machine, left, right, wait: Wait::Spin }

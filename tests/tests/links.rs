@@ -31,7 +31,8 @@ const TOLD_EACH: usize = 10;
 /// How long a cable is out in the other rounds: too short for being told of each time.
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// A test of each scenario for each of these settings.
+/// A test of each scenario for each of these settings. Packed queues are not among them: once QEMU 7.2 has thrown a frame away
+/// because the cable is out, it asks for no doorbell of that queue any more and has lost count of its buffers.
 macro_rules! on_each_kind {
     ($($scenario:ident),+) => { $(
         mod $scenario {

@@ -39,6 +39,11 @@ fn virtio_q35() -> Result<()> {
 }
 
 #[test]
+fn virtio_packed_q35() -> Result<()> {
+    resets_cost_only_frames(Setting::new(Machine::Q35, Card::VirtioPacked, Card::VirtioPacked), RESETS)
+}
+
+#[test]
 fn virtio_legacy_pc() -> Result<()> {
     resets_cost_only_frames(Setting::new(Machine::Pc, Card::VirtioLegacy, Card::VirtioLegacyApart), RESETS)
 }
@@ -66,6 +71,11 @@ fn e1000e_q35() -> Result<()> {
 #[test]
 fn what_the_bridge_holds_survives_virtio_q35() -> Result<()> {
     what_the_bridge_holds_survives(Setting::new(Machine::Q35, Card::Virtio, Card::Virtio))
+}
+
+#[test]
+fn what_the_bridge_holds_survives_virtio_packed_q35() -> Result<()> {
+    what_the_bridge_holds_survives(Setting::new(Machine::Q35, Card::VirtioPacked, Card::VirtioPacked))
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Objective: cards of vhost-user, with one queue pair and with several, forward between the queues of DPDK's testpmd, an
 //! implementation of virtio's device side that is not QEMU's. No root.
 //!
-//! 1. Start testpmd with two ports, and boot the bridge with a card at each, on one processor or on one for each queue pair.
+//! 1. Start testpmd with two ports, and boot the bridge with a card at each, on one processor or on one for each queue pair. It
+//!    says that it uses the kind of queues, split or packed, that the cards offer.
 //! 2. testpmd sends to every queue of the first card: frames leave by every ring of the second card, and none by the first.
 //! 3. testpmd sends to every queue of both cards, until each ring of the guest, of every pair both ways, has moved thousands
 //!    of frames.
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use millrace_tests::appliance::Ready;
+use millrace_tests::console::Mark;
 use millrace_tests::counters::Counters;
 use millrace_tests::guest::{Guest, PATIENCE};
 use millrace_tests::testpmd::{Mode, PORTS, Pair, Passed, Testpmd};
@@ -29,6 +31,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 struct Case {
     /// The cards' properties for QEMU. 7.2 crashes when such a card has vectors and no accelerator.
     properties: &'static str,
+    /// The kind of queues that the image then uses.
+    kind: &'static str,
     /// Queue pairs of a card.
     pairs: usize,
     processors: u32,
@@ -37,21 +41,24 @@ struct Case {
 
 /// A test for each row.
 macro_rules! cases {
-    ($($name:ident $properties:literal $pairs:literal $processors:literal $wait:ident,)+) => { $(
+    ($($name:ident $properties:literal $kind:literal $pairs:literal $processors:literal $wait:ident,)+) => { $(
         #[test]
         fn $name() -> Result<()> {
-            let (properties, pairs) = ($properties, $pairs);
-            forwards(&Case { properties, pairs, processors: $processors, wait: Wait::$wait })
+            let (properties, kind, pairs) = ($properties, $kind, $pairs);
+            forwards(&Case { properties, kind, pairs, processors: $processors, wait: Wait::$wait })
         }
     )+ };
 }
 
 cases! {
-    // test                                  properties            pairs  processors  wait
-    one_pair                                 "vectors=0"           1      1           Spin,
-    two_pairs_of_one_processor               "vectors=0,mq=on"     2      1           Spin,
-    two_pairs_of_a_processor_each            "vectors=0,mq=on"     2      2           Spin,
-    two_pairs_of_processors_that_sleep       "vectors=0,mq=on"     2      2           Poll,
+    // test                                  properties                      kind      pairs  processors  wait
+    one_pair                                 "vectors=0"                     "split"   1      1           Spin,
+    one_packed_pair                          "vectors=0,packed=on"           "packed"  1      1           Spin,
+    two_pairs_of_one_processor               "vectors=0,mq=on"               "split"   2      1           Spin,
+    two_pairs_of_a_processor_each            "vectors=0,mq=on"               "split"   2      2           Spin,
+    two_packed_pairs_of_a_processor_each     "vectors=0,mq=on,packed=on"     "packed"  2      2           Spin,
+    two_pairs_of_processors_that_sleep       "vectors=0,mq=on"               "split"   2      2           Poll,
+    two_packed_pairs_of_processors_that_sleep "vectors=0,mq=on,packed=on"    "packed"  2      2           Poll,
 }
 
 fn forwards(case: &Case) -> Result<()> {
@@ -88,12 +95,17 @@ fn forwards(case: &Case) -> Result<()> {
 
 /// The bridge with a card at each of testpmd's ports.
 fn boot(case: &Case, testpmd: &Testpmd) -> Result<Guest> {
-    let words = format!("app=bridge wait={} queues={}", case.wait.value(), case.pairs);
+    let is_packed = if case.kind == "packed" { "on" } else { "off" };
+    let words = format!("app=bridge wait={} queues={} packed={is_packed}", case.wait.value(), case.pairs);
     let qemu = Qemu::new(Machine::Q35, image::appliance()?).command_line(words).processors(case.processors);
     let device = format!("virtio-net-pci,romfile=,{}", case.properties);
     let cards = (0..PORTS).map(|port| testpmd.socket(port));
     let guest = cards.fold(qemu, |qemu, socket| qemu.vhost_user(&device, &socket, case.pairs)).start()?;
     Ready::wait(&guest)?;
+    let lines = guest.console().lines_after(Mark::default());
+    let kind = format!(": virtio, {} queues, ", case.kind);
+    let are_such = lines.iter().filter(|line| line.contains(&kind)).count() == PORTS;
+    ensure!(are_such, "the cards are not{kind}: {lines:?}");
     Ok(guest)
 }
 

@@ -34,11 +34,13 @@ const ROUNDS: usize = 3;
 const IDLE: Duration = Duration::from_millis(300);
 
 /// What is measured, each row in each round. The first row of a way to wait is what the others are compared with.
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 8] = [
     Row { name: "virtio", machine: Machine::Q35, card: Card::Virtio, wait: Wait::Spin },
+    Row { name: "virtio-packed", machine: Machine::Q35, card: Card::VirtioPacked, wait: Wait::Spin },
     Row { name: "e1000", machine: Machine::Q35, card: Card::E1000, wait: Wait::Spin },
     Row { name: "e1000e", machine: Machine::Q35, card: Card::E1000e, wait: Wait::Spin },
     Row { name: "virtio", machine: Machine::Q35, card: Card::Virtio, wait: Wait::Poll },
+    Row { name: "virtio-packed", machine: Machine::Q35, card: Card::VirtioPacked, wait: Wait::Poll },
     Row { name: "e1000", machine: Machine::Q35, card: Card::E1000, wait: Wait::Poll },
     Row { name: "e1000e", machine: Machine::Q35, card: Card::E1000e, wait: Wait::Poll },
 ];

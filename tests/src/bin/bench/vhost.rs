@@ -38,8 +38,10 @@ pub fn bench() -> Result<()> {
         Err(missing) => println!("bench name=vhost-user skipped=\"{missing}\""),
         Ok(lab) => {
             let _pages = HugePages::reserve()?;
-            let result = run(&lab)?;
-            print(&result)?;
+            for (name, packed) in [("vhost-user", "off"), ("vhost-user-packed", "on")] {
+                let result = run(&lab, packed)?;
+                print(name, &result)?;
+            }
         }
     }
     Ok(())
@@ -72,13 +74,15 @@ fn lab() -> Result<PathBuf, String> {
     }
 }
 
-fn run(lab: &Path) -> Result<Value> {
+/// Measures the image with packed queues `on` or `off`.
+fn run(lab: &Path, packed: &str) -> Result<Value> {
     let bin = image::repository().join("target/lab");
     let built = Command::new(lab.join("build.sh")).arg(&bin).stdout(Stdio::null()).status();
     ensure!(built.context("cannot run the lab's build.sh")?.success(), "the lab's build.sh failed");
     let mut command = Command::new("python3");
     command.arg(lab.join("bench.py")).arg("--bin").arg(&bin).arg("--kernel").arg(image::appliance()?);
-    command.args(["--append", "app=bridge wait=spin", "--machine", "q35"]);
+    command.arg("--append").arg(format!("app=bridge wait=spin packed={packed}"));
+    command.arg("--nicopt").arg(format!("packed={packed}")).args(["--machine", "q35"]);
     command.arg("--size").arg((FRAME + 4).to_string());
     command.arg("--window").arg(WINDOW_S.to_string()).arg("--windows").arg(WINDOWS.to_string());
     let output = command.stdin(Stdio::null()).output().context("cannot run the lab's bench.py")?;
@@ -88,7 +92,7 @@ fn run(lab: &Path) -> Result<Value> {
         .context("the lab's bench.py printed something else than its result")
 }
 
-fn print(result: &Value) -> Result<()> {
+fn print(name: &str, result: &Value) -> Result<()> {
     let rate = result.pointer("/pps 0->1/median").and_then(Value::as_u64);
     let rate = rate.with_context(|| format!("no rate in {result}"))?;
     let packets = rate * WINDOWS * WINDOW_S;
@@ -100,7 +104,7 @@ fn print(result: &Value) -> Result<()> {
     let note = format!(
         "instructions_per_packet={instructions:.1} reordered={reordered} first_packet_s={first} {PEERS}"
     );
-    print_rate("vhost-user", FRAME, packets, Duration::from_secs(WINDOWS * WINDOW_S), &note);
+    print_rate(name, FRAME, packets, Duration::from_secs(WINDOWS * WINDOW_S), &note);
     Ok(())
 }
 
