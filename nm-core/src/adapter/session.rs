@@ -188,17 +188,19 @@ impl Session {
         }
     }
 
-    /// Goes on with the queues of a card that was reset. All rings are stopped; those that succeed go on. None does if
-    /// the card came back as another than the rings were made for.
+    /// Goes on with the queues of a card that was reset. All rings are stopped, and go on together; none does if the card came
+    /// back as another than the rings were made for.
     pub(super) fn restart(&self, queues: Queues) -> Result<(), OpenError> {
         self.check(&queues)?;
         let tx = queues.tx.into_iter().map(AnyTxQueue::into_any).zip(&self.tx);
         let rx = queues.rx.into_iter().map(AnyRxQueue::into_any).zip(&self.rx);
         for (queue, cell) in tx.chain(rx) {
-            let restarted = cell.pause(|inside| inside.engine.restart(queue, &mut inside.kring));
+            let restarted = cell.stop_for(|inside| inside.engine.restart(queue, &mut inside.kring));
             restarted.map_err(|error| self.adapter.failed(Arc::new(error)))?;
         }
+        self.tx.iter().for_each(|cell| cell.resume());
         self.host_tx.iter().for_each(|cell| cell.resume());
+        self.rx.iter().for_each(|cell| cell.resume());
         self.host_rx.iter().for_each(|cell| cell.resume());
         Ok(())
     }

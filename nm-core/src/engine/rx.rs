@@ -215,7 +215,8 @@ impl<Q: RxQueue> Engine for RxEngine<Q> {
         let imported = self.import_announced(kring);
         // A slot that cannot be given back keeps those behind it waiting, and nothing else.
         let refilled = self.refill(kring);
-        if self.posted != posted || imported == Ok(true) {
+        // Where importing broke off, buffers may have gone back before that.
+        if self.posted != posted || imported != Ok(false) {
             self.kick(kring);
         }
         kring.finalize();

@@ -64,7 +64,8 @@
 //! **Open:** [`Netmap::open`] → [`Netmap::bind`] → [`PortName::parse`] → [`Interfaces::find`] → [`Interface::bind`] →
 //! [`AdapterMode::choose`] → [`Adapter::bind`] → [`HardwareAdapter::enter`]. For the first port →
 //! [`HardwareAdapter::begin`] → [`PortMemory::new`] → [`Nic::start`] → `adapter::session` →
-//! [`AnyTxQueue::into_ring`], [`AnyRxQueue::into_ring`] → [`RxEngine::new`]. For all → `adapter::session` → [`HostSide::note_bound`] → [`Port::new`].
+//! [`AnyTxQueue::into_ring`], [`AnyRxQueue::into_ring`] → [`RxEngine::new`]. For all → `adapter::session` →
+//! [`HostSide::note_bound`] → [`Port::new`].
 //!
 //! **Open a raw port:** [`Descriptor::register`], or [`Netmap::open_raw`] → [`Netmap::bind`], and on as above →
 //! [`BoundRing::distrust`] → [`Lease::header`] → [`PortHeader::map`].
@@ -74,7 +75,7 @@
 //! dropped.
 //!
 //! **Reset:** [`Netmap::reset`] → [`Interface::reset`] → [`Adapter::reset`] → `adapter::session` → [`RingCell::stop`]
-//! → [`Gate::stop`] → [`Nic::stop`] → [`Nic::start`] → `adapter::session` → [`RingCell::pause`] →
+//! → [`Gate::stop`] → [`Nic::stop`] → [`Nic::start`] → `adapter::session` → [`RingCell::stop_for`] →
 //! [`CardEngine::restart`] of [`TxEngine`] and [`RxEngine`] → [`RingCell::resume`] → [`Signals::wake_all`].
 //!
 //! **Detach:** [`Netmap::detach`] → [`Interfaces::remove`] → [`Interface::disappear`] → [`Adapter::disappear`] →

@@ -109,11 +109,16 @@ impl<E: Engine + ?Sized> RingCell<E> {
     /// Works on the ring from outside of a sync: waits for one that is under way, and keeps others out meanwhile.
     /// Afterwards the ring goes on, unless it is gone. Called under the adapter's lock.
     pub(crate) fn pause<R>(&self, work: impl FnOnce(&mut Inside<E>) -> R) -> R {
-        self.gate.stop(Stop::Pause);
-        // SAFETY: the gate is stopped and nobody is inside; the adapter's lock keeps out others who would stop it.
-        let result = work(unsafe { &mut *self.inside.get() });
+        let result = self.stop_for(work);
         self.resume();
         result
+    }
+
+    /// The same, and afterwards the ring stays stopped, until [`resume`](Self::resume).
+    pub(crate) fn stop_for<R>(&self, work: impl FnOnce(&mut Inside<E>) -> R) -> R {
+        self.gate.stop(Stop::Pause);
+        // SAFETY: the gate is stopped and nobody is inside; the adapter's lock keeps out others who would stop it.
+        work(unsafe { &mut *self.inside.get() })
     }
 
     /// Keeps syncs out: until [`resume`](Self::resume) or the end of the next [`pause`](Self::pause), or for good.
