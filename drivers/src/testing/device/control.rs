@@ -42,10 +42,14 @@ impl ControlRing {
             violations.push(Violation::DoorbellWithoutBuffers { queue });
             return None;
         }
-        let chain = self.memory.chain(self.seen).ok();
+        if published - self.seen > self.memory.room(self.seen, self.used) {
+            violations.push(Violation::Overrun { queue });
+        }
+        violations.extend(self.memory.event_complaint());
+        let chain = self.memory.chain(self.seen);
         self.seen += chain.as_ref().map_or(1, |chain| chain.positions);
-        let command = chain.as_ref().and_then(|chain| Some((chain, self.command(chain)?)));
-        let Some((chain, Command { number_and_data, answer })) = command else {
+        let chain = chain.map_err(|violation| violations.push(violation)).ok()?;
+        let Some(Command { number_and_data, answer }) = self.command(&chain) else {
             violations.push(Violation::NoCommand { queue });
             return None;
         };
@@ -70,7 +74,7 @@ impl ControlRing {
     }
 
     /// Answers a command with `answer`, or otherwise, as `manner` has it.
-    pub fn answer(&mut self, reply: &Reply, answer: u8, manner: Commands) {
+    pub fn answer(&mut self, reply: &Reply, answer: u8, manner: Commands, violations: &mut Vec<Violation>) {
         let id = u32::from(reply.id);
         let (id, answer) = match manner {
             Commands::Obeyed | Commands::AnsweredTwice => (id, answer),
@@ -78,11 +82,14 @@ impl ControlRing {
             Commands::Ignored => return,
             Commands::AnsweredForAnother => (id + 1, answer),
         };
-        self.memory.area().machine.write(reply.answer, &[answer]);
-        self.memory.complete(self.used, id, 1);
+        let is_told = self.memory.area().machine.write(reply.answer, &[answer]).is_some()
+            && self.memory.complete(self.used, id, 1).is_some();
+        if !is_told {
+            violations.push(self.memory.area().gone());
+        }
         self.used += reply.positions;
         if manner == Commands::AnsweredTwice {
-            self.used += self.memory.jump(self.used, 1);
+            self.used += self.memory.jump(self.used, 1).unwrap_or(1);
         }
         self.memory.ask(self.seen, false);
     }

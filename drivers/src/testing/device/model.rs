@@ -207,7 +207,7 @@ impl Model {
         let manner = self.setup.quirks.commands;
         let is_obeyed = manner != Commands::Obeyed || self.obey(&command);
         if let Some(control) = &mut self.control {
-            control.answer(&reply, u8::from(!is_obeyed), manner);
+            control.answer(&reply, u8::from(!is_obeyed), manner, &mut self.violations);
         }
     }
 

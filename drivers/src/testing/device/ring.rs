@@ -243,7 +243,9 @@ impl DeviceRing {
     /// Goes on by `distance` positions, or as many as can be, without saying anything about buffers.
     pub fn jump(&mut self, distance: u16) {
         let before = self.used;
-        let positions = self.memory.jump(before, distance);
+        let Some(positions) = self.memory.jump(before, distance) else {
+            return self.complain(Violation::QueueOutsideMemory { queue: self.queue() });
+        };
         let given_back = self.memory.given_back(before, positions, &[]);
         self.go_on(&given_back, positions, |_, _| Some(()));
     }

@@ -53,7 +53,10 @@ fn a_command_is_one_that_there_is() {
 
 #[test]
 fn a_command_ends_with_a_byte_for_the_answer() {
-    for (bytes, flags) in [(2, FLAG_WRITE), (1, 0), (1, FLAG_NEXT)] {
+    let no_command = Violation::NoCommand { queue: CONTROL };
+    let no_end = Violation::NoSuchDescriptor { queue: CONTROL, id: 1 };
+    let cases = [(2, FLAG_WRITE, no_command), (1, 0, no_command), (1, FLAG_NEXT, no_end)];
+    for (bytes, flags, violation) in cases {
         let driver = ByHand::with_pairs(0, &ALL);
         driver.descriptor(CONTROL, 0, driver.buffer(0), 4, FLAG_NEXT);
         driver.link(CONTROL, 0, 1);
@@ -61,7 +64,7 @@ fn a_command_ends_with_a_byte_for_the_answer() {
         driver.link(CONTROL, 1, 1);
         driver.publish(CONTROL, 0, 0);
         driver.device.ring_doorbell(CONTROL);
-        driver.expect(Violation::NoCommand { queue: CONTROL });
+        driver.expect(violation);
     }
     let driver = ByHand::with_pairs(0, &ALL);
     assert_eq!(driver.command(0, &[4, 0]), NOT_ANSWERED, "a number without data");

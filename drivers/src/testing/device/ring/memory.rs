@@ -56,8 +56,9 @@ pub trait QueueMemory: Debug + Send {
     /// Tells the driver at the position `used` that a buffer was used, and that `written` bytes of it were written.
     fn complete(&mut self, used: u64, id: u32, written: u32) -> Option<()>;
 
-    /// Has buffers look used that were not, `distance` positions from `used` on or as many as that can be. Returns how many.
-    fn jump(&mut self, used: u64, distance: u16) -> u64;
+    /// Has buffers look used that were not, `distance` positions from `used` on or as many as that can be. Returns how many;
+    /// `None` where the memory is gone.
+    fn jump(&mut self, used: u64, distance: u16) -> Option<u64>;
 
     /// What is wrong with what the driver says about interrupts.
     fn event_complaint(&self) -> Option<Violation>;

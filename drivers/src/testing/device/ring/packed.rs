@@ -171,18 +171,21 @@ impl QueueMemory for PackedMemory {
     }
 
     /// By their flags alone.
-    fn jump(&mut self, used: u64, distance: u16) -> u64 {
+    fn jump(&mut self, used: u64, distance: u16) -> Option<u64> {
         let distance = u64::from(distance).min(self.size());
         for position in used..used + distance {
-            let others = self.flags(position).unwrap_or(0) & !BOTH;
-            self.write_used(position, others);
+            let others = self.flags(position).ok()? & !BOTH;
+            self.write_used(position, others)?;
         }
-        distance
+        Some(distance)
     }
 
     fn event_complaint(&self) -> Option<Violation> {
         let Area { queue, place, terms, .. } = self.area;
-        self.driver_events().complaint(queue, place.size, terms.has_event_idx)
+        match Suppression::read(&self.area.machine, place.available) {
+            Some(events) => events.complaint(queue, place.size, terms.has_event_idx),
+            None => Some(self.area.gone()),
+        }
     }
 
     fn is_interrupt_wanted(&self, before: u64, after: u64) -> bool {

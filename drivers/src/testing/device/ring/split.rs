@@ -96,10 +96,10 @@ impl QueueMemory for SplitMemory {
         self.publish_used(used + 1)
     }
 
-    fn jump(&mut self, used: u64, distance: u16) -> u64 {
+    fn jump(&mut self, used: u64, distance: u16) -> Option<u64> {
         let distance = u64::from(distance);
-        self.publish_used(used + distance);
-        distance
+        self.publish_used(used + distance)?;
+        Some(distance)
     }
 
     fn event_complaint(&self) -> Option<Violation> {

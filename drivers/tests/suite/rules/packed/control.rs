@@ -92,7 +92,7 @@ fn a_device_may_refuse_ignore_or_confuse_commands() {
 
 #[test]
 fn a_command_ends_with_a_byte_for_the_answer() {
-    let cases: [fn(&ByHand) -> [Entry; 2]; 4] = [
+    let cases: [fn(&ByHand) -> [Entry; 2]; 3] = [
         |driver| {
             [
                 Entry { flags: FLAG_NEXT, ..driver.good(TX, 0) },
@@ -100,10 +100,6 @@ fn a_command_ends_with_a_byte_for_the_answer() {
             ]
         },
         |driver| [Entry { flags: FLAG_NEXT, ..driver.good(TX, 0) }, Entry { len: 1, ..driver.good(TX, 1) }],
-        |driver| {
-            let part = Entry { len: 1, flags: FLAG_NEXT, ..driver.good(TX, 0) };
-            [part, part]
-        },
         // There is nothing to read.
         |driver| {
             let written = Entry { flags: FLAG_WRITE | FLAG_NEXT, ..driver.good(TX, 0) };
@@ -116,6 +112,19 @@ fn a_command_ends_with_a_byte_for_the_answer() {
         driver.kick(CONTROL);
         driver.expect(Violation::NoCommand { queue: CONTROL });
     }
+    let mut driver = ByHand::running(CTRL_VQ | CTRL_RX, 8);
+    let part = Entry { len: 1, flags: FLAG_NEXT, ..driver.good(TX, 0) };
+    [part, part].into_iter().for_each(|entry| driver.make_available(CONTROL, entry));
+    driver.kick(CONTROL);
+    driver.expect(Violation::WrongWrapCounter { queue: CONTROL, place: 2 });
+}
+
+#[test]
+fn the_control_queue_s_events_are_looked_at() {
+    let mut driver = ByHand::running(CTRL_VQ | CTRL_RX, 8);
+    driver.set_events(CONTROL, 0, 3);
+    command(&mut driver, 0, &[&PROMISC]);
+    driver.expect(Violation::EventFlagsReserved { queue: CONTROL, flags: 3 });
 }
 
 #[test]
