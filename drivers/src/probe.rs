@@ -141,8 +141,7 @@ fn probe_e1000(
 }
 
 /// Sets up the driver for the virtio-mmio device whose `bytes` of registers are at `address` and whose interrupt has the number
-/// `irq`, with the card stopped. `None`
-/// when no device is there, or no driver here is made for it.
+/// `irq`, with the card stopped. `None` when no device is there, or no driver here is made for it.
 pub fn probe_mmio(
     hal: &Arc<dyn Hal>,
     address: u64,

@@ -213,7 +213,7 @@ impl VirtioNet {
         let size = size.filter(is_long_enough).ok_or(NetError::NoControlQueue)?;
         let command = CommandQueue::memory(&self.platform)?;
         self.run.keep(&command);
-        Ok(if self.facts.format == Format::Packed {
+        let queue = if self.facts.format == Format::Packed {
             let ring = PackedMemory::allocate(&self.platform, size)?;
             let bell = self.activate(number, ring.place(), ring.memory())?;
             CommandQueue::packed(ring, command, bell)
@@ -221,7 +221,8 @@ impl VirtioNet {
             let ring = RingMemory::allocate(&self.platform, size, self.facts.format.placement())?;
             let bell = self.activate(number, ring.place(), ring.memory())?;
             CommandQueue::split(ring, command, self.events(), bell)
-        })
+        };
+        queue.ok_or(NetError::NoControlQueue)
     }
 
     /// Tells the device of a queue, and keeps its memory until the device has stopped.

@@ -6,8 +6,7 @@
 //! command   one command at a time, each answer waited for            (CommandQueue, of either kind)
 //! ```
 //!
-//! What a queue of packets does is a trait, [`Virtqueue`]. Each kind also does it by itself, so that who knows the kind needs no
-//! trait.
+//! What a queue of packets does is a trait, [`Virtqueue`].
 #![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
 
 mod command;
@@ -30,8 +29,8 @@ const DESCRIPTOR_NEXT: u16 = 1;
 /// The device may write the buffer (`VIRTQ_DESC_F_WRITE`, sections 2.7.5 and 2.8.3).
 const DESCRIPTOR_WRITE: u16 = 2;
 
-/// Which way the data of a queue's buffers goes.
-pub trait Direction: Send + 'static {
+/// Which way the data of a queue's buffers goes: [`ToDevice`] or [`FromDevice`].
+pub trait Direction: sealed::Sealed + Send + 'static {
     /// The flags of each descriptor (sections 2.7.5 and 2.8.3).
     const FLAGS: u16;
     /// The device says how much it wrote.
@@ -45,6 +44,14 @@ pub enum ToDevice {}
 /// The device writes the buffers.
 #[derive(Debug)]
 pub enum FromDevice {}
+
+mod sealed {
+    /// Flags of a descriptor say more than a direction: who else wrote them could break a queue.
+    pub trait Sealed {}
+
+    impl Sealed for super::ToDevice {}
+    impl Sealed for super::FromDevice {}
+}
 
 impl Direction for ToDevice {
     const FLAGS: u16 = 0;
@@ -70,6 +77,7 @@ pub struct Completion {
 /// A virtqueue, whatever its format.
 ///
 /// # Safety
+/// The device is told of the bytes that are posted and of no others, and that it may write them only in a queue [`FromDevice`].
 /// [`pop`](Virtqueue::pop) returns an id only if it was posted, once for each post, and only after the device named it as
 /// used; [`Completion::posted`] is the number of bytes that were posted under it.
 pub unsafe trait Virtqueue: Send + 'static {
@@ -83,15 +91,14 @@ pub unsafe trait Virtqueue: Send + 'static {
     /// and when there are no bytes. The device may know of it before [`kick`](Virtqueue::kick), or not.
     fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull>;
 
-    /// The same with the `first` of the bytes in a descriptor of their own. A buffer of no more bytes than `first` is one
-    /// descriptor. A queue that was not made for it refuses.
+    /// The same with the `first` of the bytes in a descriptor of their own. A queue that was not made for it refuses. A buffer of
+    /// no more bytes than `first` is one descriptor, as any queue takes it.
     fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
-        let _ = (id, address, bytes, first);
-        Err(QueueFull)
+        if bytes <= first { self.post(id, address, bytes) } else { Err(QueueFull) }
     }
 
     /// Lets the device know of all that was posted, and rings the doorbell if it wants that. Returns whether it rang. To be
-    /// called at least once for as many buffers as the queue holds.
+    /// called before twice as many buffers are posted as the queue holds.
     fn kick(&mut self) -> bool;
 
     /// The next buffer that the device is done with. What the device says of buffers that are not outstanding is counted and
@@ -102,8 +109,8 @@ pub unsafe trait Virtqueue: Send + 'static {
     fn health(&self) -> QueueHealth;
 
     /// Asks the device for an interrupt when `completions` more are there than were taken, from 1 to those outstanding; a
-    /// device that has no index for it interrupts at the next. Returns `true` when the interrupt is certain to come; `false`
-    /// when they are there already, and no interrupt may announce them: take them, and ask again.
+    /// device that has no index for it interrupts at the next. Returns `true` when the interrupt is certain to come as soon as
+    /// they are there; `false` when they are there already, and no interrupt may announce them: take them, and ask again.
     #[must_use = "a completion that is there already is not announced by an interrupt"]
     fn enable_notifications(&mut self, completions: u16) -> bool;
 

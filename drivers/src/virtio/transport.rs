@@ -82,16 +82,16 @@ pub trait Notifier: fmt::Debug + Send {
     fn notify(&self);
 }
 
-/// Where a queue lies, as a device sees it (section 2.7).
+/// Where a queue lies, as a device sees it (sections 2.7 and 2.8.10.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueuePlace {
     /// Number of entries, a power of two.
     pub size: u16,
-    /// Descriptor table, a multiple of 16.
+    /// Descriptor table or ring, a multiple of 16.
     pub descriptors: u64,
-    /// Available ring ("driver area"), a multiple of 2.
+    /// Driver area: the available ring, a multiple of 2; of a packed queue the driver's event suppression, a multiple of 4.
     pub available: u64,
-    /// Used ring ("device area"), a multiple of 4.
+    /// Device area: the used ring, or the device's event suppression; a multiple of 4.
     pub used: u64,
 }
 

@@ -262,7 +262,7 @@ fn after_a_command_without_an_answer_none_is_sent() {
     let [_receive, _transmit, ring] = rings;
     let bell = bells.into_iter().next_back().unwrap();
     let command = CommandQueue::memory(&platform).unwrap();
-    let mut queue = CommandQueue::split(ring, command, Events::Flag, bell);
+    let mut queue = CommandQueue::split(ring, command, Events::Flag, bell).unwrap();
     assert_eq!(queue.ask([0, 0], &[], platform.as_ref()), None, "there is no data");
     assert_eq!(queue.ask([0, 0], &[1; 9], platform.as_ref()), None, "there is too much");
     assert!(device.commands().is_empty());

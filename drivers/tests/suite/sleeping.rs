@@ -5,7 +5,8 @@ use std::sync::Arc;
 use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::queue::{
-    Events, FromDevice, Placement, QueueSize, RingMemory, SplitQueue, ToDevice, Virtqueue,
+    Direction, Events, FromDevice, PackedMemory, PackedQueue, Placement, QueueSize, RingMemory, SplitQueue,
+    ToDevice, Virtqueue,
 };
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Transport, activate_queue};
@@ -17,33 +18,68 @@ const TRANSMIT: u16 = 1;
 /// A running device with a transmit queue of four entries, driven without the driver around the queue.
 struct Queues {
     device: NetDevice,
-    transmit: SplitQueue<ToDevice>,
-    _receive: SplitQueue<FromDevice>,
+    transmit: Box<dyn Virtqueue<Direction = ToDevice>>,
+    _receive: Box<dyn Virtqueue<Direction = FromDevice>>,
     buffers: PacketBuffers,
     /// Completions taken so far.
     taken: u16,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Split,
+    Packed,
+}
+
+/// Each format with each way of asking.
+const KINDS: [(Format, Events); 4] = [
+    (Format::Split, Events::Index),
+    (Format::Split, Events::Flag),
+    (Format::Packed, Events::Index),
+    (Format::Packed, Events::Flag),
+];
+
+/// A queue of four entries, which the device knows of.
+fn queue<D: Direction>(
+    platform: &Arc<dyn Platform>,
+    transport: &mut dyn Transport,
+    number: u16,
+    format: Format,
+    events: Events,
+) -> Box<dyn Virtqueue<Direction = D>> {
+    let size = QueueSize::within(4).unwrap();
+    match format {
+        Format::Split => {
+            let ring = RingMemory::allocate(platform, size, Placement::Free).unwrap();
+            let bell = activate_queue(transport, number, ring.place()).unwrap();
+            Box::new(SplitQueue::new(ring, events, bell))
+        }
+        Format::Packed => {
+            let ring = PackedMemory::allocate(platform, size).unwrap();
+            let bell = activate_queue(transport, number, ring.place()).unwrap();
+            Box::new(PackedQueue::new(ring, events, bell))
+        }
+    }
+}
+
 impl Queues {
-    fn new(events: Events) -> Self {
+    fn new(format: Format, events: Events) -> Self {
         let machine = FakeMachine::new();
-        let device = NetDevice::new(&machine, Setup::with_queues(4, 4));
+        let mut setup = Setup::with_queues(4, 4);
+        setup.offered.set(Features::RING_PACKED, format == Format::Packed);
+        let device = NetDevice::new(&machine, setup);
         let mut transport = device.transport();
-        let events_idx = if events == Events::Index { Features::RING_EVENT_IDX } else { Features::empty() };
-        let features = Features::VERSION_1 | events_idx;
+        let mut features = Features::VERSION_1;
+        features.set(Features::RING_EVENT_IDX, events == Events::Index);
+        features.set(Features::RING_PACKED, format == Format::Packed);
         assert_eq!(Events::from(features), events);
         transport.set_status(Status::ACKNOWLEDGE);
         transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER);
         transport.accept_features(features);
         transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK);
         let platform: Arc<dyn Platform> = machine;
-        let ring =
-            || RingMemory::allocate(&platform, QueueSize::within(4).unwrap(), Placement::Free).unwrap();
-        let (receive, transmit) = (ring(), ring());
-        let bell = activate_queue(&mut transport, RECEIVE, receive.place()).unwrap();
-        let receive = SplitQueue::new(receive, events, bell);
-        let bell = activate_queue(&mut transport, TRANSMIT, transmit.place()).unwrap();
-        let transmit = SplitQueue::new(transmit, events, bell);
+        let receive = queue(&platform, &mut transport, RECEIVE, format, events);
+        let transmit = queue(&platform, &mut transport, TRANSMIT, format, events);
         let running = Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK | Status::DRIVER_OK;
         transport.set_status(running);
         let buffers = PacketBuffers::new(&platform, 4, 100).unwrap();
@@ -72,8 +108,8 @@ impl Queues {
 
 #[test]
 fn an_interrupt_comes_when_it_was_asked_for_and_not_otherwise() {
-    for events in [Events::Index, Events::Flag] {
-        let mut queues = Queues::new(events);
+    for (format, events) in KINDS {
+        let mut queues = Queues::new(format, events);
         for round in 0..100 {
             queues.send(0);
             queues.device.transmit(0).unwrap();
@@ -95,8 +131,8 @@ fn an_interrupt_comes_when_it_was_asked_for_and_not_otherwise() {
 /// The completion comes between the last look and the asking.
 #[test]
 fn a_completion_that_came_before_the_asking_is_not_slept_on() {
-    for events in [Events::Index, Events::Flag] {
-        let mut queues = Queues::new(events);
+    for (format, events) in KINDS {
+        let mut queues = Queues::new(format, events);
         queues.send(0);
         assert_eq!(queues.take_all(), 0);
         queues.device.transmit(0).unwrap();
@@ -114,8 +150,9 @@ fn a_completion_that_came_before_the_asking_is_not_slept_on() {
 /// A device with event indices is asked for the last of several completions, one without interrupts at the first.
 #[test]
 fn an_interrupt_can_be_asked_for_after_several_completions() {
-    for (events, early) in [(Events::Index, 0), (Events::Flag, 1)] {
-        let mut queues = Queues::new(events);
+    for (format, events) in KINDS {
+        let early = u64::from(events == Events::Flag);
+        let mut queues = Queues::new(format, events);
         for round in 0..100u64 {
             (0..3).for_each(|id| queues.post(id));
             queues.send(3);
@@ -140,7 +177,7 @@ fn an_interrupt_can_be_asked_for_after_several_completions() {
 /// A buffer in two descriptors needs a queue that keeps half of its descriptors for them.
 #[test]
 fn a_queue_refuses_what_it_was_not_made_for() {
-    let mut queues = Queues::new(Events::Flag);
+    let mut queues = Queues::new(Format::Split, Events::Flag);
     assert!(queues.transmit.post_in_two(0, 4096, 100, 10).is_err());
 
     let platform: Arc<dyn Platform> = FakeMachine::new();
@@ -157,7 +194,7 @@ fn a_queue_refuses_what_it_was_not_made_for() {
 
 #[test]
 fn a_buffer_without_bytes_is_refused() {
-    let mut queues = Queues::new(Events::Flag);
+    let mut queues = Queues::new(Format::Split, Events::Flag);
     assert!(queues.transmit.post(0, 4096, 0).is_err());
     assert!(queues.transmit.post(0, 4096, 1).is_ok());
 }

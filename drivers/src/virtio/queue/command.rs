@@ -33,8 +33,7 @@ const ANSWER_NS: u64 = 5_000_000_000;
 
 /// A queue for commands.
 pub struct CommandQueue {
-    /// `None` when it is too short for a command.
-    ring: Option<Box<dyn CommandRing>>,
+    ring: Box<dyn CommandRing>,
     command: Arc<DmaMemory>,
     /// A command was not answered, or not as one is: its memory is still the device's.
     is_broken: bool,
@@ -78,21 +77,21 @@ impl CommandQueue {
     }
 
     /// A split queue over fresh memory that the device knows of already and does not use before the driver is set up, with
-    /// `command` from [`memory`](Self::memory).
+    /// `command` from [`memory`](Self::memory). `None` if it is [too short](Self::is_long_enough).
     pub fn split(
         ring: RingMemory,
         command: Arc<DmaMemory>,
         events: Events,
         notifier: Box<dyn Notifier>,
-    ) -> Self {
-        let ring = SplitCommands::new(ring, events).map(|ring| Box::new(ring) as _);
-        Self { ring, command, is_broken: false, notifier }
+    ) -> Option<Self> {
+        let ring = Box::new(SplitCommands::new(ring, events)?);
+        Some(Self { ring, command, is_broken: false, notifier })
     }
 
     /// The same with a packed queue.
-    pub fn packed(ring: PackedMemory, command: Arc<DmaMemory>, notifier: Box<dyn Notifier>) -> Self {
-        let ring = PackedCommands::new(ring).map(|ring| Box::new(ring) as _);
-        Self { ring, command, is_broken: false, notifier }
+    pub fn packed(ring: PackedMemory, command: Arc<DmaMemory>, notifier: Box<dyn Notifier>) -> Option<Self> {
+        let ring = Box::new(PackedCommands::new(ring)?);
+        Some(Self { ring, command, is_broken: false, notifier })
     }
 
     /// Memory for commands. It is the device's, too, until that has been stopped.
@@ -106,7 +105,7 @@ impl CommandQueue {
         if self.is_broken || data.is_empty() || data.len() > DATA_MAX {
             return None;
         }
-        let ring = self.ring.as_mut()?;
+        let ring = self.ring.as_mut();
         write(&self.command, number, data);
         if ring.send(parts(&self.command, data)) {
             self.notifier.notify();

@@ -13,8 +13,8 @@
 //!      post moves it                                           pop moves it
 //! ```
 //!
-//! Both are places in the ring with the turn that they are in (see `place.rs`). A descriptor is the device's as soon as its flags say so, before [`kick`](Virtqueue::kick): that only
-//! decides about the doorbell.
+//! Both are places in the ring with the turn that they are in (see `place.rs`). A descriptor is the device's as soon as its flags
+//! say so, before [`kick`](Virtqueue::kick): that only decides about the doorbell.
 //!
 //! **A device that lies.** Outside the places that are posted and not used nothing is looked at, so `pop` ends after as many
 //! looks as there are such places, and `next_used` does not overtake `next_avail`. A place with an id that is not outstanding
@@ -25,8 +25,8 @@
 //! ids outstanding = places posted and not used + places refused  ≤ size
 //! ```
 //!
-//! and an id that is not outstanding has a free place without a look at how many there are. When all places were refused the
-//! queue can neither take nor report a buffer: it is broken.
+//! and an id that is not outstanding has a free place without a look at how many there are. Once no place is posted and not used
+//! though ids are outstanding, none of those can come back any more: the queue is broken.
 //!
 //! The specification also has sizes that are no powers of two, indirect descriptors and use in order, which are not needed here.
 //! Chains of descriptors are for commands alone: see `command.rs`.
@@ -144,9 +144,10 @@ unsafe impl<D: Direction> Virtqueue for PackedQueue<D> {
         None
     }
 
-    /// It is broken when all of its places were refused.
+    /// It is broken when no place is left in which the buffers could come back whose places were refused.
     fn health(&self) -> QueueHealth {
-        QueueHealth { refused: self.refused, is_broken: self.refused == u64::from(self.size()) }
+        let is_broken = self.refused > 0 && self.next_used == self.next_avail;
+        QueueHealth { refused: self.refused, is_broken }
     }
 
     fn enable_notifications(&mut self, completions: u16) -> bool {

@@ -65,8 +65,8 @@ impl<D: Direction> SplitQueue<D> {
         Self::for_buffers(buffers, ring, events, notifier)
     }
 
-    /// The same, for this many buffers at once, and not more than it has entries. With half as many they can be posted with
-    /// [`post_in_two`](Virtqueue::post_in_two).
+    /// The same, for this many buffers at once, and not more than it has entries. Those whose ids are below the number of
+    /// entries that are left can be posted with [`post_in_two`](Virtqueue::post_in_two): all, if half as many are asked for.
     pub fn for_buffers(buffers: u16, ring: RingMemory, events: Events, notifier: Box<dyn Notifier>) -> Self {
         let buffers = buffers.min(ring.size());
         let posted = vec![0; usize::from(buffers)].into_boxed_slice();
@@ -141,7 +141,7 @@ unsafe impl<D: Direction> Virtqueue for SplitQueue<D> {
         Ok(())
     }
 
-    /// In a queue [`for_buffers`](SplitQueue::for_buffers) that are half of its entries.
+    /// In a queue [`for_buffers`](SplitQueue::for_buffers) that leave entries for the second descriptors.
     fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
         if bytes <= first {
             return self.post(id, address, bytes);

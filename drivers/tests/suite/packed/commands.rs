@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use millrace_drivers::testing::FakeMachine;
-use millrace_drivers::virtio::queue::{CommandQueue, Events, PackedMemory, QueueSize};
+use millrace_drivers::virtio::queue::{CommandQueue, Events, PackedMemory, Placement, QueueSize, RingMemory};
 use millrace_drivers::virtio::transport::Notifier;
 use nm_core::platform::Platform;
 
-use super::device::{DESC, DISABLE, Descriptor, Device, ENABLE, NEXT, WRITE};
+use super::device::{Bell, DISABLE, Descriptor, Device, ENABLE, NEXT, WRITE};
 
 /// Three descriptors, as many as a command has.
 fn take_command(device: &mut Device) -> [Descriptor; 3] {
@@ -37,7 +37,6 @@ struct Rung(Arc<Mutex<State>>);
 struct State {
     device: Device,
     count: u16,
-    events: Events,
     id: Option<u16>,
 }
 
@@ -49,15 +48,11 @@ impl std::fmt::Debug for Rung {
 
 impl Notifier for Rung {
     fn notify(&self) {
-        let State { device, count, events, id } = &mut *self.0.lock().unwrap();
+        let State { device, count, id } = &mut *self.0.lock().unwrap();
         assert_eq!(device.driver_wants().0, DISABLE, "no interrupt");
         answer(device, *count, *id);
         assert_eq!(device.take(), None, "one at a time");
         *count = count.wrapping_add(1);
-        if *events == Events::Index {
-            // At the last part of the next command.
-            device.want(DESC, device.next.after(2, device.place.size).event());
-        }
     }
 }
 
@@ -73,13 +68,13 @@ fn queue(size: u16, bell: impl FnOnce(Device) -> Box<dyn Notifier>) -> (CommandQ
     let ring = PackedMemory::allocate(&platform, QueueSize::within(size).unwrap()).unwrap();
     let command = CommandQueue::memory(&platform).unwrap();
     let bell = bell(Device::new(&machine, ring.place()));
-    (CommandQueue::packed(ring, command, bell), machine)
+    (CommandQueue::packed(ring, command, bell).unwrap(), machine)
 }
 
-fn rung_queue(size: u16, events: Events) -> (CommandQueue, Arc<FakeMachine>, Rung) {
+fn rung_queue(size: u16) -> (CommandQueue, Arc<FakeMachine>, Rung) {
     let mut rung = None;
     let (queue, machine) = queue(size, |device| {
-        let state = State { device, count: 0, events, id: None };
+        let state = State { device, count: 0, id: None };
         Box::new(rung.insert(Rung(Arc::new(Mutex::new(state)))).clone())
     });
     (queue, machine, rung.unwrap())
@@ -89,25 +84,23 @@ fn rung_queue(size: u16, events: Events) -> (CommandQueue, Arc<FakeMachine>, Run
 #[test]
 fn commands_are_answered_wherever_the_end_of_the_ring_is() {
     for size in [4, 8, 64] {
-        for events in [Events::Index, Events::Flag] {
-            let (mut queue, machine, _) = rung_queue(size, events);
-            for count in 0..30_000 {
-                assert_eq!(ask(&mut queue, &machine, count), Some(!(count as u8)), "{count} of {size}");
-            }
+        let (mut queue, machine, _) = rung_queue(size);
+        for count in 0..30_000 {
+            assert_eq!(ask(&mut queue, &machine, count), Some(!(count as u8)), "{count} of {size}");
         }
     }
 }
 
 #[test]
 fn after_what_is_no_answer_none_is_sent() {
-    let (mut queue, machine, rung) = rung_queue(4, Events::Flag);
+    let (mut queue, machine, rung) = rung_queue(4);
     assert_eq!(ask(&mut queue, &machine, 0), Some(!0));
     rung.0.lock().unwrap().id = Some(1);
     assert_eq!(ask(&mut queue, &machine, 1), None, "another was asked for");
     assert_eq!(ask(&mut queue, &machine, 2), None);
     assert_eq!(rung.0.lock().unwrap().count, 2);
 
-    let (mut queue, machine, rung) = rung_queue(4, Events::Flag);
+    let (mut queue, machine, rung) = rung_queue(4);
     rung.0.lock().unwrap().device.want(DISABLE, 0);
     assert_eq!(ask(&mut queue, &machine, 0), None, "it never looked");
     let state = &mut *rung.0.lock().unwrap();
@@ -118,11 +111,16 @@ fn after_what_is_no_answer_none_is_sent() {
 }
 
 #[test]
-fn a_ring_that_is_too_short_gets_no_command() {
+fn a_ring_that_is_too_short_is_no_queue_for_commands() {
+    let platform: Arc<dyn Platform> = FakeMachine::new();
     for size in [1, 2] {
         assert!(!CommandQueue::is_long_enough(size));
-        let (mut queue, machine, rung) = rung_queue(size, Events::Flag);
-        assert_eq!(ask(&mut queue, &machine, 0), None);
-        assert_eq!(rung.0.lock().unwrap().count, 0);
+        let ring = PackedMemory::allocate(&platform, QueueSize::within(size).unwrap()).unwrap();
+        let command = CommandQueue::memory(&platform).unwrap();
+        assert!(CommandQueue::packed(ring, command, Box::new(Bell::default())).is_none());
+        let size = QueueSize::within(size).unwrap();
+        let ring = RingMemory::allocate(&platform, size, Placement::Free).unwrap();
+        let command = CommandQueue::memory(&platform).unwrap();
+        assert!(CommandQueue::split(ring, command, Events::Flag, Box::new(Bell::default())).is_none());
     }
 }

@@ -14,6 +14,11 @@ fn refused(refused: u64) -> QueueHealth {
     QueueHealth { refused, is_broken: false }
 }
 
+/// The same, and none of the outstanding buffers has a place to come back in.
+fn broken(refused: u64) -> QueueHealth {
+    QueueHealth { refused, is_broken: true }
+}
+
 #[test]
 fn ids_that_are_not_outstanding_are_counted_and_passed() {
     let (mut queue, mut device, _) = pair::<ToDevice>(SIZE, Events::Index);
@@ -21,18 +26,17 @@ fn ids_that_are_not_outstanding_are_counted_and_passed() {
     for id in [3, SIZE, u16::MAX] {
         device.complete(id, 0, 1);
     }
-    assert_eq!(queue.pop(), None);
-    assert_eq!(queue.health(), refused(3));
+    assert_eq!((queue.pop(), queue.health()), (None, broken(3)));
 
     // One place and one id are left, and are as good as ever.
     for _ in 0..100_000 {
         assert!(queue.post(2, 4096, 9).is_err(), "it is still the device's");
         queue.post(3, 4096, 9).unwrap();
-        assert_eq!(queue.pop(), None);
+        assert_eq!((queue.pop(), queue.health()), (None, refused(3)));
         device.complete(3, 0, 1);
         assert_eq!(queue.pop(), Some(Completion { id: 3, written: 0, posted: 9 }));
     }
-    assert_eq!(queue.health(), refused(3));
+    assert_eq!(queue.health(), broken(3));
 }
 
 #[test]
@@ -43,15 +47,28 @@ fn an_id_comes_back_once_for_each_time_it_was_posted() {
     device.complete(0, 5, 1);
     device.complete(0, 5, 1);
     assert_eq!(queue.pop(), Some(Completion { id: 0, written: 5, posted: 9 }));
-    assert_eq!((queue.pop(), queue.health()), (None, refused(1)));
+    assert_eq!((queue.pop(), queue.health()), (None, broken(1)));
 
     // The one that was left out can come back in the place of another, and that other is left out then.
     queue.post(0, 4096, 8).unwrap();
     device.complete(1, 5, 1);
     assert_eq!(queue.pop(), Some(Completion { id: 1, written: 5, posted: 9 }));
     device.complete(0, 5, 1);
-    assert_eq!((queue.pop(), queue.health()), (None, refused(1)));
+    assert_eq!((queue.pop(), queue.health()), (None, broken(1)));
     assert!(queue.post(0, 4096, 8).is_err());
+}
+
+/// As many buffers as a ring with its empty slot has outstanding at most.
+#[test]
+fn a_queue_that_has_lost_all_its_buffers_is_broken() {
+    let (mut queue, mut device, _) = pair::<FromDevice>(SIZE, Events::Index);
+    (0..SIZE - 1).for_each(|id| queue.post(id, 4096, 9).unwrap());
+    for lost in 1..SIZE {
+        assert!(!queue.health().is_broken);
+        device.complete(SIZE, 0, 1);
+        assert_eq!(queue.pop(), None);
+        assert_eq!(queue.health(), if lost == SIZE - 1 { broken(3) } else { refused(lost.into()) });
+    }
 }
 
 #[test]
@@ -59,12 +76,12 @@ fn a_queue_whose_places_were_all_refused_is_broken() {
     for size in [1, SIZE] {
         let (mut queue, mut device, bell) = pair::<ToDevice>(size, Events::Index);
         for id in 0..size {
-            assert!(!queue.health().is_broken);
             queue.post(id, 4096, 9).unwrap();
+            assert!(!queue.health().is_broken);
             device.complete(size, 0, 1);
             assert_eq!(queue.pop(), None);
         }
-        let broken = QueueHealth { refused: size.into(), is_broken: true };
+        let broken = broken(size.into());
         assert_eq!(queue.health(), broken);
         for id in 0..size {
             assert!(queue.post(id, 4096, 9).is_err());
@@ -89,7 +106,7 @@ fn places_that_were_not_posted_are_not_looked_at() {
     assert!(queue.enable_notifications(1));
     device.write(0, 0, 0, AVAIL | USED);
     assert!(!queue.enable_notifications(1));
-    assert!(queue.enable_notifications(2), "one is posted: the place of the second is not looked at");
+    assert!(!queue.enable_notifications(2), "one is posted: there is nothing to wait for behind it");
     assert!(queue.pop().is_some());
     assert_eq!((queue.pop(), queue.health()), (None, refused(0)));
 }

@@ -94,6 +94,40 @@ fn a_completion_that_came_before_the_asking_is_not_slept_on() {
     }
 }
 
+/// The device uses the second place before the first, and thinks of the interrupt for each when it has used it.
+#[test]
+fn the_first_of_several_may_be_used_last() {
+    let (mut queue, mut device, _) = pair::<ToDevice>(4, Events::Index);
+    for _ in 0..1000 {
+        (0..2).for_each(|id| queue.post(id, 4096, 1).unwrap());
+        let (first, second) = (device.done, device.done.after(1, 4));
+        device.done = second;
+        device.complete(1, 0, 1);
+        assert!(!device.is_interrupt_due(second), "nobody had asked");
+        assert!(queue.enable_notifications(2), "the first is not there");
+        device.done = first;
+        device.complete(0, 0, 1);
+        assert!(device.is_interrupt_due(first), "and is announced");
+        assert!(!queue.enable_notifications(2));
+        queue.disable_notifications();
+        assert!(queue.pop().is_some() && queue.pop().is_some());
+        device.done = device.done.after(1, 4);
+    }
+}
+
+/// After a place was refused, fewer are left than buffers are outstanding.
+#[test]
+fn more_completions_than_places_are_left_are_all_that_can_come() {
+    let (mut queue, mut device, _) = pair::<ToDevice>(4, Events::Index);
+    (0..3).for_each(|id| queue.post(id, 4096, 1).unwrap());
+    (0..2).for_each(|_| device.complete(9, 0, 1));
+    assert_eq!(queue.pop(), None);
+    assert!(queue.enable_notifications(2));
+    let from = device.done;
+    device.complete(0, 0, 1);
+    assert!(device.is_interrupt_due(from));
+}
+
 #[test]
 fn a_request_for_none_is_one_for_the_next() {
     let (mut queue, mut device, _) = pair::<ToDevice>(2, Events::Index);

@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
 use super::place::{Circle, DESCRIPTOR_BYTES, Place};
-use crate::shared_memory::{atomic16, atomic32, atomic64};
+use crate::shared_memory::{atomic32, atomic64};
 use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::QueuePlace;
 
@@ -170,8 +170,9 @@ impl PackedMemory {
     /// Whether the device wants a doorbell: the flags of its event suppression structure.
     #[inline]
     pub(super) fn device_event_flags(&self) -> u16 {
-        // SAFETY: they are the second half of the structure, which is aligned to 4.
-        u16::from_le(unsafe { atomic16(self.device_event, 2).load(Ordering::Relaxed) })
+        // SAFETY: the structure is a word, and aligned.
+        let word = u32::from_le(unsafe { atomic32(self.device_event, 0).load(Ordering::Relaxed) });
+        (word >> 16) as u16
     }
 }
 

@@ -20,6 +20,7 @@
 use core::sync::atomic::{Ordering, fence};
 
 use super::layout::{PackedMemory, Suppression};
+use super::place::Place;
 use super::{Direction, Events, PackedQueue};
 
 /// Always (`RING_EVENT_FLAGS_ENABLE`, section 2.8.10).
@@ -49,25 +50,42 @@ impl<D: Direction> PackedQueue<D> {
 }
 
 impl<D: Direction> PackedQueue<D> {
-    /// Asks the device for an interrupt after `completions` more; `false` when they are there already.
+    /// Asks the device for an interrupt after `completions` more, or all that are posted; `false` when they are there already.
     ///
-    /// They are there when the place of the last is used and that of the first, too, so that whoever takes them gets on,
-    /// whatever a device writes. Only for a moment may an honest one have used the last and not the first (section 2.8.12),
-    /// before it thinks of the interrupt for both.
+    /// They are there when the place of the last is used and that of the first, too, so that whoever takes them gets on. A device
+    /// may use the last before the first (section 2.8.12), and may have thought of the interrupt by then: so it is asked for one
+    /// at the first.
     pub(super) fn arm(&mut self, completions: u16) -> bool {
-        let (ahead, flags) = match self.events {
-            Events::Index => (completions.saturating_sub(1), AT_PLACE),
-            Events::Flag => (0, ENABLE),
-        };
         let circle = self.ring.circle();
-        let last = circle.skip(self.next_used, ahead);
-        self.ring.write_driver_event(Suppression { place: circle.event(last), flags });
+        let posted = circle.count(self.next_used, self.next_avail);
+        let ahead = match self.events {
+            Events::Index => completions.min(posted).saturating_sub(1),
+            Events::Flag => 0,
+        };
+        let (first, last) = (self.next_used, circle.skip(self.next_used, ahead));
+        self.ask_at(last);
+        if posted == 0 || !self.is_used(last) {
+            return true;
+        }
+        if self.is_used(first) {
+            return false;
+        }
+        self.ask_at(first);
+        !self.is_used(first)
+    }
+
+    /// Asks the device for an interrupt, at this place where it knows places; what is looked at next is looked at after that.
+    fn ask_at(&self, place: Place) {
+        let flags = if self.events == Events::Index { AT_PLACE } else { ENABLE };
+        self.ring.write_driver_event(Suppression { place: self.ring.circle().event(place), flags });
         // The event suppression that was just stored before the flags that are loaded next; see the module.
         fence(Ordering::SeqCst);
-        let is_posted = ahead < circle.count(self.next_used, self.next_avail);
-        // SAFETY: both places are of this ring.
-        let is_used = |place| unsafe { self.ring.used_id(place) }.is_some();
-        !(is_posted && is_used(self.next_used) && is_used(last))
+    }
+
+    /// Whether the device has used a place of this queue.
+    fn is_used(&self, place: Place) -> bool {
+        // SAFETY: all places that this queue has are of its ring.
+        unsafe { self.ring.used_id(place) }.is_some()
     }
 }
 
