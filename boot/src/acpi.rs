@@ -1,7 +1,7 @@
 //! What ACPI's tables say about the machine, as far as this kernel wants to know it.
 //!
 //! ```text
-//! root pointer ─► root table ─┬─► MADT ─► processors, I/O APICs, interrupt source overrides, 8259s   (madt)
+//! root pointer ─► root table ─┬─► MADT ─► processors, I/O APICs, interrupt source overrides          (madt)
 //!                             ├─► MCFG ─► where PCI configuration space is in memory                 (mcfg)
 //!                             ├─► FADT ─► registers for power-off                                    (fadt)
 //!                             │    └────► DSDT ─┐

@@ -56,7 +56,9 @@ impl Appliance {
         let (left, right) = (Wire::new()?, Wire::new()?);
         let qemu = Qemu::new(setting.machine, image).command_line(setting.words());
         let qemu = qemu.wire_to(setting.left, &left).wire_to(setting.right, &right);
-        Self::start(change(qemu), left, right)
+        let appliance = Self::start(change(qemu), left, right)?;
+        setting.check(&appliance.guest)?;
+        Ok(appliance)
     }
 
     /// Boots what `qemu` is, which forwards between the cards at the ends of `left` and `right`.

@@ -84,13 +84,13 @@ impl Console {
         }
     }
 
-    /// Waits until QEMU has closed its end, which it does when it exits.
-    pub fn wait_closed(&self, limit: Duration) -> Result<()> {
+    /// Waits until the `program` at the other end has closed it, which it does when it exits.
+    pub fn wait_closed(&self, program: &str, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();
         while !state.is_closed {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                return Err(anyhow!("QEMU still runs after {} s{}", limit.as_secs(), state.quote()));
+                return Err(anyhow!("{program} still runs after {} s{}", limit.as_secs(), state.quote()));
             };
             state = self.wait(state, left);
         }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn lines_are_found_in_turn_and_only_when_complete() {
         let console = Console::read_from(Cursor::new("one\r\ntwo\r\ntwo again\nthr"));
-        console.wait_closed(LIMIT).unwrap();
+        console.wait_closed("it", LIMIT).unwrap();
         let is_two = |line: &str| line.starts_with("two");
         let (line, after) = console.wait_for(Mark::default(), LIMIT, "two", is_two).unwrap();
         assert_eq!(line, "two");
@@ -188,13 +188,13 @@ mod tests {
         let limit = Duration::from_millis(20);
         let error = console.wait_for(Mark::default(), limit, "READY", |_| true).unwrap_err();
         assert!(error.to_string().contains("no READY within"), "{error}");
-        assert!(console.wait_closed(limit).is_err());
+        assert!(console.wait_closed("it", limit).is_err());
     }
 
     #[test]
     fn bytes_that_are_no_text_are_shown_as_question_marks() {
         let console = Console::read_from(Cursor::new(b"\x1b[2J\xffok\n"));
-        console.wait_closed(LIMIT).unwrap();
+        console.wait_closed("it", LIMIT).unwrap();
         assert_eq!(console.text(), "?[2J?ok\n");
     }
 }

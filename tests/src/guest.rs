@@ -150,7 +150,7 @@ impl Guest {
 
     /// Waits until it has ended, however that was.
     fn wait_end(&mut self) -> Result<ExitStatus> {
-        let closed = self.console.wait_closed(PATIENCE.min(self.limit));
+        let closed = self.console.wait_closed("QEMU", PATIENCE.min(self.limit));
         closed.map_err(|error| anyhow!("{error}{}", self.complaint()))?;
         let status = self.lock().wait().context("QEMU's status is unknown")?;
         self.is_over = true;

@@ -108,7 +108,7 @@ pub struct Server {
 impl Server {
     /// Waits until it has ended by itself.
     pub fn finish(self) -> Result<()> {
-        self.console.wait_closed(PATIENCE)
+        self.console.wait_closed("the program", PATIENCE)
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Result, ensure};
+
 use crate::Machine;
+use crate::console::Mark;
+use crate::guest::Guest;
 
 /// A model of QEMU's network cards that the image drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +149,15 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Fails unless the image, which is ready, uses packed queues for as many cards as are to have them.
+    pub fn check(self, guest: &Guest) -> Result<()> {
+        let wanted = [self.left, self.right].iter().filter(|card| **card == Card::VirtioPacked).count();
+        let lines = guest.console().lines_after(Mark::default());
+        let found = lines.iter().filter(|line| line.contains(": virtio, packed queues, ")).count();
+        ensure!(found == wanted, "{found} cards have packed queues instead of {wanted}: {lines:?}");
+        Ok(())
+    }
+
     /// What the image's command line says for it.
     pub fn words(self) -> String {
         let packed = if [self.left, self.right].contains(&Card::VirtioPacked) { " packed=on" } else { "" };

@@ -129,7 +129,7 @@ impl Testpmd {
     /// Ends it, which it must do without an error.
     pub fn stop(mut self) -> Result<()> {
         self.type_in("quit")?;
-        self.console.wait_closed(PATIENCE)?;
+        self.console.wait_closed("testpmd", PATIENCE)?;
         let status = self.child.wait().context("testpmd's status is unknown")?;
         self.is_over = true;
         ensure!(status.success(), "testpmd ended with {status}{}", self.console.quoted());
@@ -194,7 +194,7 @@ fn spawn(folder: &TempDir, pairs: usize) -> Result<(PipeReader, Child)> {
     }
     command.args(["--", "--interactive", "--no-mlockall", "--nb-cores=1", "--total-num-mbufs=2048"]);
     command.arg(format!("--rxq={pairs}")).arg(format!("--txq={pairs}"));
-    // The only folder that it makes outside is then inside, unless it is root's.
+    // Where it makes a folder of its own. As root it makes an empty one in /var/run/dpdk, which stays.
     command.env("XDG_RUNTIME_DIR", folder.path());
     command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn().context("cannot start dpdk-testpmd")?;

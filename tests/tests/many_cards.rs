@@ -124,11 +124,14 @@ impl Crowd {
     }
 }
 
-/// The console has a line for each card in order, and one that has each of `complaints`.
+/// The console has two lines for each card in order, where it is and what it can, and one that has each of `complaints`.
 fn lists_all_and_complains_of(appliance: &Appliance, complaints: &[&str]) -> Result<()> {
     let lines = appliance.guest.console().lines_after(Mark::default());
-    let listed = lines.iter().filter_map(|line| line.split_once("INFO cards: "));
-    let listed = listed.filter_map(|(_, card)| card.split_once(' '));
+    let told: Vec<&str> =
+        lines.iter().filter_map(|line| line.split_once("INFO cards: ")).map(|(_, card)| card).collect();
+    let placed = told.iter().filter_map(|card| card.split_once(" is ")?.1.split_once(": "));
+    assert_eq!(placed.map(|(name, _)| name).collect::<Vec<_>>(), names(CARDS));
+    let listed = told.iter().filter(|card| !card.contains(" is ")).filter_map(|card| card.split_once(' '));
     let (listed, addresses): (Vec<&str>, Vec<&str>) = listed.unzip();
     assert_eq!(listed, names(CARDS));
     assert!(addresses.is_sorted() && addresses.iter().all(|text| text.starts_with("mac=52:54:00:00:00:0")));

@@ -65,7 +65,7 @@ fn what_does_not_fit_vanishes(setting: Setting) -> Result<()> {
 }
 
 fn buffers_can_be_made_larger(setting: Setting) -> Result<()> {
-    let words = "app=bridge wait=spin netmap.buf_size=4160";
+    let words = format!("{} netmap.buf_size=4160", setting.words());
     let appliance = Appliance::boot_with(setting, |qemu| qemu.command_line(words))?;
     let mut generator = Generator::new();
     let frames = (USABLE..4000).step_by(7).map(|length| generator.frame(length));

@@ -29,6 +29,8 @@ fn root_iperf3_both_ways(setting: Setting) -> Result<()> {
 
 /// A booted bridge between two namespaces.
 fn boot(setting: Setting) -> Result<Hosts> {
-    let qemu = Qemu::new(setting.machine, image::appliance()?).command_line("app=bridge wait=spin");
-    Hosts::boot(qemu, [setting.left, setting.right], TapQueues::One)
+    let qemu = Qemu::new(setting.machine, image::appliance()?).command_line(setting.words());
+    let hosts = Hosts::boot(qemu, [setting.left, setting.right], TapQueues::One)?;
+    setting.check(&hosts.guest)?;
+    Ok(hosts)
 }

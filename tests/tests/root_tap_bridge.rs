@@ -171,8 +171,8 @@ impl Bridge {
 
     /// Waits until it has ended: its status, and what it has said and complained of.
     fn end(mut self) -> Result<(Option<i32>, String, String)> {
-        self.console.wait_closed(PATIENCE)?;
-        self.errors.wait_closed(PATIENCE)?;
+        self.console.wait_closed("tap_bridge", PATIENCE)?;
+        self.errors.wait_closed("tap_bridge", PATIENCE)?;
         let status = self.child.wait()?;
         Ok((status.code(), self.console.text(), self.errors.text()))
     }

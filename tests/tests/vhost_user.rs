@@ -8,8 +8,8 @@
 //!    of frames.
 //! 4. testpmd stops sending and takes what is still on the way: what it sent to a queue of one card, all of it, in frames and in
 //!    bytes, has come back to it from the queue of the same number of the other card.
-//! 5. Stop the image: all its buffers are back in their place, its rings have counted exactly these frames and bytes, and
-//!    nothing was dropped. testpmd ends without an error.
+//! 5. Stop the image: all its buffers are back in their place, its rings have counted exactly these frames and bytes,
+//!    nothing was dropped, and there were interrupts if it sleeps, and else none. testpmd ends without an error.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,6 +89,9 @@ fn forwards(case: &Case) -> Result<()> {
         }
     }
     ensure!(counters.dropped() == 0, "frames were dropped: {counters:?}");
+    let interrupts = counters.sum(|name| name == "interrupts");
+    let has_slept = interrupts > 0;
+    ensure!(has_slept == (case.wait != Wait::Spin), "{interrupts} interrupts with {:?}", case.wait);
     testpmd.halt()?;
     testpmd.stop()
 }

@@ -17,13 +17,15 @@ use millrace_tests::image;
 use nix::unistd::geteuid;
 use serde_json::Value;
 
-use crate::print_rate;
+use crate::{print_rate, spread};
 
 /// Frame length without its checksum; the lab counts with it.
 const FRAME: usize = 60;
-/// Measured windows, and seconds of each.
-const WINDOWS: u64 = 3;
-const WINDOW_S: u64 = 5;
+/// Rounds, each of which measures all rows in turn, for so many seconds.
+const ROUNDS: usize = 3;
+const SECONDS: u64 = 5;
+/// What is measured: the name of the row, and whether queues are packed. The first is what the other is compared with.
+const ROWS: [(&str, &str); 2] = [("vhost-user", "off"), ("vhost-user-packed", "on")];
 /// Pages of 2 MiB that generator and guest live in.
 const HUGE_PAGES: u64 = 512;
 const HUGE_PAGES_FILE: &str = "/proc/sys/vm/nr_hugepages";
@@ -32,15 +34,33 @@ const HUGE_PAGES_FILE: &str = "/proc/sys/vm/nr_hugepages";
 const PEERS: &str =
     "compare=\"DPDK testpmd 477, with vectorised receive 339; netmap's bridge in Linux 1311\"";
 
-/// Prints rate and instructions, or what is missing.
+/// What one round of a row came to.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    /// Packets a second.
+    rate: f64,
+    /// Guest instructions a packet.
+    instructions: f64,
+    reordered: f64,
+    /// From QEMU's start to the first packet that is through.
+    first_s: f64,
+}
+
+/// Prints rates and instructions, or what is missing.
 pub fn bench() -> Result<()> {
     match lab() {
         Err(missing) => println!("bench name=vhost-user skipped=\"{missing}\""),
         Ok(lab) => {
             let _pages = HugePages::reserve()?;
-            for (name, packed) in [("vhost-user", "off"), ("vhost-user-packed", "on")] {
-                let result = run(&lab, packed)?;
-                print(name, &result)?;
+            let mut measured = [const { Vec::new() }; ROWS.len()];
+            for _ in 0..ROUNDS {
+                for ((name, packed), rounds) in ROWS.iter().zip(&mut measured) {
+                    rounds.push(run(&lab, packed).with_context(|| (*name).to_owned())?);
+                }
+            }
+            let [first, ..] = &measured;
+            for ((name, _), rounds) in ROWS.iter().zip(&measured) {
+                print(name, rounds, first);
             }
         }
     }
@@ -75,7 +95,7 @@ fn lab() -> Result<PathBuf, String> {
 }
 
 /// Measures the image with packed queues `on` or `off`.
-fn run(lab: &Path, packed: &str) -> Result<Value> {
+fn run(lab: &Path, packed: &str) -> Result<Measured> {
     let bin = image::repository().join("target/lab");
     let built = Command::new(lab.join("build.sh")).arg(&bin).stdout(Stdio::null()).status();
     ensure!(built.context("cannot run the lab's build.sh")?.success(), "the lab's build.sh failed");
@@ -84,28 +104,43 @@ fn run(lab: &Path, packed: &str) -> Result<Value> {
     command.arg("--append").arg(format!("app=bridge wait=spin packed={packed}"));
     command.arg("--nicopt").arg(format!("packed={packed}")).args(["--machine", "q35"]);
     command.arg("--size").arg((FRAME + 4).to_string());
-    command.arg("--window").arg(WINDOW_S.to_string()).arg("--windows").arg(WINDOWS.to_string());
+    command.arg("--window").arg(SECONDS.to_string()).args(["--windows", "1"]);
     let output = command.stdin(Stdio::null()).output().context("cannot run the lab's bench.py")?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the lab's bench.py: {}", errors.trim());
-    serde_json::from_slice(&output.stdout)
-        .context("the lab's bench.py printed something else than its result")
+    let result = serde_json::from_slice(&output.stdout);
+    Measured::read(&result.context("the lab's bench.py printed something else than its result")?)
 }
 
-fn print(name: &str, result: &Value) -> Result<()> {
-    let rate = result.pointer("/pps 0->1/median").and_then(Value::as_u64);
-    let rate = rate.with_context(|| format!("no rate in {result}"))?;
-    let packets = rate * WINDOWS * WINDOW_S;
-    let reordered = result.pointer("/reordered").and_then(Value::as_u64);
-    let reordered = reordered.with_context(|| format!("no count of reordered packets in {result}"))?;
-    let instructions = result.pointer("/instructions_per_packet").and_then(Value::as_f64);
-    let instructions = instructions.with_context(|| format!("no instructions in {result}"))?;
-    let first = result.pointer("/first_packet_s").and_then(Value::as_f64).unwrap_or(f64::NAN);
+impl Measured {
+    fn read(result: &Value) -> Result<Self> {
+        let number = |key: &str| {
+            let number = result.pointer(key).and_then(Value::as_f64);
+            number.with_context(|| format!("no number at {key} in {result}"))
+        };
+        Ok(Self {
+            rate: number("/pps 0->1/median")?,
+            instructions: number("/instructions_per_packet")?,
+            reordered: number("/reordered")?,
+            first_s: number("/first_packet_s")?,
+        })
+    }
+}
+
+/// Of all rounds the middle, beside the rounds of the row that it is compared with.
+fn print(name: &str, rounds: &[Measured], against: &[Measured]) {
+    let middle = |value: fn(&Measured) -> f64| spread(rounds.iter().map(value).collect()).1;
+    let ratios = rounds.iter().zip(against).map(|(this, other)| this.rate / other.rate);
+    let (least, ratio, most) = spread(ratios.collect());
+    let reordered: f64 = rounds.iter().map(|round| round.reordered).sum();
+    let (instructions, first_s) = (middle(|round| round.instructions), middle(|round| round.first_s));
+    let packets = (middle(|round| round.rate) * SECONDS as f64) as u64;
     let note = format!(
-        "instructions_per_packet={instructions:.1} reordered={reordered} first_packet_s={first} {PEERS}"
+        "instructions_per_packet={instructions:.1} reordered={reordered} first_packet_s={first_s:.3} \
+         rate_to_{}={ratio:.2} min={least:.2} max={most:.2} {PEERS}",
+        ROWS[0].0
     );
-    print_rate(name, FRAME, packets, Duration::from_secs(WINDOWS * WINDOW_S), &note);
-    Ok(())
+    print_rate(name, FRAME, packets, Duration::from_secs(SECONDS), &note);
 }
 
 /// Huge pages for as long as it lives; then there are as many as before.
