@@ -8,7 +8,7 @@ use core::hint::black_box;
 use millrace_boot::image;
 use nm_core::Netmap;
 
-use crate::{logger, memory, processors};
+use crate::{interrupts, logger, memory, processors};
 
 /// The kinds of faults, by their names on the command line.
 pub const KINDS: [(&str, fn()); 10] = [
@@ -39,6 +39,11 @@ pub fn reset_cards(netmap: &Netmap) {
             Err(error) => log::error!(target: "reset", "{error}"),
         }
     }
+}
+
+/// Has the cards' lines that are levels interrupt no more, as if they had done so without end.
+pub fn mask_levels() {
+    interrupts::mask_levels();
 }
 
 /// Reads from the page that further processors start in. Comes back where there are none, so that it is still mapped.

@@ -8,7 +8,8 @@
 //!
 //! Woken:
 //! 1. Boot the bridge with each way to wait, on cards that interrupt by message and on cards that do not; also with
-//!    `netmap.no_pendintr=0`, where a card is looked at only after it has interrupted.
+//!    `netmap.no_pendintr=0`, where a card is looked at only after it has interrupted; and so once more with lines that are masked,
+//!    as one is that interrupts without end.
 //! 2. A hundred times, each after a pause in which it falls asleep: send one frame, in turns either way. Each arrives, and
 //!    most so soon that it was not the end of a wait that has found them.
 //! 3. Stop the image: it has counted the interrupts of the cards that have some.
@@ -17,8 +18,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use millrace_tests::console::Mark;
 use millrace_tests::frames::Generator;
-use millrace_tests::{Appliance, Machine, Setting, Wait, Wire, on_pc_and_q35, transfer, with_every_wait};
+use millrace_tests::{
+    Appliance, Card, Machine, Setting, Wait, Wire, on_pc_and_q35, transfer, with_every_wait,
+};
 
 on_pc_and_q35!(idleness_costs_next_to_nothing);
 with_every_wait!(one_frame_wakes_it);
@@ -40,7 +44,6 @@ fn idleness_costs_next_to_nothing(machine: Machine) -> Result<()> {
 
 mod with_a_line {
     use super::*;
-    use millrace_tests::Card;
 
     #[test]
     fn e1000_and_legacy_virtio() -> Result<()> {
@@ -84,6 +87,23 @@ fn one_frame_wakes_it_that_looks_at_its_cards_after_interrupts_only() -> Result<
     for wait in [Wait::Poll, Wait::Adaptive] {
         let words = format!("app=bridge netmap.no_pendintr=0 wait={}", wait.value());
         let appliance = Appliance::boot_with(Machine::Q35, |qemu| qemu.command_line(words))?;
+        wake_again_and_again(appliance)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn one_frame_wakes_it_whose_lines_are_masked() -> Result<()> {
+    let cards = [
+        (Machine::Pc, [Card::E1000, Card::VirtioLegacy]),
+        (Machine::Q35, [Card::VirtioLine, Card::VirtioLine]),
+    ];
+    for (machine, [left, right]) in cards {
+        let setting = Setting::new(machine, left, right).waiting(Wait::Poll);
+        let words = format!("{} netmap.no_pendintr=0", setting.words());
+        let mut appliance = Appliance::boot_test_build_with(setting, |qemu| qemu.command_line(words))?;
+        appliance.guest.type_in("k")?;
+        appliance.guest.wait_for(Mark::default(), "is masked: no card says that it was its own")?;
         wake_again_and_again(appliance)?;
     }
     Ok(())

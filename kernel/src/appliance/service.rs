@@ -55,6 +55,8 @@ fn answer(letter: u8, netmap: &Netmap) {
         #[cfg(feature = "fault-injection")]
         b'f' => millrace::faults::overflow_elsewhere(),
         #[cfg(feature = "fault-injection")]
+        b'k' => millrace::faults::mask_levels(),
+        #[cfg(feature = "fault-injection")]
         b'l' => millrace::faults::read_low_page(),
         b'h' | b'?' => console::line(format_args!(
             "s: counters, m: memory regions, t: tunables, q: stop and account for every buffer, h: this"

@@ -169,10 +169,20 @@ pub(crate) fn shared_line(source: LineSource) -> Option<Box<dyn SharedLine>> {
     shared::take(interrupts, line).inspect_err(|error| without(error)).ok()
 }
 
-/// Says which inputs were masked since the last time because nobody acknowledged their interrupts. Not for handlers.
+/// Says which inputs were masked since the last time because nobody acknowledged their interrupts, and asks the cards at those
+/// that are, for who never sleeps. Not for handlers.
 pub fn complain() {
+    shared::ask_masked();
     for gsi in shared::newly_masked() {
         log::warn!(target: "interrupts", "input {gsi} interrupts without end and is masked: no card says that it was its own");
+    }
+}
+
+/// Masks the lines of cards that are levels.
+#[cfg(feature = "fault-injection")]
+pub(crate) fn mask_levels() {
+    if let Some(interrupts) = INTERRUPTS.get() {
+        shared::mask_levels(interrupts);
     }
 }
 

@@ -6,8 +6,7 @@
 //!
 //! An input gets a vector when somebody first asks for it. A line that nobody acknowledges would interrupt again as soon
 //! as it was handled, and nothing else would run: after [`UNHANDLED_MAX`] in a row that no card says were its own, the input
-//! is masked. What its cards have is then found when a wait ends by its time, and by looks that need no interrupt
-//! (`netmap.no_pendintr`, which is on unless told otherwise).
+//! is masked. Its cards are then [asked](ask_masked) by whoever wants to sleep, who does so for a short time only.
 //!
 //! An edge is not there again for a card that asserts the line while another holds it. So all cards at such an input are
 //! asked again until none says that it was its own.
@@ -32,6 +31,8 @@ const ROUNDS_MAX: u32 = 16;
 const UNHANDLED_MAX: u32 = 10_000;
 
 static INPUT: [Input; INPUTS] = [const { Input::new() }; INPUTS];
+/// Whether there is one that is masked: seldom, and asked often.
+static IS_ANY_MASKED: AtomicBool = AtomicBool::new(false);
 
 struct Input {
     /// What leads there, once somebody has asked.
@@ -88,6 +89,24 @@ pub(super) fn newly_masked() -> impl Iterator<Item = u32> {
     INPUT.iter().filter(is_news).filter_map(|input| input.line.get().map(|line| line.gsi))
 }
 
+/// Asks the cards at all inputs that are masked, as their interrupts would. Whether there are such.
+pub(super) fn ask_masked() -> bool {
+    let is_any = IS_ANY_MASKED.load(Ordering::Relaxed);
+    if is_any {
+        let masked = INPUT.iter().filter(|input| input.is_masked.load(Ordering::Relaxed));
+        // Whose it was does not matter any more.
+        masked.flat_map(|input| &input.handlers).filter_map(Once::get).for_each(|handler| _ = handler());
+    }
+    is_any
+}
+
+/// Masks all inputs for levels, as if each had interrupted without end.
+#[cfg(feature = "fault-injection")]
+pub(super) fn mask_levels(interrupts: &Interrupts) {
+    let is_level = |input: &&Input| input.line.get().is_some_and(|line| line.trigger == Trigger::Level);
+    INPUT.iter().filter(is_level).for_each(|input| input.mask(interrupts));
+}
+
 impl SharedLine for Place {
     fn connect(self: Box<Self>, handler: SharedHandler) {
         let Self { input, number, interrupts } = *self;
@@ -134,11 +153,17 @@ impl Input {
         }
         if is_anybodys {
             self.unhandled.store(0, Ordering::Relaxed);
-        } else if self.unhandled.fetch_add(1, Ordering::Relaxed) >= UNHANDLED_MAX
-            && let Some(line) = self.line.get()
-        {
+        } else if self.unhandled.fetch_add(1, Ordering::Relaxed) >= UNHANDLED_MAX {
+            self.mask(interrupts);
+        }
+    }
+
+    /// From now on it does not interrupt.
+    fn mask(&self, interrupts: &Interrupts) {
+        if let Some(line) = self.line.get() {
             interrupts.io_apics.mask(line.gsi);
             self.is_masked.store(true, Ordering::Relaxed);
+            IS_ANY_MASKED.store(true, Ordering::Relaxed);
         }
     }
 }

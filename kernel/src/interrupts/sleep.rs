@@ -7,8 +7,11 @@ use core::task::Waker;
 use nm_core::platform::{Sleeper, Slept};
 use x86_64::instructions::interrupts;
 
-use super::Interrupts;
+use super::{Interrupts, shared};
 use crate::{clock, console, processors};
+
+/// The longest sleep while there are cards that cannot interrupt any more, in microseconds.
+const ASK_AGAIN_US: u64 = 1000;
 
 impl Sleeper for Interrupts {
     fn waker(&self) -> Waker {
@@ -16,12 +19,16 @@ impl Sleeper for Interrupts {
     }
 
     fn sleep(&self, is_due: &dyn Fn() -> bool, deadline_ns: Option<u64>) -> Slept {
-        let deadline = deadline_ns.map(clock::ticks_at_ns);
+        let mut deadline = deadline_ns.map(clock::ticks_at_ns);
         let this = processors::current();
         // An interrupt that comes behind the question is held back until the processor halts, and wakes it. So is that of
         // another processor that has something for this one: it sends none to one that does not sleep.
         interrupts::disable();
         this.fall_asleep();
+        if shared::ask_masked() {
+            let soon = clock::ticks().saturating_add(clock::ticks_in_us(ASK_AGAIN_US));
+            deadline = Some(deadline.map_or(soon, |deadline| deadline.min(soon)));
+        }
         let is_over = deadline.is_some_and(|deadline| clock::ticks() >= deadline);
         if is_over || is_due() {
             this.get_up();
