@@ -128,6 +128,7 @@ macro_rules! with_every_card {
                 e1000_microvm Microvm E1000 E1000,
                 e1000_and_virtio_mmio_microvm Microvm E1000 VirtioMmioAcpi,
                 virtio_mmio_microvm Microvm VirtioMmio VirtioMmio,
+                virtio_mmio_packed_microvm Microvm VirtioMmioPacked VirtioMmio,
                 virtio_mmio_1_microvm Microvm VirtioMmio1 VirtioMmio1Apart,
             }
         }

@@ -29,7 +29,9 @@ pub enum Card {
     VirtioLegacyApart,
     /// virtio-net on virtio-mmio, registers of version 2.
     VirtioMmio,
-    /// The same, on a machine with ACPI: its definition blocks alone say where the card is.
+    /// The same with packed queues, which the image has to be told to use.
+    VirtioMmioPacked,
+    /// virtio-net on virtio-mmio, on a machine with ACPI: its definition blocks alone say where the card is.
     VirtioMmioAcpi,
     /// The same with registers of version 1, the legacy interface.
     VirtioMmio1,
@@ -61,6 +63,7 @@ impl Card {
             Card::VirtioLegacy => "virtio-net-pci,romfile=,disable-modern=on",
             Card::VirtioLegacyApart => "virtio-net-pci,romfile=,disable-modern=on,any_layout=off",
             Card::VirtioMmio | Card::VirtioMmioAcpi | Card::VirtioMmio1 => "virtio-net-device",
+            Card::VirtioMmioPacked => "virtio-net-device,packed=on",
             Card::VirtioMmio1Apart => "virtio-net-device,any_layout=off",
             Card::E1000 => "e1000,romfile=",
             Card::E1000Gc => "e1000-82544gc,romfile=",
@@ -73,7 +76,9 @@ impl Card {
     pub fn options(self) -> &'static [&'static str] {
         match self {
             // Without ACPI, QEMU puts the places of such cards on the kernel command line.
-            Card::VirtioMmio => &["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=off"],
+            Card::VirtioMmio | Card::VirtioMmioPacked => {
+                &["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=off"]
+            }
             Card::VirtioMmioAcpi => &["-machine", "pcie=on", "-global", "virtio-mmio.force-legacy=off"],
             Card::VirtioMmio1 | Card::VirtioMmio1Apart => {
                 &["-machine", "acpi=off", "-global", "virtio-mmio.force-legacy=on"]
@@ -84,8 +89,13 @@ impl Card {
 
     /// Whether it sits on PCI.
     pub fn is_pci(self) -> bool {
-        use Card::{VirtioMmio, VirtioMmio1, VirtioMmio1Apart, VirtioMmioAcpi};
-        !matches!(self, VirtioMmio | VirtioMmioAcpi | VirtioMmio1 | VirtioMmio1Apart)
+        use Card::{VirtioMmio, VirtioMmio1, VirtioMmio1Apart, VirtioMmioAcpi, VirtioMmioPacked};
+        !matches!(self, VirtioMmio | VirtioMmioPacked | VirtioMmioAcpi | VirtioMmio1 | VirtioMmio1Apart)
+    }
+
+    /// Whether it is to have packed queues.
+    fn is_packed(self) -> bool {
+        matches!(self, Card::VirtioPacked | Card::VirtioMmioPacked)
     }
 
     /// Whether it is one of virtio's.
@@ -105,6 +115,7 @@ impl Card {
             | Card::VirtioLegacy
             | Card::VirtioLegacyApart
             | Card::VirtioMmio
+            | Card::VirtioMmioPacked
             | Card::VirtioMmioAcpi
             | Card::VirtioMmio1
             | Card::VirtioMmio1Apart => "vtnet",
@@ -151,7 +162,7 @@ pub struct Setting {
 impl Setting {
     /// Fails unless the image, which is ready, uses packed queues for as many cards as are to have them.
     pub fn check(self, guest: &Guest) -> Result<()> {
-        let wanted = [self.left, self.right].iter().filter(|card| **card == Card::VirtioPacked).count();
+        let wanted = [self.left, self.right].iter().filter(|card| card.is_packed()).count();
         let lines = guest.console().lines_after(Mark::default());
         let found = lines.iter().filter(|line| line.contains(": virtio, packed queues, ")).count();
         ensure!(found == wanted, "{found} cards have packed queues instead of {wanted}: {lines:?}");
@@ -160,7 +171,8 @@ impl Setting {
 
     /// What the image's command line says for it.
     pub fn words(self) -> String {
-        let packed = if [self.left, self.right].contains(&Card::VirtioPacked) { " packed=on" } else { "" };
+        let is_packed = self.left.is_packed() || self.right.is_packed();
+        let packed = if is_packed { " packed=on" } else { "" };
         format!("app=bridge wait={}{packed}", self.wait.value())
     }
 
