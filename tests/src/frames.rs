@@ -45,7 +45,7 @@ impl Generator {
         Self { random: Rng::with_seed(seed()) }
     }
 
-    /// `length` random bytes, all of them: header too. Only that it names none of the [`PARSED`] protocols.
+    /// `length` random bytes, all of them: header too. Only that the EtherType is none that a card looks behind.
     pub fn noise(&mut self, length: usize) -> Vec<u8> {
         let mut frame = vec![0; length];
         self.random.fill(&mut frame);
