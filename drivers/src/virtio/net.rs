@@ -156,17 +156,16 @@ impl VirtioNet {
 
     /// A packed queue of a pair, which the device knows of.
     fn packed<D: Direction>(&mut self, role: QueueRole, pair: u16) -> Result<PackedQueue<D>, NetError> {
-        let ring = PackedMemory::allocate(&self.platform, self.agreed_size(role, pair)?)?;
-        let bell = self.activate(role.number(pair), ring.place(), ring.memory())?;
+        let size = self.agreed_size(role, pair)?;
+        let (ring, bell) = self.packed_ring(role.number(pair), size)?;
         Ok(PackedQueue::new(ring, self.events(), bell))
     }
 
     /// A split queue of a pair, which the device knows of.
     fn split<D: Direction>(&mut self, role: QueueRole, pair: u16) -> Result<SplitQueue<D>, NetError> {
-        let (size, format) = (self.agreed_size(role, pair)?, self.facts.format);
-        let ring = RingMemory::allocate(&self.platform, size, format.placement())?;
-        let bell = self.activate(role.number(pair), ring.place(), ring.memory())?;
-        let packets = format.capacity(size);
+        let size = self.agreed_size(role, pair)?;
+        let (ring, bell) = self.split_ring(role.number(pair), size)?;
+        let packets = self.facts.format.capacity(size);
         Ok(SplitQueue::for_buffers(packets, ring, self.events(), bell))
     }
 
@@ -214,15 +213,35 @@ impl VirtioNet {
         let command = CommandQueue::memory(&self.platform)?;
         self.run.keep(&command);
         let queue = if self.facts.format == Format::Packed {
-            let ring = PackedMemory::allocate(&self.platform, size)?;
-            let bell = self.activate(number, ring.place(), ring.memory())?;
+            let (ring, bell) = self.packed_ring(number, size)?;
             CommandQueue::packed(ring, command, bell)
         } else {
-            let ring = RingMemory::allocate(&self.platform, size, self.facts.format.placement())?;
-            let bell = self.activate(number, ring.place(), ring.memory())?;
+            let (ring, bell) = self.split_ring(number, size)?;
             CommandQueue::split(ring, command, self.events(), bell)
         };
         queue.ok_or(NetError::NoControlQueue)
+    }
+
+    /// The memory of a packed queue, which the device knows of, and its doorbell.
+    fn packed_ring(
+        &mut self,
+        number: u16,
+        size: QueueSize,
+    ) -> Result<(PackedMemory, Box<dyn Notifier>), NetError> {
+        let ring = PackedMemory::allocate(&self.platform, size)?;
+        let bell = self.activate(number, ring.place(), ring.memory())?;
+        Ok((ring, bell))
+    }
+
+    /// The memory of a split queue, which the device knows of, and its doorbell.
+    fn split_ring(
+        &mut self,
+        number: u16,
+        size: QueueSize,
+    ) -> Result<(RingMemory, Box<dyn Notifier>), NetError> {
+        let ring = RingMemory::allocate(&self.platform, size, self.facts.format.placement())?;
+        let bell = self.activate(number, ring.place(), ring.memory())?;
+        Ok((ring, bell))
     }
 
     /// Tells the device of a queue, and keeps its memory until the device has stopped.
