@@ -16,6 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ptr::addr_eq;
 
 use crate::abi::RingFlags;
 use crate::engine::Engine;
@@ -213,6 +214,11 @@ impl BoundRing {
     /// How many rings its interface has, and how large they are.
     pub(crate) fn shape(&self) -> (Rings, Slots) {
         self.lease.shape()
+    }
+
+    /// Whether both rings belong to the same session of the same interface, and so to the same memory region.
+    pub(crate) fn is_in_session_of(&self, other: &Self) -> bool {
+        addr_eq(Arc::as_ptr(&self.lease), Arc::as_ptr(&other.lease))
     }
 
     #[inline]

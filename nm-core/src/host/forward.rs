@@ -10,8 +10,12 @@ use crate::ring::TxRing;
 use crate::ring::memory::SlotValue;
 use crate::stats::RingKind;
 
-/// The card's transmit rings of a port: all that the card has, or none. Only with all of them does a port carry frames
-/// of the stack down.
+/// The transmit rings that a port lists as its card's: all that the card has, or none. Only with all of them does a port
+/// carry frames of the stack down.
+///
+/// The list of a safe port is not to be believed: its rings are lent as `&mut [TxRing]`, and safe code may exchange them with
+/// those of another port, or with host rings of the same one. A frame is a buffer number, which means nothing in another
+/// region, and it is for this interface alone. So only [`serving`](Self::serving) rings are ever used.
 #[doc(alias = "NAF_CAN_FORWARD_DOWN")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum CardTx<'a> {
@@ -36,10 +40,12 @@ impl<'a> CardTx<'a> {
         }
     }
 
-    /// All of them once, beginning with the one of a number that is taken modulo theirs.
-    fn from(self, number: u16) -> impl Iterator<Item = &'a BoundRing> {
-        let len = self.len();
-        (0..len).filter_map(move |step| self.get((usize::from(number) + step).checked_rem(len)?))
+    /// The rings that may carry frames of host ring `host` down: those of the card of the same interface, in the same
+    /// session. Each once, beginning with the ring of the host ring's number, modulo the length of the list.
+    fn serving(self, host: &BoundRing) -> impl Iterator<Item = &'a BoundRing> {
+        let (len, first) = (self.len(), usize::from(host.number()));
+        let rotated = (0..len).filter_map(move |step| self.get((first + step).checked_rem(len)?));
+        rotated.filter(move |tx| tx.kind() == RingKind::Hardware && tx.is_in_session_of(host))
     }
 }
 
@@ -57,7 +63,7 @@ pub(crate) enum Look {
 /// of its transmit rings, which are flushed then. One that finds no room there stays in its slot, and so do those
 /// behind it, until the next time.
 pub(crate) fn rxsync(ring: &BoundRing, card: CardTx<'_>, look: Look) -> Result<(), SyncError> {
-    if ring.kind() == RingKind::Hardware || card.len() == 0 {
+    if ring.kind() == RingKind::Hardware || card.serving(ring).next().is_none() {
         return match look {
             Look::Forced => ring.cell().sync(),
             Look::IfDue => ring.cell().sync_if_due(),
@@ -66,7 +72,7 @@ pub(crate) fn rxsync(ring: &BoundRing, card: CardTx<'_>, look: Look) -> Result<(
     let mut outcome = Ok(());
     let mut has_moved = false;
     let synced = ring.cell().forward(&mut |frame| {
-        let taken = push(card, ring.number(), frame);
+        let taken = push(card, ring, frame);
         has_moved |= matches!(taken, Ok(Some(_)));
         taken.unwrap_or_else(|error| {
             outcome = outcome.and(Err(error));
@@ -75,16 +81,16 @@ pub(crate) fn rxsync(ring: &BoundRing, card: CardTx<'_>, look: Look) -> Result<(
     });
     outcome = outcome.and(synced);
     if has_moved {
-        outcome = card.from(0).map(|tx| tx.cell().flush()).fold(outcome, Result::and);
+        outcome = card.serving(ring).map(|tx| tx.cell().flush()).fold(outcome, Result::and);
     }
     outcome
 }
 
-/// Submits `frame` on one of the rings, that of the host ring's number first. `None` if none has room.
+/// Submits `frame` of host ring `host` on one of the card's rings. `None` if no ring has room.
 #[doc(alias = "netmap_sw_to_nic")]
-fn push(card: CardTx<'_>, number: u16, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
+fn push(card: CardTx<'_>, host: &BoundRing, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
     let mut outcome = Ok(None);
-    for ring in card.from(number) {
+    for ring in card.serving(host) {
         match submit(ring.cell(), frame) {
             Ok(None) => {}
             Ok(taken) => return Ok(taken),
@@ -94,7 +100,7 @@ fn push(card: CardTx<'_>, number: u16, frame: SlotValue) -> Result<Option<SlotVa
     outcome
 }
 
-/// Submits `frame` on one ring. When the ring is full, what has left the card makes room.
+/// Submits `frame`, whose buffer is of the ring's region, on one ring. When the ring is full, completed slots make room.
 fn submit(cell: &Cell, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
     cell.with(|inside| {
         inside.kring.prologue()?;

@@ -2,6 +2,7 @@
 //!
 //! | module | what it runs | against |
 //! |---|---|---|
+//! | [`exchange`] | safe code that exchanges rings, slots and spares | each buffer in one place, each frame on its own interface |
 //! | [`hostile`] | raw ports, written with anything | what must hold whatever they do; safe ports beside them |
 //! | [`safe`] | safe ports | a naive ring and a naive card ([`naive`]) |
 //! | [`words`] | names and tunables | what every name and value must keep |
@@ -16,6 +17,7 @@
     reason = "a test ends here when it fails"
 )]
 
+pub mod exchange;
 pub mod hostile;
 pub mod naive;
 pub mod safe;
