@@ -140,5 +140,5 @@ pub use attach::{AttachError, Attachment};
 pub use claim::Claim;
 pub use kring::SyncError;
 pub use netmap::Netmap;
-pub use port::{AllRings, OpenError, Port};
+pub use port::{AllRings, KnownInterface, OpenError, Port};
 pub use ring::{RxRing, Slot, TxRing};

@@ -1,10 +1,10 @@
 //! Names of ports: netmap's grammar.
 //!
 //! `netmap:IF` and plain `IF` are all hardware rings of an interface, `netmap:IF-2` is ring 2 each way. An interface
-//! goes by its name, or by its station address as `mac-525400000001`. `IF^` is the host rings alone, `IF^1` host ring 1
-//! each way, `IF*` hardware and host rings. What netmap's names can ask for besides (`{1` for a pipe, `/` and `@` for
-//! options) and `vale…:` names are recognised and refused as what they are, so that nobody looks for an interface of
-//! that name.
+//! is given by its name, or by its MAC address as `mac-` and 12 hexadecimal digits: `mac-525400000001`. A name that begins
+//! with `mac-` is never anything else. `IF^` is the host rings alone, `IF^1` host ring 1 each way, `IF*` hardware and host
+//! rings. Other forms of netmap's names (`{1` for a pipe, `/` and `@` for options, `vale…:`) are recognised and refused
+//! with the feature that they ask for.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -27,7 +27,7 @@ pub struct PortName<'a> {
 pub enum InterfaceName<'a> {
     /// The interface of this name.
     Name(&'a str),
-    /// The interface with this station address.
+    /// The interface with this MAC address.
     Mac([u8; 6]),
 }
 
@@ -56,6 +56,8 @@ pub enum RingSelection {
 pub enum NameError {
     /// No interface can have this name.
     Invalid(String),
+    /// The name begins with `mac-`, but 12 hexadecimal digits do not follow.
+    MalformedMac(String),
     /// The name asks for something that this version does not offer.
     Unsupported {
         /// The whole name.
@@ -90,6 +92,11 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid(name) => write!(f, "\"{name}\" is not the name of a port (netmap:IF or IF)"),
+            Self::MalformedMac(name) => write!(
+                f,
+                "\"{name}\" has a malformed MAC address; the form is mac- and 12 hexadecimal digits, such as \
+                 mac-525400000001"
+            ),
             Self::Unsupported { name, feature } => {
                 write!(f, "\"{name}\" asks for {feature}, which this version does not have")
             }
@@ -107,8 +114,7 @@ impl<'a> PortName<'a> {
             return unsupported(Feature::Vale);
         }
         let invalid = || NameError::Invalid(name.to_string());
-        let (interface, suffix) =
-            split_interface(name.strip_prefix("netmap:").unwrap_or(name)).ok_or_else(invalid)?;
+        let (interface, suffix) = split_interface(name)?;
         let mut rest = suffix.chars();
         let rings = match rest.next() {
             None => RingSelection::AllHardware,
@@ -124,15 +130,30 @@ impl<'a> PortName<'a> {
     }
 }
 
-/// The interface at the front of a name, and what follows it.
-fn split_interface(name: &str) -> Option<(InterfaceName<'_>, &str)> {
-    let mac = name.strip_prefix("mac-").and_then(|rest| rest.split_at_checked(MAC_DIGITS));
-    if let Some((Some(mac), rest)) = mac.map(|(digits, rest)| (parse_mac(digits), rest)) {
-        return Some((InterfaceName::Mac(mac), rest));
+/// The interface at the front of a port's name, and what follows it.
+fn split_interface(port: &str) -> Result<(InterfaceName<'_>, &str), NameError> {
+    let name = port.strip_prefix("netmap:").unwrap_or(port);
+    if let Some(rest) = name.strip_prefix("mac-") {
+        return split_mac(rest).ok_or_else(|| NameError::MalformedMac(port.to_string()));
     }
-    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(name.len());
+    let end = name.find(|c: char| !is_name_character(c)).unwrap_or(name.len());
     let (interface, rest) = name.split_at(end);
-    is_interface_name(interface).then_some((InterfaceName::Name(interface), rest))
+    let is_valid = is_interface_name(interface);
+    is_valid
+        .then_some((InterfaceName::Name(interface), rest))
+        .ok_or_else(|| NameError::Invalid(port.to_string()))
+}
+
+/// The MAC address at the front of `text`, and what follows it.
+fn split_mac(text: &str) -> Option<(InterfaceName<'_>, &str)> {
+    let (digits, rest) = text.split_at_checked(MAC_DIGITS)?;
+    let continues = rest.starts_with(|c| is_name_character(c) || c == ':');
+    parse_mac(digits).filter(|_| !continues).map(|mac| (InterfaceName::Mac(mac), rest))
+}
+
+/// Whether a name of an interface can have this character.
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '.'
 }
 
 /// The number of a ring: decimal digits alone.
@@ -142,11 +163,10 @@ fn parse_ring(digits: &str) -> Option<u16> {
 
 /// Whether an interface can have this name: 1 to [`INTERFACE_NAME_MAX`] letters, digits, dots and underscores.
 pub fn is_interface_name(name: &str) -> bool {
-    let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
-    letters && (1..=INTERFACE_NAME_MAX).contains(&name.len())
+    name.chars().all(is_name_character) && (1..=INTERFACE_NAME_MAX).contains(&name.len())
 }
 
-/// Digits of a station address.
+/// Digits of a MAC address.
 const MAC_DIGITS: usize = 12;
 
 /// Twelve hexadecimal digits.
@@ -222,6 +242,34 @@ mod tests {
         ] {
             assert_eq!(PortName::parse(name), Err(NameError::Invalid(name.into())), "{name}");
         }
+    }
+
+    #[test]
+    fn a_malformed_mac_address_is_named_as_such() {
+        let names = [
+            "mac-",
+            "mac-5254",
+            "mac-52540000001",
+            "mac-5254000000011",
+            "mac-52540000000g",
+            "mac-+25400000001",
+            "mac-52:54:00:00:00:01",
+            "mac-525400000001:",
+            "netmap:mac-0",
+            "mac-52540000000é",
+        ];
+        for name in names {
+            assert_eq!(PortName::parse(name), Err(NameError::MalformedMac(name.into())), "{name}");
+        }
+        for name in ["mac-525400000001-", "mac-525400000001^x"] {
+            assert_eq!(PortName::parse(name), Err(NameError::Invalid(name.into())), "{name}");
+        }
+        assert_eq!(PortName::parse("mac0-1").map(|port| port.rings), Ok(RingSelection::One(1)));
+        assert_eq!(
+            NameError::MalformedMac("mac-5254".into()).to_string(),
+            "\"mac-5254\" has a malformed MAC address; the form is mac- and 12 hexadecimal digits, such as \
+             mac-525400000001"
+        );
     }
 
     proptest! {

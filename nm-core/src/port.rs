@@ -13,7 +13,7 @@ use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
 use crate::mem::MemoryError;
 use crate::name::NameError;
-use crate::nic::{NicInfo, Shape};
+use crate::nic::{Mac, NicInfo, Shape};
 use crate::ring::{RxRing, TxRing};
 use crate::stats::RingKind;
 
@@ -178,6 +178,21 @@ fn deal<T>(rings: Vec<T>, hands: NonZeroUsize) -> Vec<Vec<T>> {
     dealt
 }
 
+/// The two ways to name an interface. `Display` shows both: `vtnet0 (52:54:00:00:00:01)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownInterface {
+    /// Its name.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: [u8; 6],
+}
+
+impl fmt::Display for KnownInterface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, Mac(self.mac))
+    }
+}
+
 /// Why a port was not opened.
 #[derive(Debug, Clone)]
 pub enum OpenError {
@@ -187,8 +202,8 @@ pub enum OpenError {
     Unknown {
         /// The interface that was asked for.
         name: String,
-        /// Those that there are.
-        known: Vec<String>,
+        /// The interfaces that exist.
+        known: Vec<KnownInterface>,
     },
     /// Another port has one of the rings.
     Busy {
@@ -268,12 +283,13 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(error) => error.fmt(f),
-            Self::Unknown { name, known } if known.is_empty() => {
-                write!(f, "no interface \"{name}\": there is none at all")
-            }
-            Self::Unknown { name, known } => {
-                write!(f, "no interface \"{name}\"; there are {}", known.join(" "))
-            }
+            Self::Unknown { name, known } => match known.split_first() {
+                None => write!(f, "no interface \"{name}\": none is attached"),
+                Some((first, others)) => {
+                    write!(f, "no interface \"{name}\"; there are {first}")?;
+                    others.iter().try_for_each(|interface| write!(f, ", {interface}"))
+                }
+            },
             Self::Busy { name, kind, ring } => {
                 write!(f, "{}ring {ring} of {name} is in use by another port", prefix(*kind))
             }

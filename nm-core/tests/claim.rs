@@ -94,7 +94,10 @@ fn what_is_open_cannot_be_claimed() {
     drop(port);
     assert_eq!(netmap.claim("em0", "vale1").unwrap().owner(), "vale1");
     let unknown = said(netmap.claim("em7", "vale0"));
-    assert_eq!(unknown, ("no interface \"em7\"; there are em0".to_string(), errno::ENXIO));
+    assert_eq!(
+        unknown,
+        ("no interface \"em7\"; there are em0 (52:54:00:00:00:01)".to_string(), errno::ENXIO)
+    );
     assert_all_home(&netmap, &[&wire]);
 }
 

@@ -46,7 +46,7 @@ fn an_interface_that_disappears_turns_every_call_into_gone() {
     assert_eq!(port.tx_rings()[0].txsync(), Err(SyncError::Gone));
     assert_eq!(port.rx_rings()[0].rxsync(), Err(SyncError::Gone));
     assert_eq!(SyncError::Gone.errno(), errno::ENXIO);
-    assert_eq!(netmap.open("em0").unwrap_err().to_string(), "no interface \"em0\": there is none at all");
+    assert_eq!(netmap.open("em0").unwrap_err().to_string(), "no interface \"em0\": none is attached");
     assert!(matches!(netmap.detach("em0"), Err(OpenError::Unknown { .. })));
     drop(port);
     assert_all_home(&netmap, &[&wire]);

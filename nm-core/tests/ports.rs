@@ -51,14 +51,14 @@ fn names_that_lead_nowhere_are_explained() {
     let unknown = netmap.open("em0").unwrap_err();
     assert_eq!(
         (unknown.to_string().as_str(), unknown.errno()),
-        ("no interface \"em0\": there is none at all", errno::ENXIO)
+        ("no interface \"em0\": none is attached", errno::ENXIO)
     );
     for (name, number) in [("em0", 1), ("em1", 2)] {
         netmap.attach(name, card(CardSpec::new(number, 8, Order::Posted)).0).unwrap();
     }
     assert_eq!(
         netmap.open("netmap:em2").unwrap_err().to_string(),
-        "no interface \"netmap:em2\"; there are em0 em1"
+        "no interface \"netmap:em2\"; there are em0 (52:54:00:00:00:01), em1 (52:54:00:00:00:02)"
     );
     let name = netmap.open("em0{1").unwrap_err();
     assert_eq!(

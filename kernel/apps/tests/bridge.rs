@@ -150,8 +150,11 @@ fn what_stands_in_the_way_is_named() {
     };
     assert_eq!(error(&none, &[]), "2 network cards are needed, and there is none");
     assert_eq!(error(&one, &[]), "2 network cards are needed, and there is only em0");
-    assert_eq!(error(&two, &[("a", "em9")]), "port a: no interface \"em9\"; there are em0 em1");
-    assert_eq!(error(&two, &[("b", "em9")]), "port b: no interface \"em9\"; there are em0 em1");
+    let both = "em0 (52:54:00:00:00:00), em1 (52:54:00:00:00:01)";
+    for (key, name) in [("a", "em9"), ("b", "em9"), ("a", "mac-525400000009")] {
+        let expected = format!("port {key}: no interface \"{name}\"; there are {both}");
+        assert_eq!(error(&two, &[(key, name)]), expected);
+    }
     assert_eq!(
         error(&two, &[("a", "em1"), ("b", "netmap:em1")]),
         "a and b are both em1: a bridge needs two different ports"

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 
 use spin::Mutex;
 
-use super::Interface;
+use super::{Interface, InterfaceInfo};
 use crate::mem::Hands;
 use crate::name::InterfaceName;
-use crate::port::OpenError;
+use crate::port::{KnownInterface, OpenError};
 
 /// The interfaces, in the order in which they were attached.
 ///
@@ -35,7 +35,9 @@ impl Interfaces {
     pub(crate) fn remove(&self, name: &str) -> Result<Arc<Interface>, OpenError> {
         let mut list = self.0.lock();
         let at = list.iter().position(|interface| interface.name() == name);
-        at.map(|at| list.remove(at)).ok_or_else(|| unknown(name, &list))
+        let removed = at.map(|at| list.remove(at));
+        drop(list);
+        removed.ok_or_else(|| unknown(name, &self.all()))
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Interface>> {
@@ -68,8 +70,9 @@ impl Interfaces {
     }
 }
 
-/// There is no interface `name` among these.
+/// There is no interface `name` among these. Takes their locks.
 fn unknown(name: &str, all: &[Arc<Interface>]) -> OpenError {
-    let known = all.iter().map(|interface| interface.name().to_string()).collect();
+    let known = all.iter().map(|interface| interface.info());
+    let known = known.map(|InterfaceInfo { name, nic, .. }| KnownInterface { name, mac: nic.mac }).collect();
     OpenError::Unknown { name: name.to_string(), known }
 }

@@ -16,7 +16,8 @@ use crate::world::{GIFADDR, World, bound, register, submit, told, world};
 fn names_that_lead_nowhere_are_told_and_leave_the_descriptor_as_it_was() {
     let world = world(16, 4096);
     let mut descriptor = world.netmap.descriptor();
-    let unknown = ("no interface \"em9\"; there are em0 em1 em2 em3".to_string(), errno::ENXIO);
+    let known = (0..4).map(|n| format!("em{n} (52:54:00:00:00:0{n})")).collect::<Vec<_>>().join(", ");
+    let unknown = (format!("no interface \"em9\"; there are {known}"), errno::ENXIO);
     assert_eq!(told!(descriptor.info("em9")), unknown);
     assert_eq!(told!(register(&mut descriptor, "em9")), unknown);
     let invalid = ("\"em 0\" is not the name of a port (netmap:IF or IF)".to_string(), errno::EINVAL);

@@ -33,7 +33,9 @@ fn parse(name: &str) -> bool {
             true
         }
         Err(error) => {
-            let (NameError::Invalid(told) | NameError::Unsupported { name: told, .. }) = &error;
+            let (NameError::Invalid(told)
+            | NameError::MalformedMac(told)
+            | NameError::Unsupported { name: told, .. }) = &error;
             assert_eq!(told, name);
             assert!(error.to_string().contains(name));
             false
