@@ -1,7 +1,8 @@
 //! What netmap lets an administrator choose, as typed values.
 //!
-//! A [`Netmap`](crate::Netmap) is built from a [`Tunables`] and never looks elsewhere. The kernel starts from
-//! [`Tunables::for_memory`] and lets `netmap.NAME=VALUE` words of the command line override it by [`Tunables::set`].
+//! A [`Netmap`](crate::Netmap) is built from a [`Tunables`] and never looks elsewhere. The kernel collects the
+//! `netmap.NAME=VALUE` words of the command line in [`Overrides`], and [`Tunables::for_memory`] derives the rest from them
+//! and from the memory that there is.
 //!
 //! | kind | type | when it can change |
 //! |---|---|---|
@@ -14,12 +15,14 @@
 
 mod behaviour;
 mod bounded;
+mod overrides;
 mod settings;
 mod sizes;
 mod verbose;
 
 pub use behaviour::{AdapterMode, Behaviour, Knobs};
 pub use bounded::{Bound, bound};
+pub use overrides::{DoesNotFit, Overrides};
 pub use settings::{Setting, TunableError};
 pub use sizes::Sizes;
 pub use verbose::Verbose;
@@ -47,9 +50,6 @@ pub struct Tunables {
     pub behaviour: Behaviour,
 }
 
-/// Most buffers that [`Tunables::for_memory`] takes by itself, 64 MiB of them: more than 30 rings of 1024 slots use.
-const BUF_NUM_DEFAULT_MAX: u64 = 32768;
-
 impl Default for Tunables {
     /// The sizes for a machine of 64 MiB or more.
     fn default() -> Self {
@@ -67,15 +67,14 @@ impl Default for Tunables {
 }
 
 impl Tunables {
-    /// Sizes for a machine with `available` bytes of free memory: at most half of it is taken, a sixteenth for rings.
-    pub fn for_memory(available: u64) -> Self {
-        let base = Self::default();
-        let budget = available / 2;
-        let rings = (available / 16 / u64::from(base.ring_size)).clamp(8, 200);
-        let rest =
-            budget.saturating_sub(rings * u64::from(base.ring_size) + u64::from(base.if_size * base.if_num));
-        let bufs = (rest / u64::from(base.buf_size)).clamp(64, BUF_NUM_DEFAULT_MAX);
-        Self { ring_num: rings as u32, buf_num: bufs as u32, ..base }
+    /// The tunables that are set in `overrides`, and for the others their defaults. The numbers of objects follow the
+    /// sizes of the objects and `available`, the contiguous memory in bytes: the region takes at most half of it unless
+    /// the overrides ask for more.
+    ///
+    /// # Errors
+    /// A pool does not fit `available` bytes, even though the pools that are not set are made as small as two ports allow.
+    pub fn for_memory(available: u64, overrides: &Overrides) -> Result<Self, DoesNotFit> {
+        overrides.for_memory(available)
     }
 
     /// Sets the tunable `name` (without the `netmap.` in front) to `value`.
@@ -93,8 +92,8 @@ impl Tunables {
 
     /// Every tunable with its value, for the console.
     pub fn settings(&self) -> impl Iterator<Item = Setting> {
-        let (values, default) = (*self, Self::default());
-        ENTRIES.iter().map(move |entry| entry.setting(&values, &default))
+        let values = *self;
+        ENTRIES.iter().map(move |entry| entry.setting(&values))
     }
 
     /// The sizes of the shared region.
@@ -115,26 +114,6 @@ mod tests {
     use std::string::ToString;
 
     use super::*;
-
-    const MIB: u64 = 1 << 20;
-
-    #[test]
-    fn sizes_follow_memory_and_stay_within_half_of_it() {
-        for available in [12 * MIB, 24 * MIB, 56 * MIB, 500 * MIB, 8000 * MIB] {
-            let t = Tunables::for_memory(available);
-            let taken = u64::from(t.if_size) * u64::from(t.if_num)
-                + u64::from(t.ring_size) * u64::from(t.ring_num)
-                + u64::from(t.buf_size) * u64::from(t.buf_num);
-            assert!(taken <= available / 2, "{available}: {t:?} takes {taken}");
-            assert_eq!(t.invalid(), None);
-            assert!(t.ring_num >= 8, "{available}: two cards have eight rings with their host rings");
-        }
-        assert!(
-            Tunables::for_memory(24 * MIB).buf_num >= 4 * 256 + 2,
-            "two cards of 256 slots in a 32 MiB guest"
-        );
-        assert_eq!(Tunables::for_memory(8000 * MIB).buf_num, 32768);
-    }
 
     #[test]
     fn refuses_what_is_out_of_range_and_says_the_range() {
@@ -167,7 +146,7 @@ mod tests {
             for (before, after) in Tunables::default().settings().zip(t.settings()) {
                 let expected = if after.name == setting.name { value } else { before.value };
                 assert_eq!(after.value, expected, "{} after {} was set", after.name, setting.name);
-                assert_eq!(after.default, before.value);
+                assert!(after.default.is_none_or(|default| default == before.value));
             }
         }
     }

@@ -16,9 +16,12 @@ on_pc_and_q35!(
     unknown_key,
     unknown_application,
     unknown_port,
+    absent_mac_address,
+    malformed_mac_address,
     same_port_twice,
     bad_value,
     bad_tunable,
+    more_buffers_than_memory,
     buffers_too_small_for_the_card,
     bad_waiting,
     unclosed_quote,
@@ -47,6 +50,15 @@ fn unknown_port(machine: Machine) -> Result<()> {
     refused(machine, 2, "app=bridge a=vtnet0 b=vtnet7", &["vtnet7", "vtnet0", "vtnet1"])
 }
 
+fn absent_mac_address(machine: Machine) -> Result<()> {
+    let parts = ["mac-5254000000ff", "vtnet0 (52:54:00:", "vtnet1 (52:54:00:"];
+    refused(machine, 2, "app=bridge a=mac-5254000000ff", &parts)
+}
+
+fn malformed_mac_address(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge a=mac-5254", &["mac-5254", "malformed", "mac- and 12 hexadecimal digits"])
+}
+
 fn same_port_twice(machine: Machine) -> Result<()> {
     refused(machine, 2, "app=bridge a=vtnet1 b=vtnet1", &["vtnet1"])
 }
@@ -57,6 +69,12 @@ fn bad_value(machine: Machine) -> Result<()> {
 
 fn bad_tunable(machine: Machine) -> Result<()> {
     refused(machine, 2, "app=bridge netmap.ring_size=many", &["netmap.ring_size", "many"])
+}
+
+fn more_buffers_than_memory(machine: Machine) -> Result<()> {
+    let parts =
+        ["buf pool", "100000 objects of 2048 bytes need 204800000 bytes", "are left", "netmap.buf_num"];
+    refused(machine, 2, "app=bridge netmap.buf_num=100000", &parts)
 }
 
 fn buffers_too_small_for_the_card(machine: Machine) -> Result<()> {

@@ -3,12 +3,24 @@
 //! 1. Boot the bridge with 32 MiB, and with 8 GiB (where memory lies above the 32-bit hole as well).
 //! 2. Frames pass both ways.
 //! 3. Stop the image: all buffers are back in their place.
+//!
+//! The same with 64 MiB and 256 MiB and buffers of 10240 bytes, which hold jumbo frames, and with the smallest buffers, of 256
+//! bytes: frames that fill a buffer pass, longer ones do not, and the rings have as many slots as the cards offer.
 
 use anyhow::Result;
+use millrace_tests::console::Mark;
 use millrace_tests::frames::Generator;
+use millrace_tests::transfer::Fate;
+use millrace_tests::wire::LONGEST_FRAME;
 use millrace_tests::{Appliance, Machine, on_pc_and_q35, transfer};
 
-on_pc_and_q35!(bridges_in_32_mib, bridges_in_8_gib);
+on_pc_and_q35!(
+    bridges_in_32_mib,
+    bridges_in_8_gib,
+    large_buffers_in_64_mib,
+    large_buffers_in_256_mib,
+    small_buffers_in_64_mib
+);
 
 fn bridges_in_32_mib(machine: Machine) -> Result<()> {
     bridges_in(machine, 32)
@@ -23,6 +35,43 @@ fn bridges_in(machine: Machine, memory_mib: u32) -> Result<()> {
     let mut generator = Generator::new();
     let mut frames = || (0..5000).map(|number| generator.frame(60 + number % 1455)).collect();
     transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
+    assert_eq!(appliance.stop()?.dropped(), 0);
+    Ok(())
+}
+
+/// A buffer begins with so many bytes that no frame uses.
+const HEADROOM: usize = 64;
+
+fn large_buffers_in_64_mib(machine: Machine) -> Result<()> {
+    buffers_of(machine, 10240, 64)
+}
+
+fn large_buffers_in_256_mib(machine: Machine) -> Result<()> {
+    buffers_of(machine, 10240, 256)
+}
+
+fn small_buffers_in_64_mib(machine: Machine) -> Result<()> {
+    buffers_of(machine, 256, 64)
+}
+
+fn buffers_of(machine: Machine, bytes: usize, memory_mib: u32) -> Result<()> {
+    let words = format!("netmap.buf_size={bytes}");
+    let appliance = Appliance::boot_with(machine, |qemu| qemu.memory_mib(memory_mib).command_line(words))?;
+    let longest = bytes - HEADROOM;
+    let mut generator = Generator::new();
+    let mut frames = || {
+        let lengths = (60..=longest).step_by(longest.div_ceil(100)).chain([longest]);
+        lengths.map(|length| generator.frame(length)).collect()
+    };
+    transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
+    let too_long = (longest + 1..LONGEST_FRAME).step_by(100);
+    let fates = too_long.flat_map(|length| {
+        [Fate::Vanishes(generator.frame(length)), Fate::Arrives(generator.frame(longest))]
+    });
+    transfer::carry_fated(&appliance.left, &appliance.right, fates)?;
+    let fewer = appliance.guest.console().lines_after(Mark::default());
+    let fewer = fewer.iter().find(|line| line.contains(" slots instead of "));
+    assert_eq!(fewer, None, "the rings are smaller than the cards offer");
     assert_eq!(appliance.stop()?.dropped(), 0);
     Ok(())
 }

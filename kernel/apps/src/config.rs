@@ -8,7 +8,7 @@
 //! | `queues` | 1 to 64: queue pairs that each card uses at most, of those that it has | the number of processors |
 //! | `packed` | `on`, `off`: whether virtio cards that offer packed queues use them instead of split ones | `off` |
 //! | `log` | `off`, `error`, `warn`, `info`, `debug`, `trace` | `info` |
-//! | `netmap.NAME` | a number, see [`Tunables`] | by the size of memory |
+//! | `netmap.NAME` | a number, see [`Tunables`](nm_core::tunables::Tunables) | sizes follow the memory, the rest is fixed |
 //! | `virtio_mmio.device` | `SIZE@ADDRESS:IRQ`, as virtual machine monitors append it; once for each device | |
 //!
 //! A key that is not in the table, a value out of range or a key given twice is an error that names the word and says
@@ -22,7 +22,7 @@ use core::num::NonZeroU16;
 
 use log::LevelFilter;
 use nm_core::name::PortName;
-use nm_core::tunables::Tunables;
+use nm_core::tunables::Overrides;
 
 use crate::mmio_device::MmioDevice;
 
@@ -62,8 +62,8 @@ pub struct Config {
     pub packed: bool,
     /// The least severe messages that the console shows.
     pub log: LevelFilter,
-    /// Sizes of the memory regions, and how the core behaves.
-    pub tunables: Tunables,
+    /// Sizes of the memory regions, and how the core behaves: the values that are set.
+    pub tunables: Overrides,
     /// The devices of `virtio_mmio.device`, by ascending address. No two overlap.
     pub mmio_devices: Vec<MmioDevice>,
 }
@@ -128,18 +128,18 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 impl Config {
-    /// Follows the words, each a key and its value, starting from the sizes in `base`.
-    pub fn parse<'a>(
-        words: impl IntoIterator<Item = (&'a str, &'a str)>,
-        base: Tunables,
-    ) -> Result<Self, ConfigError> {
+    /// The configuration that the words ask for, each a key and its value.
+    ///
+    /// # Errors
+    /// The first word with an unknown key, a key that occurred before, or a value that is not allowed.
+    pub fn parse<'a>(words: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
         let mut config = Self {
             app: App::Bridge { a: None, b: None },
             wait: Wait::Adaptive,
             queues: None,
             packed: false,
             log: LevelFilter::Info,
-            tunables: base,
+            tunables: Overrides::default(),
             mmio_devices: Vec::new(),
         };
         let mut seen: Vec<&str> = Vec::new();
@@ -234,7 +234,7 @@ fn level(value: &str) -> Result<LevelFilter, Problem> {
     value.parse().map_err(|_| allowed())
 }
 
-fn tunable(tunables: &mut Tunables, name: &str, value: &str) -> Result<(), Problem> {
+fn tunable(tunables: &mut Overrides, name: &str, value: &str) -> Result<(), Problem> {
     let number =
         value.parse().map_err(|_| Problem::BadValue("it must be a number below 4294967296".to_string()))?;
     tunables.set(name, number).map_err(|error| Problem::BadValue(error.to_string()))
@@ -250,13 +250,13 @@ fn shorten(error: &dyn fmt::Display) -> String {
 mod tests {
     use std::string::String;
 
-    use nm_core::tunables::AdapterMode;
+    use nm_core::tunables::Tunables;
     use proptest::prelude::*;
 
     use super::*;
 
     fn parse(words: &[(&str, &str)]) -> Result<Config, String> {
-        Config::parse(words.iter().copied(), Tunables::default()).map_err(|error| error.to_string())
+        Config::parse(words.iter().copied()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -278,18 +278,13 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.app, App::Bridge { a: Some("netmap:vtnet0".into()), b: Some("vtnet1".into()) });
-        assert_eq!(
-            (config.log, config.tunables.buf_num, config.mmio_devices.len()),
-            (LevelFilter::Debug, 4096, 2)
-        );
+        assert_eq!((config.log, config.mmio_devices.len()), (LevelFilter::Debug, 2));
         assert_eq!((config.queues.map(NonZeroU16::get), parse(&[]).unwrap().queues), (Some(64), None));
         assert_eq!((config.packed, parse(&[]).unwrap().packed), (true, false));
         assert!(!parse(&[("packed", "off")]).unwrap().packed);
-        let Tunables { private, behaviour, .. } = config.tunables;
-        assert_eq!(
-            (private.buf_num, behaviour.admode, behaviour.mmap_unreg),
-            (1024, AdapterMode::Native, true)
-        );
+        let set = ["buf_num", "priv_buf_num", "admode", "mmap_unreg", "buf_size"];
+        let expected = [Some(4096), Some(1024), Some(1), Some(1), None];
+        assert_eq!(set.map(|name| config.tunables.get(name)), expected);
         assert_eq!(parse(&[]).unwrap().app, App::Bridge { a: None, b: None });
         assert_eq!(parse(&[]).unwrap().wait, Wait::Adaptive);
         for (word, wait) in [("spin", Wait::Spin), ("poll", Wait::Poll), ("adaptive", Wait::Adaptive)] {
@@ -323,6 +318,7 @@ mod tests {
                 "bad value in \"virtio_mmio.device=4K@d0000000:5\"; ADDRESS in SIZE@ADDRESS:IRQ is no number, such as 5 or 0xd0000000 (a SIZE also 4K)".into(),
             ),
             (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which this version does not have".into()),
+            (("b", "mac-5254"), "bad value in \"b=mac-5254\"; \"mac-5254\" has a malformed MAC address; the form is mac- and 12 hexadecimal digits, such as mac-525400000001".into()),
             ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),
             (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait queues packed log netmap.NAME virtio_mmio.device".into()),
         ];
@@ -367,7 +363,7 @@ mod tests {
         /// Whatever the words: a configuration, or a message of bounded length.
         #[test]
         fn any_words_are_followed_or_named(words in prop::collection::vec(("[a-z._]{0,12}|netmap\\.buf_num|a|log|\\PC*", "\\PC*"), 0..6)) {
-            let result = Config::parse(words.iter().map(|(k, v)| (k.as_str(), v.as_str())), Tunables::default());
+            let result = Config::parse(words.iter().map(|(k, v)| (k.as_str(), v.as_str())));
             if let Err(error) = result {
                 prop_assert!(error.to_string().len() < 2000);
             }

@@ -33,7 +33,7 @@ use nm_apps::{AppError, Application, Config, MmioDevice};
 use nm_core::Netmap;
 use nm_core::mem::RegionError;
 use nm_core::platform::Platform;
-use nm_core::tunables::Tunables;
+use nm_core::tunables::{DoesNotFit, Tunables};
 
 /// Runs the appliance until somebody ends it or it fails.
 pub(crate) fn run(machine: Machine) -> ! {
@@ -46,6 +46,8 @@ pub(crate) fn run(machine: Machine) -> ! {
 enum Failure {
     /// The command line cannot be followed; the text says which word, and what is allowed.
     CommandLine(String),
+    /// The packet memory that the command line asks for is larger than the machine's.
+    Sizes(DoesNotFit),
     /// There is no memory for packets.
     Region(RegionError),
     /// The application does not start.
@@ -56,9 +58,16 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::CommandLine(text) => f.write_str(text),
+            Failure::Sizes(error) => error.fmt(f),
             Failure::Region(error) => error.fmt(f),
             Failure::Application(error) => error.fmt(f),
         }
+    }
+}
+
+impl From<DoesNotFit> for Failure {
+    fn from(error: DoesNotFit) -> Self {
+        Failure::Sizes(error)
     }
 }
 
@@ -75,8 +84,7 @@ impl From<AppError> for Failure {
 }
 
 fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
-    let sizes = Tunables::for_memory(memory::usage().largest_run);
-    let mut config = settings::read(&machine.command_line, sizes)?;
+    let mut config = settings::read(&machine.command_line)?;
     config.add_described(acpi::mmio_devices().iter().map(described));
     log::set_max_level(config.log);
     if config.wait != Wait::Spin {
@@ -85,7 +93,8 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     }
     let workers = processors::start(machine.hal.as_ref(), &machine.acpi.processors);
     let platform: Arc<dyn Platform> = machine.hal.clone();
-    let netmap = Netmap::new(&platform, config.tunables)?;
+    let tunables = Tunables::for_memory(memory::usage().largest_run, &config.tunables)?;
+    let netmap = Netmap::new(&platform, tunables)?;
     // More queue pairs than workers would only be looked at by turns.
     let queue_pairs = config.queues.or_else(|| NonZeroU16::try_from(workers).ok()).unwrap_or(NonZeroU16::MIN);
     let options = Options { queue_pairs, allows_packed: config.packed };

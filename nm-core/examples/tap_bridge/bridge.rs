@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nm_core::generic::GenericCounters;
 use nm_core::platform::Platform;
 use nm_core::poll::{Interest, Polled, Timeout, poll_any};
-use nm_core::tunables::Tunables;
+use nm_core::tunables::{Overrides, Tunables};
 use nm_core::{Netmap, Port, SyncError};
 
 use super::machine::Machine;
@@ -20,7 +20,7 @@ const MEMORY: usize = 32 << 20;
 pub fn run(a: &str, b: &str) -> Result<(), Box<dyn Error>> {
     let machine = Machine::new(MEMORY)?;
     let platform: Arc<dyn Platform> = machine.clone();
-    let tunables = Tunables::for_memory(MEMORY as u64);
+    let tunables = Tunables::for_memory(MEMORY as u64, &Overrides::default())?;
     let netmap = Netmap::new(&platform, tunables)?;
     let (mut a, mut b) = (End::open(&machine, &netmap, a)?, End::open(&machine, &netmap, b)?);
     println!("bridging {} and {}", a.port.name(), b.port.name());

@@ -41,6 +41,7 @@ pub(crate) use header::{PortHeader, RingCounts};
 pub use info::{Info, MemoryReport, PoolInfo, Usage};
 pub use mapping::Mapping;
 pub(crate) use port::{Hands, PortMemory, RingShape};
+pub(crate) use region::PAGE;
 pub use region::Region;
 pub use regions::Regions;
 pub use spare::Spare;

@@ -16,7 +16,7 @@ use crate::platform::{DmaMemory, OutOfDmaMemory, Platform};
 use crate::tunables::{Sizes, Tunables};
 
 /// Pools begin on a page.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// Where a buffer's payload is.
 #[derive(Debug, Clone, Copy)]

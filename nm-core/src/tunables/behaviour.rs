@@ -174,7 +174,7 @@ mod tests {
     fn what_cannot_change_now_is_refused() {
         let knobs = Knobs::default();
         let refused = |name, value| knobs.set(name, value).unwrap_err().to_string();
-        assert_eq!(refused("buf_num", 4096), "a size can be set before memory is taken, not now");
+        assert_eq!(refused("buf_num", 4096), "the size of a memory region cannot change while it is in use");
         assert_eq!(refused("admode", 3), "must be between 0 and 2");
         assert_eq!(refused("generic_mit", 1_000_000_001), "must be between 0 and 1000000000");
         assert!(refused("colour", 1).starts_with("no such tunable; there are if_size"));

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{AdapterMode, Tunables};
+use super::{AdapterMode, Tunables, overrides};
 
 /// A value that is set by number.
 pub(super) trait Value: Copy {
@@ -141,9 +141,10 @@ impl Entry {
         if fits { Ok(()) } else { Err(TunableError::Range { min, max, step }) }
     }
 
-    pub(super) fn setting(&self, values: &Tunables, default: &Tunables) -> Setting {
+    pub(super) fn setting(&self, values: &Tunables) -> Setting {
         let &Self { name, meaning, min, max, step, .. } = self;
-        Setting { name, meaning, min, max, step, value: (self.get)(values), default: (self.get)(default) }
+        let default = (!overrides::is_derived(name)).then(|| (self.get)(&Tunables::default()));
+        Setting { name, meaning, min, max, step, value: (self.get)(values), default }
     }
 }
 
@@ -156,8 +157,8 @@ pub struct Setting {
     pub meaning: &'static str,
     /// The value.
     pub value: u32,
-    /// The value when nobody chooses one.
-    pub default: u32,
+    /// The value when none is set; `None` if that follows the size of memory ([`Tunables::for_memory`]).
+    pub default: Option<u32>,
     /// Smallest value.
     pub min: u32,
     /// Largest value.
@@ -169,7 +170,12 @@ pub struct Setting {
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, meaning, value, default, min, max, step } = self;
-        write!(f, "netmap.{name}={value} default={default} range={min}..{max}")?;
+        write!(f, "netmap.{name}={value}")?;
+        match default {
+            Some(default) => write!(f, " default={default}")?,
+            None => f.write_str(" default=by_memory")?,
+        }
+        write!(f, " range={min}..{max}")?;
         if *step > 1 {
             write!(f, " step={step}")?;
         }
@@ -207,7 +213,7 @@ impl fmt::Display for TunableError {
             Self::Range { min, max, step } => {
                 write!(f, "must be between {min} and {max}, a multiple of {step}")
             }
-            Self::Fixed => f.write_str("a size can be set before memory is taken, not now"),
+            Self::Fixed => f.write_str("the size of a memory region cannot change while it is in use"),
         }
     }
 }
@@ -228,6 +234,10 @@ mod tests {
         assert_eq!(
             line("buf_size"),
             "netmap.buf_size=4096 default=2048 range=256..32768 step=64 (bytes from one buffer to the next)"
+        );
+        assert_eq!(
+            line("buf_num"),
+            "netmap.buf_num=8192 default=by_memory range=18..4194304 (buffers, two reserved ones included)"
         );
         assert_eq!(
             line("admode"),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use nm_apps::{AppError, Application, Config, start};
 use nm_core::Netmap;
 use nm_core::testing::Wire;
-use nm_core::tunables::Tunables;
 
 /// Longer than any test waits for anything that comes.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -21,7 +20,7 @@ pub fn start_workers(
     words: &[(&str, &str)],
     workers: usize,
 ) -> Result<Vec<Box<dyn Application>>, AppError> {
-    let config = Config::parse(words.iter().copied(), Tunables::default()).unwrap();
+    let config = Config::parse(words.iter().copied()).unwrap();
     start(&config, netmap, workers.try_into().unwrap())
 }
 
