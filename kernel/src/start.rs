@@ -98,7 +98,8 @@ fn prepare(info: &BootInfo<'_>, tables: &Tables<'_>) -> Result<Machine, MemoryEr
     let acpi = acpi::init(tables);
     memory::protect(info)?;
     log::info!(target: "boot", "{}, {} KiB RAM found", info.loader, info.memory.ram_bytes() / 1024);
-    log::info!(target: "boot", "command line: {}", command_line.escape_ascii());
+    let shown = if command_line.is_empty() { b"(empty)".as_slice() } else { &command_line };
+    log::info!(target: "boot", "command line: {}", shown.escape_ascii());
     log::info!(target: "memory", "{}", memory::usage());
     log::info!(target: "acpi", "{acpi}");
     let hal: Arc<dyn Hal> = Arc::new(Hardware::new());

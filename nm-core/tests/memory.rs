@@ -107,10 +107,14 @@ fn private_regions_have_numbers_and_vanish_with_their_last_user() {
     let three = regions.create("monitor", Sizes::default()).unwrap();
     assert_eq!((two.id().get(), three.id().get()), (2, 3));
     let lines: Vec<_> = regions.list().iter().map(ToString::to_string).collect();
+    assert_eq!(lines[1], "region 2 pipe bytes=16384 ports=0 spares=0 mappings=0 references=1");
     assert_eq!(
-        lines[1],
-        "region 2 pipe bytes=16384 if=1x128@0x0 if_free=1 ring=2x512@0x1000 ring_free=2 \
-         buf=18x256@0x2000 buf_free=16 ports=0 spares=0 mappings=0 references=1"
+        two.info().pools.map(|pool| pool.to_string()),
+        [
+            "if   size=128     num=1       free=1       offset=0x0",
+            "ring size=512     num=2       free=2       offset=0x1000",
+            "buf  size=256     num=18      free=16      offset=0x2000",
+        ]
     );
     assert_eq!(lines.len(), 3);
     assert!(lines[0].starts_with("region 1 shared bytes="), "{}", lines[0]);

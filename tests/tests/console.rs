@@ -2,8 +2,9 @@
 //!
 //! 1. Boot the bridge without naming the application: two cards are bridged.
 //! 2. `?` and `h` print what can be typed; a letter that means nothing is ignored, and frames pass on.
-//! 3. `s` prints the counters, and again later, with what passed in between.
-//! 4. `m` prints the memory region with its users, `t` every tunable, those of the command line as they were set.
+//! 3. `s` prints the counters and since when they count, and again later, with the frames in between and the time since then.
+//! 4. `m` prints the memory region with its users and a line for each pool, no longer than 100 characters; `t` prints every
+//!    tunable, those of the command line as they were set.
 //! 5. `q` stops it with QEMU's status 33, after an `EXIT code=0x10` line.
 //!
 //! Asleep:
@@ -41,11 +42,20 @@ fn letters_are_answered(machine: Machine) -> Result<()> {
     transfer::carry(&appliance.left, &appliance.right, (0..100).map(|_| generator.frame(100)))?;
     let after = appliance.counters()?.get("vtnet0 rx0", "packets")?;
     assert_eq!((before, after), (0, 100));
+    let reports = appliance.guest.console().lines_after(Mark::default());
+    let reports =
+        reports.iter().filter(|line| line.contains(" counters since boot; up ")).collect::<Vec<_>>();
+    assert!(reports[0].contains(" s, ready for ") && reports[0].ends_with(" s, first report"), "{reports:?}");
+    assert!(reports[1].contains(" s, last report ") && reports[1].ends_with(" s ago"), "{reports:?}");
 
     let mark = appliance.guest.console().mark();
     appliance.guest.type_in("m")?;
     let (region, _) = appliance.guest.wait_for(mark, "region 1 shared bytes=")?;
-    assert!(region.contains("x4096@") && region.contains(" ports=2 "), "{region}");
+    assert!(region.contains(" ports=2 "), "{region}");
+    appliance.guest.wait_for(mark, "  buf  size=4096 ")?;
+    let lines = appliance.guest.console().lines_after(mark);
+    let lines = lines.iter().filter(|line| line.contains(" memory: ")).collect::<Vec<_>>();
+    assert_eq!((lines.len(), lines.iter().filter(|line| line.len() > 100).count()), (4, 0), "{lines:#?}");
     appliance.guest.type_in("t")?;
     for tunable in [
         "netmap.buf_size=4096 default=2048 range=256..32768 step=64",

@@ -1,11 +1,51 @@
 //! Counters, buffer accounting, memory and tunables, as log lines that no log level hides.
 
-use millrace::logger;
+use core::fmt;
+
+use millrace::{clock, logger};
 use nm_core::Netmap;
 use nm_core::mem::MemoryReport;
 
-/// Prints the counters of all rings, then where the buffers are.
-pub(super) fn print(netmap: &Netmap) -> MemoryReport {
+/// When counters were printed.
+pub(super) struct Report {
+    /// Microseconds from the image's entry to READY.
+    ready_us: u64,
+    /// The same to the last report, if there was one.
+    last_us: Option<u64>,
+}
+
+impl Report {
+    /// No report yet, by an appliance that is ready now.
+    pub(super) fn new() -> Self {
+        Self { ready_us: clock::uptime_us(), last_us: None }
+    }
+
+    /// Prints since when the counters count, the counters of all rings, then where the buffers are.
+    pub(super) fn print(&mut self, netmap: &Netmap) -> MemoryReport {
+        let now = clock::uptime_us();
+        let (up, ready) = (Seconds(now), Seconds(now.saturating_sub(self.ready_us)));
+        let text = format_args!("counters since boot; up {up}, ready for {ready}");
+        match self.last_us.replace(now) {
+            None => logger::answer("uptime", format_args!("{text}, first report")),
+            Some(last) => {
+                let since = Seconds(now.saturating_sub(last));
+                logger::answer("uptime", format_args!("{text}, last report {since} ago"));
+            }
+        }
+        print_counters(netmap)
+    }
+}
+
+/// A time in microseconds, shown in seconds.
+struct Seconds(u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03} s", self.0 / 1_000_000, self.0 / 1000 % 1000)
+    }
+}
+
+fn print_counters(netmap: &Netmap) -> MemoryReport {
     for ring in netmap.counters() {
         logger::answer("stats", format_args!("{ring}"));
     }
@@ -14,9 +54,12 @@ pub(super) fn print(netmap: &Netmap) -> MemoryReport {
     memory
 }
 
-/// Prints what each memory region is made of, and who uses it.
+/// Prints the users of each memory region, and its pools.
 pub(super) fn print_regions(netmap: &Netmap) {
-    netmap.regions().list().iter().for_each(|region| logger::answer("memory", format_args!("{region}")));
+    for region in netmap.regions().list() {
+        logger::answer("memory", format_args!("{region}"));
+        region.pools.iter().for_each(|pool| logger::answer("memory", format_args!("  {pool}")));
+    }
 }
 
 /// Prints all tunables with what they are set to.

@@ -5,9 +5,10 @@ use core::convert::Infallible;
 use millrace::{ExitCode, clock, console, exit, interrupts};
 use nm_core::Netmap;
 
+use super::Failure;
 use super::crew::Crew;
 use super::links::Links;
-use super::{Failure, report};
+use super::report::{self, Report};
 
 /// Time from one look at the console to the next, in microseconds; longer while the application waits, by
 /// [`LONGEST_WAIT`](nm_apps::worker::LONGEST_WAIT) at most, where letters do not interrupt.
@@ -21,10 +22,11 @@ pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure
     let period = clock::ticks_in_us(CONSOLE_PERIOD_US);
     let mut next_look = clock::ticks();
     let mut links = Links::new();
+    let mut report = Report::new();
     loop {
         if let Err(error) = crew.round() {
             drop(crew);
-            report::print(netmap);
+            report.print(netmap);
             return Err(error.into());
         }
         if console::has_letter() || clock::ticks() >= next_look {
@@ -34,19 +36,19 @@ pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure
             for letter in core::iter::from_fn(console::poll).take(LETTERS) {
                 if letter == b'q' {
                     drop(crew);
-                    finish(netmap);
+                    finish(netmap, &mut report);
                 }
-                answer(letter, netmap);
+                answer(letter, netmap, &mut report);
             }
         }
     }
 }
 
-/// Does what a letter asks for; ignores those that ask for nothing.
-fn answer(letter: u8, netmap: &Netmap) {
+/// Answers a key; ignores keys without a meaning.
+fn answer(letter: u8, netmap: &Netmap, report: &mut Report) {
     match letter {
         b's' => {
-            report::print(netmap);
+            report.print(netmap);
         }
         b'm' => report::print_regions(netmap),
         b't' => report::print_tunables(netmap),
@@ -59,15 +61,15 @@ fn answer(letter: u8, netmap: &Netmap) {
         #[cfg(feature = "fault-injection")]
         b'l' => millrace::faults::read_low_page(),
         b'h' | b'?' => console::line(format_args!(
-            "s: counters, m: memory regions, t: tunables, q: stop and account for every buffer, h: this"
+            "s: counters, m: memory regions, t: tunables, q: stop and check that every buffer was returned, h: this help"
         )),
         _ => {}
     }
 }
 
 /// Ends the machine after its ports were closed: every buffer must be back in the pool.
-fn finish(netmap: &Netmap) -> ! {
-    let memory = report::print(netmap);
+fn finish(netmap: &Netmap, report: &mut Report) -> ! {
+    let memory = report.print(netmap);
     if memory.lost() > 0 || memory.held > 0 {
         let (held, lost) = (memory.held, memory.lost());
         exit(

@@ -45,7 +45,7 @@ impl fmt::Display for MemoryReport {
     }
 }
 
-/// One pool of a region.
+/// One pool of a region. `Display` is the line that the console prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolInfo {
     /// Which.
@@ -63,7 +63,7 @@ pub struct PoolInfo {
 impl fmt::Display for PoolInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, size, total, free, offset } = self;
-        write!(f, "{kind}={total}x{size}@{offset:#x} {kind}_free={free}")
+        write!(f, "{kind:<4} size={size:<7} num={total:<7} free={free:<7} offset={offset:#x}")
     }
 }
 
@@ -85,7 +85,8 @@ impl Usage {
     }
 }
 
-/// What a region is made of, and who uses it. `Display` is the line that the console prints.
+/// What a region is made of, and who uses it. `Display` is the line that the console prints; a line for each of the `pools`
+/// follows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[doc(alias("nmreq_pools_info", "netmap_mem_get_info"))]
 pub struct Info {
@@ -105,8 +106,8 @@ pub struct Info {
 
 impl fmt::Display for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name, bytes, pools: [interfaces, rings, buffers], usage, references } = self;
-        write!(f, "region {id} {name} bytes={bytes} {interfaces} {rings} {buffers}")?;
+        let Self { id, name, bytes, usage, references, .. } = self;
+        write!(f, "region {id} {name} bytes={bytes}")?;
         let Usage { ports, spares, mappings } = usage;
         write!(f, " ports={ports} spares={spares} mappings={mappings} references={references}")
     }

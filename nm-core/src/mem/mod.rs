@@ -99,7 +99,7 @@ pub enum PoolKind {
 
 impl fmt::Display for PoolKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Interface => "if",
             Self::Ring => "ring",
             Self::Buffer => "buf",
