@@ -1,5 +1,6 @@
 //! Counters, buffer accounting, memory and tunables, as log lines that no log level hides.
 
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use millrace::{clock, logger};
@@ -46,12 +47,30 @@ impl fmt::Display for Seconds {
 }
 
 fn print_counters(netmap: &Netmap) -> MemoryReport {
-    for ring in netmap.counters() {
-        logger::answer("stats", format_args!("{ring}"));
-    }
+    netmap.counters().iter().for_each(print_row);
     let memory = netmap.memory();
-    logger::answer("stats", format_args!("{memory}"));
+    print_row(&memory);
     memory
+}
+
+/// The longest row that fits a line of 132 columns behind time, level and target.
+const ROW_MAX: usize = 104;
+
+/// Prints a row: its name, then `key=value` words. Words that do not fit the line go to further lines with the same name.
+fn print_row(row: &impl ToString) {
+    let text = row.to_string();
+    let name_end = text.split_once('=').and_then(|(head, _)| head.rfind(' ')).unwrap_or(text.len());
+    let (name, values) = text.split_at(name_end);
+    let mut line = String::from(name);
+    for value in values.split_ascii_whitespace() {
+        if line.len() > name.len() && line.len() + 1 + value.len() > ROW_MAX {
+            logger::answer("stats", format_args!("{line}"));
+            line.truncate(name.len());
+        }
+        line.push(' ');
+        line.push_str(value);
+    }
+    logger::answer("stats", format_args!("{line}"));
 }
 
 /// Prints the users of each memory region, and its pools.
