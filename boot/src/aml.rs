@@ -118,17 +118,17 @@ pub enum AmlError {
 impl fmt::Display for AmlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => f.write_str("the code ends within a term"),
-            Self::UnknownOperation(number) => write!(f, "operation {number:#x} is not known"),
-            Self::NoSuchName(name) => write!(f, "nothing has the name {}", name.escape_ascii()),
-            Self::WrongKind => f.write_str("a value is of the wrong kind"),
-            Self::OutOfRange => f.write_str("there is no such element"),
-            Self::TooLong => write!(f, "it takes more than {MAX_STEPS} steps"),
+            Self::Truncated => f.write_str("the code is truncated"),
+            Self::UnknownOperation(number) => write!(f, "unknown opcode {number:#x}"),
+            Self::NoSuchName(name) => write!(f, "there is no object {}", name.escape_ascii()),
+            Self::WrongKind => f.write_str("a value has the wrong type"),
+            Self::OutOfRange => f.write_str("an index is out of range"),
+            Self::TooLong => write!(f, "it needs more than {MAX_STEPS} steps"),
             Self::TooDeep => {
                 write!(f, "it is nested more than {MAX_DEPTH} deep, or a name more than {MAX_PATH_PARTS}")
             }
             Self::TooLarge => write!(f, "it needs more than {MAX_BYTES} bytes"),
-            Self::Refused => f.write_str("it asks for hardware that it does not get"),
+            Self::Refused => f.write_str("it accesses hardware that is off limits for it"),
         }
     }
 }

@@ -49,13 +49,13 @@ impl fmt::Display for MapError {
             MapError::Overflow { index, start, bytes } => {
                 write!(
                     f,
-                    "memory map entry {index} ({bytes:#x} bytes from {start:#x}) passes the end of memory"
+                    "memory map entry {index} ({bytes:#x} bytes from {start:#x}) ends beyond the last address"
                 )
             }
             MapError::TooScattered => {
-                write!(f, "the memory map has more than {MAX_REGIONS} stretches of RAM")
+                write!(f, "the memory map has more than {MAX_REGIONS} separate ranges of RAM")
             }
-            MapError::NoRam => f.write_str("the memory map has no RAM"),
+            MapError::NoRam => f.write_str("the memory map lists no RAM"),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Run {
         if let Err(problem) = stopped {
             self.state = State::Lost;
             let cut_off = if cut_off() { "is" } else { "cannot be" };
-            error!("{problem}: it {cut_off} cut off from memory, {} blocks of it are lost", memory.len());
+            error!("{problem}: its DMA {cut_off} disabled, {} blocks of its memory are lost", memory.len());
             core::mem::forget(memory);
         }
     }

@@ -76,9 +76,9 @@ enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::UnknownLoader(number) => write!(f, "no loader has the number {number:#x}"),
-            StartError::StartInfo(error) => write!(f, "what the loader handed over: {error}"),
-            StartError::Multiboot2(error) => write!(f, "what the loader handed over: {error}"),
+            StartError::UnknownLoader(number) => write!(f, "unknown boot loader {number:#x}"),
+            StartError::StartInfo(error) => write!(f, "invalid boot information: {error}"),
+            StartError::Multiboot2(error) => write!(f, "invalid boot information: {error}"),
         }
     }
 }

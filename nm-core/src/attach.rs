@@ -205,7 +205,7 @@ impl fmt::Display for AttachError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => write!(f, "\"{name}\" cannot be the name of an interface"),
-            Self::Exists(name) => write!(f, "there is an interface {name} already"),
+            Self::Exists(name) => write!(f, "an interface {name} exists already"),
             Self::NoRings(name) => write!(f, "{name} has no transmit or no receive ring of two slots"),
             Self::HostRings(name) => {
                 let (rings, slots) = (HostRings::RINGS_MAX, HostRings::SLOTS_MAX);

@@ -70,7 +70,7 @@ impl fmt::Display for SyncError {
             Self::BadBuffer { buf_idx } => {
                 write!(f, "a released slot names buffer {buf_idx}, which does not exist")
             }
-            Self::DeviceFailed => f.write_str("the device broke the rules of its queue"),
+            Self::DeviceFailed => f.write_str("the device violated the protocol of its queue"),
         }
     }
 }
@@ -155,7 +155,7 @@ impl Kring {
         all_bad_slots.add(bad_slots);
         if reinit.get() == 1 {
             let (name, from, to) = (&self.name, self.rhead.get(), self.rtail.get());
-            log::warn!(target: "netmap", "{name}: head {head} or cur {cur} is outside of {from}..={to}, so the ring was initialised again; {bad_slots} of its slots named no buffer or an impossible length. Counted as reinit and bad_slots from now on");
+            log::warn!(target: "netmap", "{name}: head {head} or cur {cur} is outside {from}..={to}; the ring was reinitialised, {bad_slots} slots had an invalid buffer or length. Further cases are only counted (reinit, bad_slots)");
         }
     }
 

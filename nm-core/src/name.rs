@@ -98,7 +98,7 @@ impl fmt::Display for NameError {
                  mac-525400000001"
             ),
             Self::Unsupported { name, feature } => {
-                write!(f, "\"{name}\" asks for {feature}, which this version does not have")
+                write!(f, "\"{name}\" asks for {feature}, which this version does not support")
             }
         }
     }

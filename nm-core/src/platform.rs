@@ -79,7 +79,7 @@ pub struct OutOfDmaMemory {
 
 impl fmt::Display for OutOfDmaMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no contiguous block of {} bytes left for device memory", self.bytes)
+        write!(f, "no contiguous block of {} bytes is free for DMA", self.bytes)
     }
 }
 

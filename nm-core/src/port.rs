@@ -301,20 +301,17 @@ impl fmt::Display for OpenError {
                 )
             }
             Self::NoHostRings(name) => write!(f, "{name} has no host rings: it was attached without a stack"),
-            Self::Owned { name, owner } => write!(f, "{name} belongs to {owner}"),
+            Self::Owned { name, owner } => write!(f, "{name} is owned by {owner}"),
             Self::InUse(name) => write!(f, "{name} cannot be claimed while a port is open on it"),
             Self::NoAdapter(name, none) => write!(f, "{name}: {none}"),
             Self::Distrusted(name) => {
-                write!(
-                    f,
-                    "{name} has been in the hands of a raw port; close all its ports before opening a safe one"
-                )
+                write!(f, "{name} was opened by a raw port; close all its ports before opening a safe one")
             }
             Self::Gone(name) => write!(f, "{name} has disappeared"),
             Self::Configuration { name, found, most: (tx, rx) } => {
                 write!(
                     f,
-                    "{name} has become {}; it needs a queue of two slots each way, and can have {tx} transmit and {rx} receive queues",
+                    "{name} reports {}; at least one queue of two slots is needed each way, and at most {tx} transmit and {rx} receive queues are supported",
                     Shape(found)
                 )
             }

@@ -90,12 +90,12 @@ fn what_is_not_there_is_refused_at_open() {
     netmap.attach("em0", card(CardSpec::new(1, 16, Order::Posted)).0).unwrap();
     set_admode(&netmap, 1);
     let error = netmap.open("tap0").unwrap_err();
-    let expected = "tap0: the interface has no rings of its own, and admode asks for them";
+    let expected = "tap0: netmap.admode=1 requires native mode, which the driver does not support";
     assert_eq!((error.to_string().as_str(), error.errno()), (expected, errno::EINVAL));
     netmap.open("em0").unwrap();
     set_admode(&netmap, 2);
     let error = netmap.open("em0").unwrap_err();
-    let expected = "em0: the interface cannot pass frames one by one, and admode asks for that";
+    let expected = "em0: netmap.admode=2 requires generic mode, which the driver does not support";
     assert_eq!((error.to_string().as_str(), error.errno()), (expected, errno::EINVAL));
     assert_eq!(netmap.interfaces()[1].to_string(), "em0 mac=52:54:00:00:00:01 link=up tx=1x16 rx=1x16");
     let port = netmap.open("tap0").unwrap();

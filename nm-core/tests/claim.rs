@@ -32,7 +32,7 @@ fn open_raw(netmap: &Netmap, name: &str) -> Result<nm_core::raw::RawPort, OpenEr
 }
 
 fn belongs() -> (String, i32) {
-    ("em0 belongs to vale0".to_string(), errno::EBUSY)
+    ("em0 is owned by vale0".to_string(), errno::EBUSY)
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_claim_outlives_its_interface_and_its_netmap() {
     netmap.attach("em0", card(CardSpec::new(3, 8, Order::Posted)).0).unwrap();
     let second = netmap.claim("em0", "vale1").unwrap();
     drop(claim);
-    assert_eq!(said(netmap.open("em0")).0, "em0 belongs to vale1");
+    assert_eq!(said(netmap.open("em0")).0, "em0 is owned by vale1");
     drop(netmap);
     second.open(RingSelection::AllHardware).unwrap().rx_rings()[0].rxsync().unwrap();
 }
@@ -136,7 +136,7 @@ fn host_rings_reset_and_admode_work_under_a_claim() {
     drop(port);
     netmap.knobs().set("admode", 2).unwrap();
     let none = said(claim.open(RingSelection::AllHardware));
-    let expected = "em0: the interface cannot pass frames one by one, and admode asks for that";
+    let expected = "em0: netmap.admode=2 requires generic mode, which the driver does not support";
     assert_eq!(none, (expected.to_string(), errno::EINVAL));
     drop(claim);
     assert_all_home(&netmap, &[&wire]);

@@ -41,7 +41,7 @@ fn a_card_that_nobody_has_open_is_adopted_as_it_is() {
     wire.reconfigure(|info| *info = changed.clone());
 
     let mut port = netmap.open("mac-020202020202").unwrap();
-    let line = "idle: mac=52:54:00:00:00:01 tx=1x8 rx=1x8 becomes mac=02:02:02:02:02:02 tx=2x16 rx=3x32";
+    let line = "idle: configuration changed from mac=52:54:00:00:00:01 tx=1x8 rx=1x8 to mac=02:02:02:02:02:02 tx=2x16 rx=3x32";
     assert_eq!(lines::about("idle"), [(Level::Info, line.to_string())]);
     assert_eq!(netmap.interfaces()[0].to_string(), "idle mac=02:02:02:02:02:02 link=up tx=2x16 rx=3x32");
     let (tx, rx) = port.rings();
@@ -90,8 +90,8 @@ fn while_a_port_is_open_everything_stays_and_each_change_is_told_once() {
     let none = netmap.open("used-2").unwrap_err().to_string();
     assert_eq!(none, "used has no ring 2; it has 2 transmit and 2 receive rings, from 0");
     let stays = |found| {
-        let stays = "stays mac=52:54:00:00:00:01 tx=2x8 rx=2x8 until its last port is closed";
-        (Level::Warn, format!("used: found mac=52:54:00:00:00:01 {found}, {stays}"))
+        let stays = "mac=52:54:00:00:00:01 tx=2x8 rx=2x8 stays in use until the last port is closed";
+        (Level::Warn, format!("used: configuration changed to mac=52:54:00:00:00:01 {found}; {stays}"))
     };
     assert_eq!(lines::about("used"), [stays("tx=4x8 rx=4x8")]);
     // Another change, even an impossible one, is told too; and the same again after it was undone.
@@ -115,7 +115,7 @@ fn a_configuration_that_no_port_can_have_is_refused_until_it_has_changed() {
         wire.reconfigure(|info| (info.tx_queues, info.rx_queues, info.tx_slots) = (tx, rx, slots));
         let error = netmap.open("odd").unwrap_err();
         let expected = format!(
-            "odd has become tx={tx}x{slots} rx={rx}x8; it needs a queue of two slots each way, and can have 4 transmit and 4 receive queues"
+            "odd reports tx={tx}x{slots} rx={rx}x8; at least one queue of two slots is needed each way, and at most 4 transmit and 4 receive queues are supported"
         );
         assert_eq!((error.to_string(), error.errno()), (expected, errno::EINVAL));
         assert!(netmap.interfaces()[0].to_string().ends_with("tx=1x8 rx=1x8"));
@@ -255,7 +255,7 @@ fn a_card_that_comes_back_with_other_types_of_queues_is_gone_until_it_is_closed(
         netmap.attach("fickle", Fickle { card, starts: 0, changes }).unwrap();
         let mut port = netmap.open("fickle").unwrap();
         let error = netmap.reset("fickle").unwrap_err().to_string();
-        assert_eq!(error, "fickle did not start: it came back with a queue of another type");
+        assert_eq!(error, "fickle did not start: after the reset it has a queue of another type");
         assert!(!wire.is_running());
         let (tx, rx) = port.rings();
         assert_eq!((tx[0].txsync(), rx[0].rxsync()), (Err(SyncError::Gone), Err(SyncError::Gone)));

@@ -82,7 +82,7 @@ fn spare_buffers_know_their_region_and_their_limits() {
     let rest = other.region().spares(u32::MAX);
     assert_eq!(rest.len(), 61, "as many as there are");
     let none = other.region().spare().unwrap_err();
-    assert_eq!(none.to_string(), "the buf pool has 0 objects free of 1 asked for (tunable buf_num)");
+    assert_eq!(none.to_string(), "the buf pool has 0 free objects, 1 are needed (tunable buf_num)");
     assert_eq!(none.errno(), errno::ENOMEM);
     drop((rest, foreign));
     assert_eq!(other.memory().free, 62);
@@ -149,7 +149,7 @@ fn a_private_region_that_cannot_be_is_explained_by_its_own_tunables() {
     let _all = small.spares(16);
     assert_eq!(
         small.spare().unwrap_err().to_string(),
-        "the buf pool of region 2 has 0 objects free of 1 asked for (tunable priv_buf_num)"
+        "the buf pool of region 2 has 0 free objects, 1 are needed (tunable priv_buf_num)"
     );
 }
 
@@ -160,7 +160,7 @@ fn memory_is_mapped_before_a_port_is_bound_only_if_that_is_allowed() {
     assert_eq!((refused, refused.errno()), (MapError::Unbound, errno::ENODEV));
     assert_eq!(
         refused.to_string(),
-        "memory is mapped through a bound port (netmap.mmap_unreg=1 allows it before)"
+        "no port is bound; memory can be mapped before that only with netmap.mmap_unreg=1"
     );
     let unknown = regions.map_unbound(MemId::new(7), true).unwrap_err();
     assert_eq!(

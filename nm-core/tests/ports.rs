@@ -63,7 +63,7 @@ fn names_that_lead_nowhere_are_explained() {
     let name = netmap.open("em0{1").unwrap_err();
     assert_eq!(
         (name.to_string().as_str(), name.errno()),
-        ("\"em0{1\" asks for a pipe, which this version does not have", errno::EINVAL)
+        ("\"em0{1\" asks for a pipe, which this version does not support", errno::EINVAL)
     );
     let again = netmap.attach("em0", card(CardSpec::new(3, 8, Order::Posted)).0).unwrap_err();
     assert_eq!((again.clone(), again.errno()), (AttachError::Exists("em0".into()), errno::EEXIST));
@@ -120,7 +120,7 @@ fn a_request_that_does_not_fit_says_which_pool_and_how_much() {
     let (region, pool) = (MemId::SHARED, PoolKind::Buffer);
     let expected = MemoryError::Exhausted { region, pool, requested: 16, available: 4 };
     assert!(matches!(error, OpenError::Memory(e) if e == expected), "{error}");
-    assert_eq!(error.to_string(), "the buf pool has 4 objects free of 16 asked for (tunable buf_num)");
+    assert_eq!(error.to_string(), "the buf pool has 4 free objects, 16 are needed (tunable buf_num)");
     assert_eq!(error.errno(), errno::ENOMEM);
     assert_all_home(&netmap, &[&wire]);
 }

@@ -94,8 +94,8 @@ fn impossible_indices_are_explained_once_and_counted_each_time() {
     assert_eq!(said[0].0, Level::Warn);
     assert_eq!(
         said[0].1,
-        "reinit0 tx0: head 77 or cur 77 is outside of 0..=7, so the ring was initialised again; 2 of its slots named no \
-         buffer or an impossible length. Counted as reinit and bad_slots from now on"
+        "reinit0 tx0: head 77 or cur 77 is outside 0..=7; the ring was reinitialised, 2 slots had an invalid buffer or \
+         length. Further cases are only counted (reinit, bad_slots)"
     );
     write(8, 0, 1);
     assert_eq!(port.txsync(), Err(SyncError::BadIndices { head: 8, cur: 8 }));

@@ -278,7 +278,7 @@ fn one_device_that_makes_no_sense_takes_no_other_with_it() {
     assert_eq!(aml.devices(), [path("BAD"), path("GOOD")]);
     assert!(aml.is_one_of(&path("GOOD"), &["LNRO0005"]) && !aml.is_one_of(&path("BAD"), &["LNRO0005"]));
     let missing = aml.evaluate(&path("BAD.NONE"), &[]).unwrap_err();
-    assert_eq!(missing.to_string(), "nothing has the name NONE");
+    assert_eq!(missing.to_string(), "there is no object NONE");
 }
 
 /// Everything that the kernel asks of an interpreter.

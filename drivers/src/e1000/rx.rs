@@ -122,7 +122,7 @@ impl<W: Writer> Receive<W> {
         self.limit = Limit::within(capacity);
         self.limit.ok_or_else(|| {
             let (least, most) = (usize::from(SMALLEST) + HEADROOM, usize::from(FRAME_MAX) + HEADROOM);
-            error!("buffers for {capacity} bytes are none for this card: netmap.buf_size can be {least} to {most}");
+            error!("this NIC cannot use buffers with room for {capacity} bytes; netmap.buf_size must be {least} to {most}");
             QueueFull
         })
     }

@@ -213,9 +213,9 @@ impl fmt::Display for BarError {
             Self::ReservedType => "its type is a reserved one",
             Self::NoUpperHalf => "it is a 64-bit BAR without an upper half",
             Self::NotAligned => "its length is not a power of two, or its address not a multiple of it",
-            Self::IoPorts => "it is io ports, not memory",
-            Self::Memory => "it is memory, not io ports",
-            Self::NoSuchPort => "it has io ports beyond the last one",
+            Self::IoPorts => "it is an I/O BAR, not a memory BAR",
+            Self::Memory => "it is a memory BAR, not an I/O BAR",
+            Self::NoSuchPort => "its I/O ports end beyond port 65535",
             Self::Unassigned => "it has no address: the firmware assigned none",
         })
     }

@@ -206,8 +206,8 @@ impl fmt::Display for LegacyPciError {
         f.write_str("the device has the legacy interface only, and ")?;
         match self {
             Self::Bar(error) => write!(f, "its BAR {BAR} cannot be used: {error}"),
-            Self::TooShort { ports } => write!(f, "{ports} io ports are too few for its registers"),
-            Self::NoPorts { first } => write!(f, "its io ports from {first:#x} on are not to be had"),
+            Self::TooShort { ports } => write!(f, "{ports} I/O ports are too few for its registers"),
+            Self::NoPorts { first } => write!(f, "its I/O ports from {first:#x} on are not available"),
         }
     }
 }

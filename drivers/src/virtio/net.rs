@@ -95,7 +95,7 @@ impl VirtioNet {
             return Err(NetError::NoReset);
         }
         if let Err(error) = started {
-            warn!("{}: {error}; it is used with one queue pair", self.info());
+            warn!("{}: {error}; using one queue pair", self.info());
             self.facts = self.facts.with_one_pair();
         }
         Ok(())

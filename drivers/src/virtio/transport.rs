@@ -191,12 +191,14 @@ impl fmt::Display for TransportError {
         match self {
             Self::Register(error) => write!(f, "{error}"),
             Self::SizeRefused { queue, wanted, found } => {
-                write!(f, "queue {queue} was given size {wanted} and says {found}")
+                write!(f, "queue {queue} was set to size {wanted} and reports {found}")
             }
             Self::InUse { queue } => write!(f, "queue {queue} is enabled before it is set up"),
             Self::NotEnabled { queue } => write!(f, "queue {queue} cannot be enabled"),
-            Self::ConfigUnstable => f.write_str("the device's configuration changes without end"),
-            Self::OutOfReach { queue } => write!(f, "queue {queue} lies beyond what a legacy device reaches"),
+            Self::ConfigUnstable => f.write_str("the device's configuration keeps changing"),
+            Self::OutOfReach { queue } => {
+                write!(f, "queue {queue} lies above the addresses that a legacy device can use")
+            }
             Self::NoConfig => f.write_str("the device has no configuration registers"),
         }
     }

@@ -208,6 +208,6 @@ fn what_is_wrong_with_a_card_is_said() {
     assert_eq!(elsewhere, LegacyPciError::NoPorts { first: 0xd000 });
     assert_eq!(
         elsewhere.to_string(),
-        "the device has the legacy interface only, and its io ports from 0xd000 on are not to be had"
+        "the device has the legacy interface only, and its I/O ports from 0xd000 on are not available"
     );
 }

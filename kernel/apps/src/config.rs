@@ -119,7 +119,7 @@ impl fmt::Display for ConfigError {
         match &self.problem {
             Problem::UnknownKey => write!(f, "unknown key in \"{word}\"; allowed are {KEYS}"),
             Problem::UnknownApplication => write!(f, "unknown application in \"{word}\"; allowed is bridge"),
-            Problem::Duplicate => write!(f, "the key of \"{word}\" was given before"),
+            Problem::Duplicate => write!(f, "duplicate key in \"{word}\""),
             Problem::BadValue(allowed) => write!(f, "bad value in \"{word}\"; {allowed}"),
         }
     }
@@ -188,7 +188,7 @@ impl Config {
     fn add_mmio_device(&mut self, value: &str) -> Result<(), Problem> {
         let device = value.parse().map_err(|error| Problem::BadValue(shorten(&error)))?;
         let is_free = self.insert_mmio_device(device);
-        let taken = || Problem::BadValue("its registers are those of another device, too".to_string());
+        let taken = || Problem::BadValue("its registers overlap those of another device".to_string());
         if is_free { Ok(()) } else { Err(taken()) }
     }
 
@@ -315,9 +315,9 @@ mod tests {
             ),
             (
                 ("virtio_mmio.device", "4K@d0000000:5"),
-                "bad value in \"virtio_mmio.device=4K@d0000000:5\"; ADDRESS in SIZE@ADDRESS:IRQ is no number, such as 5 or 0xd0000000 (a SIZE also 4K)".into(),
+                "bad value in \"virtio_mmio.device=4K@d0000000:5\"; ADDRESS in SIZE@ADDRESS:IRQ is not a number; examples are 5, 0xd0000000, and for SIZE 4K".into(),
             ),
-            (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which this version does not have".into()),
+            (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which this version does not support".into()),
             (("b", "mac-5254"), "bad value in \"b=mac-5254\"; \"mac-5254\" has a malformed MAC address; the form is mac- and 12 hexadecimal digits, such as mac-525400000001".into()),
             ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),
             (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait queues packed log netmap.NAME virtio_mmio.device".into()),
@@ -325,10 +325,7 @@ mod tests {
         for ((key, value), message) in cases {
             assert_eq!(parse(&[(key, value)]).unwrap_err(), message);
         }
-        assert_eq!(
-            parse(&[("log", "info"), ("log", "info")]).unwrap_err(),
-            "the key of \"log=info\" was given before"
-        );
+        assert_eq!(parse(&[("log", "info"), ("log", "info")]).unwrap_err(), "duplicate key in \"log=info\"");
     }
 
     /// A monitor appends them in an order of its own.
@@ -341,7 +338,7 @@ mod tests {
         assert_eq!(
             parse(&[("virtio_mmio.device", "4K@0xd0000000:5"), ("virtio_mmio.device", "1@0xd0000fff:6")])
                 .unwrap_err(),
-            "bad value in \"virtio_mmio.device=1@0xd0000fff:6\"; its registers are those of another device, too"
+            "bad value in \"virtio_mmio.device=1@0xd0000fff:6\"; its registers overlap those of another device"
         );
     }
 

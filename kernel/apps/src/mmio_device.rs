@@ -84,9 +84,12 @@ impl fmt::Display for MmioDeviceError {
         match self {
             Self::Form => f.write_str("it must be SIZE@ADDRESS:IRQ, such as 4K@0xd0000000:5"),
             Self::Number(part) => {
-                write!(f, "{part} in SIZE@ADDRESS:IRQ is no number, such as 5 or 0xd0000000 (a SIZE also 4K)")
+                write!(
+                    f,
+                    "{part} in SIZE@ADDRESS:IRQ is not a number; examples are 5, 0xd0000000, and for SIZE 4K"
+                )
             }
-            Self::Range => f.write_str("there are no bytes at such addresses"),
+            Self::Range => f.write_str("the range is empty or ends beyond the last address"),
         }
     }
 }
@@ -151,7 +154,7 @@ mod tests {
             assert_eq!(word.parse::<MmioDevice>(), Err(expected), "{word}");
         }
         assert!(
-            MmioDeviceError::Number("IRQ").to_string().starts_with("IRQ in SIZE@ADDRESS:IRQ is no number")
+            MmioDeviceError::Number("IRQ").to_string().starts_with("IRQ in SIZE@ADDRESS:IRQ is not a number")
         );
     }
 

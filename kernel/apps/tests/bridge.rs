@@ -168,7 +168,7 @@ fn a_card_that_breaks_down_stops_the_bridge_with_its_name() {
     assert_eq!(bridge.step().unwrap(), Progress::Idle);
     wires[1].break_down();
     let error = bridge.step().unwrap_err();
-    assert_eq!(error.to_string(), "em1: the device broke the rules of its queue");
+    assert_eq!(error.to_string(), "em1: the device violated the protocol of its queue");
     drop(bridge);
     assert_all_home(&netmap, &wires);
 }
@@ -316,5 +316,5 @@ fn a_card_that_breaks_down_ends_a_wait_with_its_name() {
     let mut bridge = start_with(&netmap, &[]).unwrap();
     wires[1].break_down();
     let error = bridge.wait(LONG).unwrap_err();
-    assert_eq!(error.to_string(), "em1: the device broke the rules of its queue");
+    assert_eq!(error.to_string(), "em1: the device violated the protocol of its queue");
 }

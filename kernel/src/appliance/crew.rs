@@ -42,7 +42,7 @@ impl Crew {
             let mates = shared.clone();
             if processors::run(number, Box::new(move || mates.work(worker))).is_err() {
                 shared.away.fetch_sub(1, Ordering::Relaxed);
-                log::error!(target: "workers", "processor {number} takes no work; what its rings receive is not forwarded");
+                log::error!(target: "workers", "processor {number} does not accept work; frames that arrive on its rings are not forwarded");
             }
         }
         Self { first, shared }

@@ -100,12 +100,12 @@ impl fmt::Display for Meaning<'_> {
             0 => "a division by zero, or a quotient that does not fit",
             2 => "the machine reports a hardware error or was told to stop",
             3 => "a breakpoint that no debugger handles",
-            6 => "the processor does not know the instruction, or it marks a place that must not be reached",
+            6 => "an invalid instruction, or ud2 in code that must not be reached",
             8 => "an exception could not be delivered: most likely the stack pointer is not usable",
             13 => "an address that is not canonical, or a privileged operation with a forbidden value",
             14 => return self.page_fault(f),
             18 => "the processor reports a hardware error",
-            _ => "nothing in this kernel should cause it",
+            _ => "an exception that this kernel does not expect",
         };
         f.write_str(sentence)
     }

@@ -90,7 +90,7 @@ pub fn take(hal: &dyn Hal) {
             log::info!(target: "interrupts", "{apic}, {timer}, {} lines, {} inputs", lines::COUNT, io_apics.inputs());
             x86_64::instructions::interrupts::enable();
         }
-        Err(error) => log::warn!(target: "interrupts", "none, so waiting is looking: {error}"),
+        Err(error) => log::warn!(target: "interrupts", "interrupts unavailable; polling: {error}"),
     }
 }
 
@@ -159,10 +159,10 @@ pub(crate) fn line(pair: u16) -> Option<Box<dyn InterruptLine>> {
 pub(crate) fn shared_line(source: LineSource) -> Option<Box<dyn SharedLine>> {
     let interrupts = INTERRUPTS.get()?;
     let without = |why: &dyn fmt::Display| {
-        log::info!(target: "interrupts", "{source}: {why}, so waiting for its card is looking");
+        log::info!(target: "interrupts", "{source}: interrupts unavailable; polling its NIC: {why}");
     };
     let Some(line) = acpi::input(source).filter(|line| interrupts.io_apics.has(line.gsi)) else {
-        without(&"nobody says where it leads");
+        without(&"no route to an interrupt controller is known");
         return None;
     };
     log::debug!(target: "interrupts", "{source}: input {}", line.gsi);
@@ -174,7 +174,7 @@ pub(crate) fn shared_line(source: LineSource) -> Option<Box<dyn SharedLine>> {
 pub fn complain() {
     shared::ask_masked();
     for gsi in shared::newly_masked() {
-        log::warn!(target: "interrupts", "input {gsi} interrupts without end and is masked: no card says that it was its own");
+        log::warn!(target: "interrupts", "input {gsi} is masked: it interrupts continuously and no NIC reports the cause");
     }
 }
 

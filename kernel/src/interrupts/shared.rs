@@ -171,8 +171,8 @@ impl Input {
 impl core::fmt::Display for NoLine {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::AllTaken => "all interrupt lines are taken",
-            Self::Conflict => "another card has its line otherwise",
+            Self::AllTaken => "all interrupt vectors are in use",
+            Self::Conflict => "another NIC uses the same input with a different trigger mode or polarity",
         })
     }
 }

@@ -56,7 +56,9 @@ unsafe impl Platform for Hardware {
             Some(Err(error)) => {
                 log::error!(target: "memory", "{} bytes at {:#x}: {error}", block.bytes, block.phys)
             }
-            None => log::error!(target: "memory", "{} bytes at {:#x} are no block", block.bytes, block.phys),
+            None => {
+                log::error!(target: "memory", "{} bytes at {:#x}: not a valid block", block.bytes, block.phys)
+            }
         }
     }
 }

@@ -60,7 +60,7 @@ impl LowPage {
 impl Drop for LowPage {
     fn drop(&mut self) {
         if !window::unmap_page(self.0) {
-            log::warn!(target: "memory", "the page at {:#x} stays mapped", self.0.start());
+            log::warn!(target: "memory", "the page at {:#x} could not be unmapped", self.0.start());
         }
     }
 }

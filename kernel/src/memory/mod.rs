@@ -51,7 +51,7 @@ pub enum MemoryError {
 impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MemoryError::TooScattered => f.write_str("RAM lies in too many separate pieces"),
+            MemoryError::TooScattered => f.write_str("RAM consists of too many separate ranges"),
             MemoryError::NoHeap { bytes } => write!(f, "no {bytes} bytes of contiguous RAM for the heap"),
             MemoryError::Paging(error) => write!(f, "page tables: {error}"),
         }

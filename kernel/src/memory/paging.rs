@@ -42,7 +42,7 @@ impl fmt::Display for PagingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PagingError::NoMemory => "no memory for another table",
-            PagingError::TooScattered => "too many stretches of RAM to map",
+            PagingError::TooScattered => "too many separate ranges of RAM to map",
             PagingError::AlreadyMapped => "the range is mapped already",
             PagingError::BadAddress => "the address is out of range",
         })

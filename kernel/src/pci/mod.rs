@@ -87,7 +87,7 @@ fn configure(space: &dyn ConfigSpace, bridge: &HostBridge, ram: &[Span]) {
         .chain([INTERRUPT_CONTROLLERS])
         .collect();
     let assigned = assign_memory(space, &bridge.memory, &taken);
-    log::info!(target: "pci", "{} BARs given an address, {} without room", assigned.given, assigned.left);
+    log::info!(target: "pci", "{} BARs were assigned an address, {} did not fit", assigned.given, assigned.left);
 }
 
 /// The configuration space of this machine, once it was looked for and if it has any.

@@ -32,11 +32,11 @@ pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
         return count;
     }
     if let Err(error) = interrupts::prepare(hal) {
-        log::warn!(target: "processors", "only one runs: {error}");
+        log::warn!(target: "processors", "only the boot processor runs: {error}");
         return count;
     }
     let Some(mut page) = LowPage::take() else {
-        log::warn!(target: "processors", "only one runs: there is no RAM below 640 KiB for others to start in");
+        log::warn!(target: "processors", "only the boot processor runs: no free RAM below 640 KiB for the startup code of the others");
         return count;
     };
     page.write(processor_start::real_mode());
@@ -53,7 +53,7 @@ pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
             Err(failure) => {
                 processor_start::withdraw();
                 interrupts::send(id, Ipi::Reset);
-                log::warn!(target: "processors", "the one with local APIC {id} does not run: {failure}");
+                log::warn!(target: "processors", "the processor with local APIC ID {id} does not run: {failure}");
             }
         }
     }
@@ -75,9 +75,9 @@ enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Failure::Table => "there is no memory for its stacks",
+            Failure::Table => "no memory for its stacks",
             Failure::Silent => "it does not answer",
-            Failure::Clock => "its time stamp counter is not that of the first",
+            Failure::Clock => "its time stamp counter differs from the boot processor's",
         })
     }
 }

@@ -42,7 +42,7 @@ impl Configuration {
         if !has_rings(&found) || found.tx_queues > tx || found.rx_queues > rx {
             return Err(OpenError::Configuration { name: name.into(), found, most: self.most });
         }
-        log::info!(target: "netmap", "{name}: {} becomes {found}", self.adopted);
+        log::info!(target: "netmap", "{name}: configuration changed from {} to {found}", self.adopted);
         self.adopted = found;
         Ok(())
     }
@@ -53,7 +53,7 @@ impl Configuration {
             self.reported = None;
         } else if self.reported.as_ref() != Some(&found) {
             let adopted = &self.adopted;
-            log::warn!(target: "netmap", "{name}: found {found}, stays {adopted} until its last port is closed");
+            log::warn!(target: "netmap", "{name}: configuration changed to {found}; {adopted} stays in use until the last port is closed");
             self.reported = Some(found);
         }
     }

@@ -88,7 +88,7 @@ pub(crate) enum RestartError {
 impl fmt::Display for RestartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OtherQueue => f.write_str("it came back with a queue of another type"),
+            Self::OtherQueue => f.write_str("after the reset it has a queue of another type"),
             Self::Refill(error) => write!(f, "{error}"),
         }
     }

@@ -39,9 +39,11 @@ impl NoAdapter {
 impl fmt::Display for NoAdapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            AdapterMode::Best => "the interface has neither rings nor a way to pass frames one by one",
-            AdapterMode::Native => "the interface has no rings of its own, and admode asks for them",
-            AdapterMode::Generic => "the interface cannot pass frames one by one, and admode asks for that",
+            AdapterMode::Best => "the driver supports neither native nor generic mode",
+            AdapterMode::Native => "netmap.admode=1 requires native mode, which the driver does not support",
+            AdapterMode::Generic => {
+                "netmap.admode=2 requires generic mode, which the driver does not support"
+            }
         })
     }
 }

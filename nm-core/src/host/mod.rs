@@ -206,10 +206,10 @@ impl fmt::Display for TransmitError {
             Self::TooLong => "the frame does not fit into a buffer",
             Self::Offload(Offload::None) => "the frame needs no offload",
             Self::Offload(Offload::Checksum) => {
-                "the frame wants its checksum computed, which no host ring does"
+                "the frame requests checksum offload, which host rings do not support"
             }
             Self::Offload(Offload::Segmentation) => {
-                "the frame wants to be cut into segments, which no host ring does"
+                "the frame requests segmentation offload, which host rings do not support"
             }
         })
     }

@@ -261,7 +261,7 @@ impl HostSide {
             return;
         }
         let (name, cause) = (&self.name, TransmitError::Offload(offload));
-        log::warn!(target: "netmap", "{name}: {cause}; it was dropped, and others are too (drop_offload counts them): the stack must not offload");
+        log::warn!(target: "netmap", "{name}: {cause}; it was dropped. Further ones are only counted (drop_offload); disable offloads in the stack");
     }
 }
 

@@ -53,7 +53,7 @@ impl fmt::Display for MemoryError {
             Self::Exhausted { requested, available, .. } => {
                 write!(
                     f,
-                    " has {available} objects free of {requested} asked for (tunable {prefix}{pool}_num)"
+                    " has {available} free objects, {requested} are needed (tunable {prefix}{pool}_num)"
                 )
             }
             Self::TooSmall { needed, size, .. } => {
@@ -96,15 +96,12 @@ impl fmt::Display for RegionError {
         match self {
             Self::Tunable(name, error) => write!(f, "netmap.{name}: {error}"),
             Self::OutOfHeap { bytes } => {
-                write!(
-                    f,
-                    "no {bytes} bytes of heap for the region's tables (netmap.buf_num makes them smaller)"
-                )
+                write!(f, "the heap has no {bytes} bytes for the region's tables (lower netmap.buf_num)")
             }
             Self::OutOfMemory(error) => {
-                write!(f, "{error} (netmap.buf_num and netmap.ring_num make it smaller)")
+                write!(f, "{error} (lower netmap.buf_num or netmap.ring_num)")
             }
-            Self::TooMany => f.write_str("every number of a memory region is in use"),
+            Self::TooMany => f.write_str("all numbers of memory regions are in use"),
         }
     }
 }
@@ -133,9 +130,9 @@ impl MapError {
 impl fmt::Display for MapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unbound => {
-                f.write_str("memory is mapped through a bound port (netmap.mmap_unreg=1 allows it before)")
-            }
+            Self::Unbound => f.write_str(
+                "no port is bound; memory can be mapped before that only with netmap.mmap_unreg=1",
+            ),
             Self::Unknown(id) => write!(f, "there is no memory region {id}"),
         }
     }

@@ -148,7 +148,7 @@ impl Drop for PortHeader {
         let GivenBack { buffers, broken_at } = chain::give_back(&self.region, self.bufs_head());
         if let Some(buffer) = broken_at {
             let (id, extra) = (self.region.id(), self.extra);
-            log::warn!(target: "netmap", "region {id}: the chain of extra buffers leads to {buffer}, which is none; {buffers} came back of {extra}");
+            log::warn!(target: "netmap", "region {id}: the chain of extra buffers contains the invalid number {buffer}; {buffers} of {extra} buffers were returned");
         }
         {
             let mut pools = self.region.pools();

@@ -178,7 +178,7 @@ impl Drop for PortMemory {
         pools.put_back(PoolKind::Ring, self.ring_objects.drain(..));
         drop(pools);
         if refused > 0 {
-            log::warn!(target: "netmap", "{refused} slots of a closed port held a buffer that was not theirs");
+            log::warn!(target: "netmap", "{refused} slots of a closed port held buffers that the port did not own");
         }
     }
 }

@@ -192,7 +192,7 @@ impl Region {
         let leaked = self.pools.lock().leave(kind);
         if leaked > 0 {
             let (id, name) = (self.id, &self.name);
-            log::warn!(target: "netmap", "region {id} {name}: {leaked} objects that nobody gave back are free again");
+            log::warn!(target: "netmap", "region {id} {name}: reclaimed {leaked} objects that had not been returned");
         }
     }
 

@@ -190,14 +190,14 @@ fn rings_that_a_raw_port_opens_are_made_of_resting_buffers_first() {
     assert_eq!((spares.len(), region.report().free), (34, 0));
     assert!(buffers(&safe).is_disjoint(&had) && spares.iter().all(|spare| !had.contains(&spare.buf_idx())));
     let error = open(region, Hands::Safe).unwrap_err().to_string();
-    assert_eq!(error, "the buf pool has 0 objects free of 4 asked for (tunable buf_num)");
+    assert_eq!(error, "the buf pool has 0 free objects, 4 are needed (tunable buf_num)");
     let again = raw_port(region);
     assert_eq!((buffers(&again), region.report().resting), (had, 0));
     let extra = header(&again, 1);
     assert_eq!(extra.extra(), 0, "there is none left");
     drop((extra, spares.pop()));
     let error = open(region, Hands::Raw).unwrap_err().to_string();
-    assert_eq!(error, "the buf pool has 1 objects free of 4 asked for (tunable buf_num)");
+    assert_eq!(error, "the buf pool has 1 free objects, 4 are needed (tunable buf_num)");
     drop((again, other, safe, spares));
     assert_all_free(region);
 }
@@ -372,11 +372,11 @@ fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
     );
     assert_eq!(
         refused(&[shape(Direction::Tx, 2); 17]),
-        "the ring pool has 16 objects free of 17 asked for (tunable ring_num)"
+        "the ring pool has 16 free objects, 17 are needed (tunable ring_num)"
     );
     assert_eq!(
         refused(&[shape(Direction::Tx, 16); 4]),
-        "the buf pool has 10 objects free of 16 asked for (tunable buf_num)"
+        "the buf pool has 10 free objects, 16 are needed (tunable buf_num)"
     );
     assert_all_free(region);
     let sizes = Sizes { if_size: 128, if_num: 1, ..Sizes::default() };
@@ -390,7 +390,7 @@ fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
     let second = PortMemory::new(&private, "em1", &[], Hands::Safe).unwrap_err();
     assert_eq!(
         second.to_string(),
-        "the if pool of region 2 has 0 objects free of 1 asked for (tunable priv_if_num)"
+        "the if pool of region 2 has 0 free objects, 1 are needed (tunable priv_if_num)"
     );
     assert_eq!(private.info().usage.ports, 1);
 }

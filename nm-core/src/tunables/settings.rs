@@ -79,15 +79,8 @@ pub(super) const ENTRIES: [Entry; 23] = [
     entry!("priv_ring_num", private.ring_num, 2..=8192, 1, Start, "ring_num of private regions"),
     entry!("priv_buf_size", private.buf_size, 256..=32768, 64, Start, "buf_size of private regions"),
     entry!("priv_buf_num", private.buf_num, 18..=4 << 20, 1, Start, "buf_num of private regions"),
-    entry!("verbose", behaviour.verbose, 0..=u32::MAX, 1, Running, "bit mask of what is logged in detail"),
-    entry!(
-        "no_timestamp",
-        behaviour.no_timestamp,
-        0..=1,
-        1,
-        Running,
-        "poll leaves the time stamp of rings alone"
-    ),
+    entry!("verbose", behaviour.verbose, 0..=u32::MAX, 1, Running, "bit mask of verbose log messages"),
+    entry!("no_timestamp", behaviour.no_timestamp, 0..=1, 1, Running, "poll does not write ring time stamps"),
     entry!("mitigate", behaviour.mitigate, 0..=1, 1, Running, "interrupts are mitigated"),
     entry!(
         "no_pendintr",
@@ -95,9 +88,9 @@ pub(super) const ENTRIES: [Entry; 23] = [
         0..=1,
         1,
         Running,
-        "rxsync looks at the card without an interrupt"
+        "rxsync checks the NIC without an interrupt"
     ),
-    entry!("txsync_retry", behaviour.txsync_retry, 0..=100, 1, Running, "further tries of a switch to send"),
+    entry!("txsync_retry", behaviour.txsync_retry, 0..=100, 1, Running, "retries of a switch to send"),
     entry!("flags", behaviour.flags, 0..=u32::MAX, 1, Running, "bit mask for debugging"),
     entry!("fwd", behaviour.fwd, 0..=1, 1, Running, "transparent mode on every ring"),
     entry!(

@@ -69,7 +69,8 @@ fn what_needs_a_port_says_so_while_there_is_none() {
     for request in [Request::TxSync, Request::RxSync] {
         assert_eq!(told!(descriptor.request(request, "em0", &mut [])), (unbound.clone(), errno::ENXIO));
     }
-    let unmapped = "memory is mapped through a bound port (netmap.mmap_unreg=1 allows it before)".to_string();
+    let unmapped =
+        "no port is bound; memory can be mapped before that only with netmap.mmap_unreg=1".to_string();
     assert_eq!(told!(descriptor.mmap()), (unmapped, errno::ENODEV));
 }
 

@@ -53,7 +53,7 @@ pub(super) fn instruct(
 
 /// Says what becomes of a device that cannot be told which frames to take.
 pub(super) fn go_on_after(error: &NetError, info: &NicInfo) {
-    warn!("{info}: {error}; it may leave out frames for other stations");
+    warn!("{info}: {error}; frames for other MAC addresses may not be received");
 }
 
 /// Has the device use the queues of so many pairs, from the first on. Until then it uses those of one.

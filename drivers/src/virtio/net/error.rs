@@ -119,9 +119,9 @@ impl fmt::Display for NetError {
             Self::QueueShrank { role, before, now } => {
                 write!(f, "the device's {role} queue had {before} entries and has {now} now")
             }
-            Self::NoControlQueue => f.write_str("the device's control queue is not there or too short"),
+            Self::NoControlQueue => f.write_str("the device's control queue is missing or too short"),
             Self::NoAnswer => f.write_str("the device does not answer a command"),
-            Self::PromiscuousRefused => f.write_str("the device refuses to take frames for other stations"),
+            Self::PromiscuousRefused => f.write_str("the device refuses promiscuous mode"),
             Self::PairsRefused { pairs } => write!(f, "the device refuses to use {pairs} queue pairs"),
             Self::Transport(error) => write!(f, "{error}"),
             Self::Memory(error) => write!(f, "{error}"),

@@ -172,7 +172,7 @@ fn what_is_wrong_with_the_registers_is_said() {
         function.set_writable(0x10, 0xffc0);
     });
     assert_eq!(ports, MapError::Bar(BarError::IoPorts));
-    assert_eq!(ports.to_string(), "the registers lie in BAR 0: it is io ports, not memory");
+    assert_eq!(ports.to_string(), "the registers lie in BAR 0: it is an I/O BAR, not a memory BAR");
     assert_eq!(
         refusal(|function| function.set_memory_bar(0, BAR, 0x4000, false)),
         MapError::TooShort { bytes: 0x4000 }
