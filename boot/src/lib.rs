@@ -16,6 +16,8 @@
 //!    └─ frames         who owns which page of RAM
 //! ```
 //!
+//! [`line_queue`] is the console's: text that waits for the serial port.
+//!
 //! Everything below the trampoline is plain computation: no hardware, no `unsafe`, and no heap but where
 //! `acpi` says what it has found. What the loader
 //! left in memory is read through [`PhysicalMemory`], so that the readers run in host tests on made-up and
@@ -39,6 +41,7 @@ pub mod command_line;
 pub mod frames;
 #[cfg(target_os = "none")]
 pub mod image;
+pub mod line_queue;
 #[cfg(target_os = "none")]
 mod marks;
 mod memory_map;
