@@ -32,8 +32,10 @@ pub enum ExitCode {
 
 /// Says why, and ends the machine.
 pub fn exit(code: ExitCode, reason: fmt::Arguments<'_>) -> ! {
-    console::line(format_args!("EXIT code={:#04x} reason={reason}", code as u8));
     interrupts::disable();
+    console::begin_last_words();
+    console::line(format_args!("EXIT code={:#04x} reason={reason}", code as u8));
+    console::flush();
     IoPort::DEBUG_EXIT.write(code as u32);
     if code != ExitCode::Kernel {
         acpi::power_off();

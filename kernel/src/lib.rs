@@ -3,7 +3,7 @@
 //! ```text
 //! trampoline (millrace-boot) ──► start ──► the binary's main(Machine)
 //!                                  │
-//!   console, logger   COM1: log lines out, single letters in
+//!   console, logger   COM1: log lines out, as far as it accepts them, and keys in
 //!   clock             TSC, calibrated; time since the image was entered
 //!   processors        the further ones: started, given jobs, woken, halted
 //!   cpu               GDT, TSS, stacks with guard pages, one dump for every exception
@@ -21,7 +21,7 @@
 //! nothing here runs per packet.
 //!
 //! What has an algorithm is not in this crate but in one that is tested on the host (`millrace-boot` for the
-//! memory map, frames and command line, `millrace-drivers`, `nm-core`). What is left touches the machine.
+//! memory map, frames, command line and the console's queue, `millrace-drivers`, `nm-core`). What is left touches the machine.
 //! `unsafe` is confined to the files that open with the reason for it.
 #![no_std]
 
@@ -42,6 +42,7 @@ pub mod pci;
 mod ports;
 pub mod processors;
 pub mod start;
+mod time_limit;
 
 pub use exit::{ExitCode, exit};
 pub use start::Machine;

@@ -37,7 +37,24 @@ pub fn answer(target: &str, text: fmt::Arguments<'_>) {
 }
 
 fn write(level: Level, target: &str, text: &fmt::Arguments<'_>) {
-    let us = clock::uptime_us();
-    let (seconds, fraction) = (us / 1_000_000, us % 1_000_000);
-    console::line(format_args!("[{seconds:5}.{fraction:06}] {level} {target}: {text}"));
+    console::line(format_args!("{} {level} {target}: {text}", Stamp::now()));
+}
+
+/// A time since the image was entered, as log lines begin with it.
+pub(crate) struct Stamp {
+    us: u64,
+}
+
+impl Stamp {
+    /// The time now.
+    pub(crate) fn now() -> Self {
+        Self { us: clock::uptime_us() }
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, fraction) = (self.us / 1_000_000, self.us % 1_000_000);
+        write!(f, "[{seconds:5}.{fraction:06}]")
+    }
 }

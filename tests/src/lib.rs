@@ -7,6 +7,7 @@
 //!        │     Setting: the machine, and the models of its two cards
 //!        │
 //!   Qemu ─► Guest ── Console: every line the image says, waited for without polling
+//!    ├─ Serial: the serial port at a socket, which the test reads when it wants to
 //!    ├─ Testpmd: the far end of vhost-user cards, DPDK's, which works on their rings in the guest's memory
 //!    └─ Wire: the far end of one card, a unix datagram socket: one frame a datagram, no root
 //!          ├─ transfer   a few frames, kept and compared as they come back, both ways at once
@@ -35,6 +36,7 @@ pub mod namespace;
 pub mod pattern;
 mod permit;
 pub mod qemu;
+pub mod serial;
 pub mod setting;
 #[cfg(test)]
 mod testing;

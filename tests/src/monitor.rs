@@ -4,7 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,20 +48,23 @@ impl Monitor {
 
     /// Connects to QEMU, which listens soon after it was started.
     pub fn connect(&self) -> Result<Session> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match UnixStream::connect(self.path()) {
-                Ok(stream) => return Session::begin(stream),
-                Err(error) if Instant::now() > deadline => {
-                    return Err(error).context("QEMU's monitor does not listen");
-                }
-                Err(_) => thread::sleep(LOOK_AGAIN),
-            }
-        }
+        Session::begin(connect_soon(&self.path()).context("QEMU's monitor does not listen")?)
     }
 
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("qmp")
+    }
+}
+
+/// Connects to the socket at `path` as soon as QEMU, which was started, listens there.
+pub(crate) fn connect_soon(path: &Path) -> Result<UnixStream> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match UnixStream::connect(path) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => thread::sleep(LOOK_AGAIN),
+        }
     }
 }
 

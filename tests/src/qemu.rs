@@ -10,6 +10,7 @@ use anyhow::Result;
 use crate::guest::Guest;
 use crate::iso::{Firmware, Iso, Medium};
 use crate::monitor::Monitor;
+use crate::serial::Serial;
 use crate::wire::Wire;
 use crate::{Card, Machine};
 
@@ -31,6 +32,8 @@ pub struct Qemu {
     /// What QEMU is told once for these cards.
     options: &'static [&'static str],
     arguments: Vec<OsString>,
+    /// What the serial port is connected to, as a character device of QEMU's.
+    console: String,
     has_debug_exit: bool,
     has_shared_memory: bool,
     limit: Duration,
@@ -49,6 +52,7 @@ impl Qemu {
             mmio_cards: Vec::new(),
             options: &[],
             arguments: Vec::new(),
+            console: "stdio,id=console,signal=off".to_owned(),
             has_debug_exit: true,
             has_shared_memory: false,
             limit: HARD_LIMIT,
@@ -88,6 +92,14 @@ impl Qemu {
     pub fn without_debug_exit(mut self) -> Self {
         self.has_debug_exit = false;
         self.argument("-action").argument("reboot=reset")
+    }
+
+    /// With the serial port at `serial`, where QEMU waits for the other side, instead of at the guest's
+    /// [`console`](Guest::console).
+    pub fn serial(mut self, serial: &Serial) -> Self {
+        let path = option_value(&serial.path());
+        self.console = format!("socket,id=console,path={path},server=on,wait=on");
+        self
     }
 
     /// One more argument of QEMU's own.
@@ -180,7 +192,7 @@ impl Qemu {
             let memory = format!("memory-backend-memfd,id=memory,size={}M,share=on", self.memory_mib);
             command.args(["-machine", "memory-backend=memory", "-object", &memory]);
         }
-        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        command.args(["-chardev", &self.console, "-serial", "chardev:console"]);
         if self.has_debug_exit {
             command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         }

@@ -11,17 +11,32 @@
 //! 1. Boot the bridge with `wait=poll`.
 //! 2. Twenty times, each after a pause that is no divisor of the time that a sleep ends after: type a letter. Most are
 //!    answered so soon that it was not the end of a sleep that has found them.
+//!
+//! Unread:
+//! 1. Boot the bridge with its serial port at a socket, read until it is ready and answers `s` once, then read no more.
+//! 2. Type `s` thousands of times: more answers than the socket and the image can keep. Frames still pass both ways.
+//! 3. Type `q`, and read on. Each line is whole; where answers are missing, a line says how many lines were lost. The last
+//!    line is that of the exit, and QEMU ends with status 33.
+//! 4. The same with a fault of the kernel instead of `q`: its report is complete, and QEMU ends with status 37.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use millrace_tests::console::Mark;
+use millrace_tests::counters::stats_message;
 use millrace_tests::frames::Generator;
-use millrace_tests::guest::STATUS_DONE;
-use millrace_tests::{Appliance, Card, Machine, Setting, Wait, on_pc_and_q35, transfer};
+use millrace_tests::guest::{Guest, STATUS_DONE, STATUS_FAULT};
+use millrace_tests::serial::{Line, Serial};
+use millrace_tests::{Appliance, Card, Machine, Qemu, Setting, Wait, Wire, image, on_pc_and_q35, transfer};
 
-on_pc_and_q35!(letters_are_answered, a_letter_ends_a_sleep);
+on_pc_and_q35!(
+    letters_are_answered,
+    a_letter_ends_a_sleep,
+    an_unread_console_loses_whole_lines,
+    a_fault_is_reported_on_an_unread_console,
+);
 
 fn letters_are_answered(machine: Machine) -> Result<()> {
     let mut appliance = Appliance::boot_with(machine, |qemu| {
@@ -103,5 +118,100 @@ fn answer_at_once(setting: Setting) -> Result<()> {
     println!("{late} of 20 letters took longer than {SOON:?}, the slowest {:?}", times.iter().max());
     assert!(late < 10, "{late} letters took longer than {SOON:?}: they did not end a sleep");
     appliance.stop()?;
+    Ok(())
+}
+
+/// Answers to `s` that are asked for while nothing is read. They are some times as long as all that is kept on the way.
+const UNREAD: usize = 3000;
+
+/// A bridge whose serial port is at a socket.
+struct Unread {
+    guest: Guest,
+    line: Line,
+    left: Wire,
+    right: Wire,
+    /// What each line of an answer to `s` is about.
+    answer: Vec<String>,
+}
+
+impl Unread {
+    /// Boots the bridge, and asks for more than can be kept.
+    fn boot(machine: Machine, image: PathBuf, change: impl FnOnce(Qemu) -> Qemu) -> Result<Self> {
+        let serial = Serial::new()?;
+        let (left, right) = (Wire::new()?, Wire::new()?);
+        let qemu = Qemu::new(machine, image).command_line("app=bridge").wire(&left).wire(&right);
+        let guest = change(qemu.serial(&serial)).start()?;
+        let mut line = serial.connect()?;
+        line.read_to("READY", |line| line.starts_with("READY "))?;
+        left.connect()?;
+        right.connect()?;
+        line.type_in(b's', 1)?;
+        let answer = line.read_to("counters", |line| subject(line) == Some("buffers".to_owned()))?;
+        let answer = answer.iter().map(|line| subject(line).context("no counters")).collect::<Result<_>>()?;
+        line.type_in(b's', UNREAD)?;
+        Ok(Self { guest, line, left, right, answer })
+    }
+
+    /// Checks that the lines up to the first that is neither counters nor a note are answers to so many `s`, but for those
+    /// that the notes count. Returns the rest.
+    fn check<'l>(&self, lines: &'l [String], answers: usize) -> &'l [String] {
+        let (mut expected, mut lost) = (0, 0);
+        let end = lines.iter().position(|line| {
+            if let Some(subject) = subject(line) {
+                assert_eq!(subject, self.answer[expected % self.answer.len()], "line {expected}: {line}");
+                expected += 1;
+            } else if let Some(count) = lost_lines(line) {
+                assert!(count > 0);
+                expected += count;
+                lost += count;
+            } else {
+                return true;
+            }
+            false
+        });
+        assert!(lost > 0, "no line was lost: {lines:#?}");
+        assert_eq!(expected, answers * self.answer.len());
+        println!("{lost} of {expected} lines were lost");
+        &lines[end.unwrap_or(lines.len())..]
+    }
+}
+
+/// What a line of counters is about: a ring's name, or `buffers`.
+fn subject(line: &str) -> Option<String> {
+    let text = stats_message(line)?;
+    let words: Vec<&str> = text.split_whitespace().take_while(|word| !word.contains('=')).collect();
+    Some(words.join(" "))
+}
+
+/// How many lines were lost, as a line says that stands in their place.
+fn lost_lines(line: &str) -> Option<usize> {
+    let (_, note) = line.split_once("] WARN console: ")?;
+    note.split_once(" line")?.0.parse().ok()
+}
+
+fn an_unread_console_loses_whole_lines(machine: Machine) -> Result<()> {
+    let mut unread = Unread::boot(machine, image::appliance()?, |qemu| qemu)?;
+    let mut generator = Generator::new();
+    let mut frames = || (0..500).map(|number| generator.frame(60 + number)).collect();
+    transfer::exchange(&unread.left, &unread.right, frames(), frames())?;
+    unread.line.type_in(b'q', 1)?;
+    let lines = unread.line.read_all()?;
+    let rest = unread.check(&lines, UNREAD + 1);
+    assert!(matches!(rest, [exit] if exit.starts_with("EXIT code=0x10 reason=")), "{rest:#?}");
+    unread.guest.wait_status(STATUS_DONE)?;
+    Ok(())
+}
+
+fn a_fault_is_reported_on_an_unread_console(machine: Machine) -> Result<()> {
+    let mut unread = Unread::boot(machine, image::fault_injection()?, |qemu| qemu.processors(2))?;
+    unread.line.type_in(b'f', 1)?;
+    let lines = unread.line.read_all()?;
+    let rest = unread.check(&lines, UNREAD);
+    assert!(rest.first().is_some_and(|line| line.starts_with("FAULT vector=14 ")), "{rest:#?}");
+    assert!(rest.last().is_some_and(|line| line.starts_with("EXIT code=0x12 reason=")), "{rest:#?}");
+    for register in ["rip=", "rax=", "r15=", "cr3="] {
+        assert!(rest.iter().any(|line| line.contains(register)), "no {register} in {rest:#?}");
+    }
+    unread.guest.wait_status(STATUS_FAULT)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+use millrace::console::Output;
 use millrace::{ExitCode, clock, console, exit, interrupts};
 use nm_core::Netmap;
 
@@ -11,15 +12,18 @@ use super::links::Links;
 use super::report::{self, Report};
 
 /// Time from one look at the console to the next, in microseconds; longer while the application waits, by
-/// [`LONGEST_WAIT`](nm_apps::worker::LONGEST_WAIT) at most, where letters do not interrupt.
+/// [`LONGEST_WAIT`](nm_apps::worker::LONGEST_WAIT) at most, where the console does not interrupt.
 const CONSOLE_PERIOD_US: u64 = 5_000;
+/// The same while text waits for the port: a serial port at full speed sends what it can hold in 1.4 ms.
+const OUTPUT_PERIOD_US: u64 = 1_000;
 
 /// Letters that are answered in one look, as many as a serial port keeps: frames do not wait for a pasted text.
 const LETTERS: usize = 16;
 
 /// Lets the workers work until a letter from the console ends it, or until one fails.
 pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure> {
-    let period = clock::ticks_in_us(CONSOLE_PERIOD_US);
+    let (period, output_period) =
+        (clock::ticks_in_us(CONSOLE_PERIOD_US), clock::ticks_in_us(OUTPUT_PERIOD_US));
     let mut next_look = clock::ticks();
     let mut links = Links::new();
     let mut report = Report::new();
@@ -29,8 +33,7 @@ pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure
             report.print(netmap);
             return Err(error.into());
         }
-        if console::has_letter() || clock::ticks() >= next_look {
-            next_look = clock::ticks() + period;
+        if console::has_event() || clock::ticks() >= next_look {
             links.watch(netmap);
             interrupts::complain();
             for letter in core::iter::from_fn(console::poll).take(LETTERS) {
@@ -40,6 +43,9 @@ pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure
                 }
                 answer(letter, netmap, &mut report);
             }
+            // Behind the keys: an interrupt of the port is an edge only when there was neither key nor room before.
+            let is_waiting = console::send() != Output::Idle;
+            next_look = clock::ticks() + if is_waiting { output_period } else { period };
         }
     }
 }

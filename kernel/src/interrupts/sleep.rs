@@ -52,9 +52,9 @@ impl Sleeper for Interrupts {
     }
 }
 
-/// Whether there is a letter for this processor: the first one answers them.
+/// Whether the console waits for this processor: the first one serves it.
 fn is_called() -> bool {
-    processors::number() == 0 && console::has_letter()
+    processors::number() == 0 && console::has_event()
 }
 
 /// Lets interrupts in and halts until one has been handled.
