@@ -18,6 +18,9 @@
 //! The page tables live until the kernel builds its own, which set permissions and take the guard page away
 //! from under the boot stack.
 //!
+//! A processor without 64-bit mode or no-execute pages is reported on COM1 and to QEMU's `isa-debug-exit`. Where that is
+//! not, the machine halts: it does not know its power-off yet, and a reset would change nothing.
+//!
 //! Each loader has an entry of its own, since PVH says nothing of eax. Multiboot2 does: whatever a loader leaves
 //! there goes on as its number, and the kernel refuses one that it does not know.
 #![expect(unsafe_code, reason = "entry code in assembly, and symbols that only it defines")]
@@ -57,6 +60,14 @@ const EFER_LONG_MODE: u32 = 1 << 8;
 const EFER_NO_EXECUTE: u32 = 1 << 11;
 /// CPUID 0x8000_0001, edx: no-execute pages and long mode.
 const CPUID_NEEDED: u32 = 1 << 20 | 1 << 29;
+/// What the kernel calls `ExitCode::Application`: the machine does not fit, and a reset would not change that.
+const EXIT_CODE: u32 = 0x11;
+/// First I/O port of COM1, the offset of its line status, and the bit there that says that it accepts a byte.
+const COM1: u16 = 0x3f8;
+const LINE_STATUS: u16 = 5;
+const ACCEPTS: u8 = 1 << 5;
+/// Status reads for a byte; each takes a microsecond or less, and a byte at 115200 baud 87 of them.
+const PATIENCE: u32 = 100_000;
 /// Present, writable.
 const TABLE: u32 = 0b11;
 /// Present, writable, 2 MiB.
@@ -160,16 +171,30 @@ switch_to_long_mode:
 
 processor_too_old:
     mov esi, offset too_old_text
-    mov dx, 0x3f8
-4:  lodsb
-    test al, al
-    jz 5f
-    out dx, al
-    jmp 4b
-5:  mov eax, 0x12
+    call write_text
+    mov eax, {EXIT_CODE}
     out 0xf4, eax
-6:  hlt
-    jmp 6b
+    mov esi, offset halted_text
+    call write_text
+4:  hlt
+    jmp 4b
+
+// Writes the text at esi, up to its zero byte, to COM1. A byte that the port does not accept for a while is lost.
+write_text:
+    lodsb
+    test al, al
+    jz 7f
+    mov ah, al
+    mov ecx, {PATIENCE}
+    mov dx, {COM1} + {LINE_STATUS}
+5:  in al, dx
+    test al, {ACCEPTS}
+    loopz 5b
+    mov al, ah
+    mov dx, {COM1}
+    out dx, al
+    jmp write_text
+7:  ret
 
     .code64
 long_mode:
@@ -194,7 +219,9 @@ long_entry:
 
     .section .rodata.entry, "a"
 too_old_text:
-    .asciz "EXIT code=0x12 reason=processor without 64-bit mode or no-execute pages\r\n"
+    .asciz "EXIT code=0x11 reason=processor without 64-bit mode or no-execute pages\r\n"
+halted_text:
+    .asciz "halted: this processor cannot run the image; end the machine from its host\r\n"
     .balign 8
     .global boot_gdt
 boot_gdt:
@@ -230,6 +257,11 @@ entry_tsc:
     DATA_64 = const DATA_64,
     GDT_LIMIT = const GDT_LIMIT,
     CPUID_NEEDED = const CPUID_NEEDED,
+    EXIT_CODE = const EXIT_CODE,
+    COM1 = const COM1,
+    LINE_STATUS = const LINE_STATUS,
+    ACCEPTS = const ACCEPTS,
+    PATIENCE = const PATIENCE,
     TABLE = const TABLE,
     LARGE_PAGE = const LARGE_PAGE,
     CR4 = const CR4_PAE | CR4_FXSR | CR4_SIMD_EXCEPTIONS,

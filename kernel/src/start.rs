@@ -53,12 +53,13 @@ pub unsafe fn start(hand_over: u64, loader: u32, entry_tsc: u64, main: fn(Machin
     let view = unsafe { LoaderView::new() };
     let info = match read(&view, hand_over, loader) {
         Ok(info) => info,
-        Err(error) => exit(ExitCode::Kernel, format_args!("{error}")),
+        // Not the kernel's fault, and it would be so again.
+        Err(error) => exit(ExitCode::Application, format_args!("{error}")),
     };
     let tables = Tables::find(&view, info.rsdp);
     match prepare(&info, &tables) {
         Ok(machine) => main(machine),
-        Err(error) => exit(ExitCode::Kernel, format_args!("{error}")),
+        Err(error) => exit(ExitCode::Application, format_args!("{error}")),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -90,16 +90,35 @@ impl Session {
         self.wait_for("return").with_context(|| format!("QEMU does not do {line}"))
     }
 
+    /// Waits for the next event of this name, and returns its data. Events that came in front of an answer are gone.
+    pub fn wait_event(&mut self, name: &str) -> Result<Value> {
+        loop {
+            let mut said = self.next().with_context(|| format!("while waiting for the event {name}"))?;
+            if said.get("event").is_some_and(|event| event == name) {
+                return Ok(said.get_mut("data").map(Value::take).unwrap_or_default());
+            }
+        }
+    }
+
+    /// Waits until every processor of the machine halts with interrupts held back: it will never do anything again.
+    pub fn wait_halted(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let arguments = json!({ "command-line": "info registers -a" });
+            let answer = self.execute("human-monitor-command", arguments)?;
+            let registers = answer.as_str().context("QEMU shows no registers")?;
+            if are_halted(registers).with_context(|| format!("QEMU shows {registers:?}"))? {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "the machine does not halt: {registers}");
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
     /// The value of `key` in the next line that has one. Events are skipped; an error is one.
     fn wait_for(&mut self, key: &str) -> Result<Value> {
         loop {
-            let mut line = String::new();
-            let length = self.stream.read_line(&mut line).context("QEMU's monitor says nothing")?;
-            if length == 0 {
-                bail!("QEMU's monitor hung up");
-            }
-            let mut said: Value =
-                serde_json::from_str(&line).with_context(|| format!("QEMU says {line:?}"))?;
+            let mut said = self.next()?;
             if let Some(error) = said.get("error") {
                 bail!("{error}");
             }
@@ -108,6 +127,29 @@ impl Session {
             }
         }
     }
+
+    /// The next line, whatever it is.
+    fn next(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        let length = self.stream.read_line(&mut line).context("QEMU's monitor says nothing")?;
+        ensure!(length > 0, "QEMU's monitor hung up");
+        serde_json::from_str(&line).with_context(|| format!("QEMU says {line:?}"))
+    }
+}
+
+/// Whether all processors halt and take no interrupts, by what QEMU's monitor shows of their registers: for each, the flags
+/// as `RFL=` or `EFL=` in hexadecimal, and `HLT=1`.
+fn are_halted(registers: &str) -> Option<bool> {
+    const TAKES_INTERRUPTS: u64 = 1 << 9;
+    let mut lines = registers.lines().filter(|line| line.contains("FL=")).peekable();
+    lines.peek()?;
+    let mut are_halted = true;
+    for line in lines {
+        let value = |name| line.split_once(name)?.1.split_whitespace().next();
+        let flags = u64::from_str_radix(value("FL=")?, 16).ok()?;
+        are_halted &= value("HLT=")? == "1" && flags & TAKES_INTERRUPTS == 0;
+    }
+    Some(are_halted)
 }
 
 #[cfg(test)]
@@ -140,6 +182,30 @@ mod tests {
             serde_json::from_str::<Value>(&asked[1]).unwrap(),
             json!({ "execute": "query-status", "arguments": {} })
         );
+    }
+
+    #[test]
+    fn an_event_is_found_among_others() {
+        let lines = joined(&[
+            GREETING,
+            "{\"event\": \"STOP\"}\n{\"event\": \"RESET\", \"data\": {\"guest\": true}}\n",
+        ]);
+        let (session, _asked) = session(lines);
+        let mut session = session.unwrap();
+        assert_eq!(session.wait_event("RESET").unwrap(), json!({ "guest": true }));
+    }
+
+    #[test]
+    fn processors_are_halted_when_all_are_and_take_no_interrupts() {
+        let line =
+            |flags, halt| format!("RIP=0000000000200000 RFL={flags} [-------] CPL=0 II=0 HLT={halt}\r\n");
+        let all = |lines: &[String]| are_halted(&lines.concat());
+        assert_eq!(all(&[line("00000046", 1), line("00000002", 1)]), Some(true));
+        assert_eq!(all(&[line("00000046", 1), line("00000246", 1)]), Some(false));
+        assert_eq!(all(&[line("00000046", 0)]), Some(false));
+        assert_eq!(are_halted("EIP=00200000 EFL=00000046 [---Z-P-] HLT=1"), Some(true));
+        assert_eq!(are_halted("unknown command"), None);
+        assert_eq!(are_halted("RFL=?? HLT=1"), None);
     }
 
     #[test]
