@@ -9,8 +9,9 @@
 
 use core::fmt;
 
-/// Longest command line that is taken from a loader, in bytes.
-pub const MAX_LINE: usize = 16 * 1024;
+/// Longest command line that is taken from a loader, in bytes without the end mark. QEMU's loader for PVH on `pc` and `q35`
+/// keeps so many bytes free, and writes longer ones over what it hands over.
+pub const MAX_LINE: usize = 4096;
 
 /// Longest word, quotes included, in bytes.
 pub const MAX_WORD: usize = 1024;

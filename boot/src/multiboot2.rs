@@ -92,7 +92,7 @@ impl fmt::Display for Multiboot2Error {
             BadEntries { bytes } => write!(f, "the memory map has entries of {bytes} bytes"),
             Map(error) => error.fmt(f),
             CommandLineUnfinished => f.write_str("the command line has no end within its tag"),
-            CommandLineTooLong => write!(f, "the command line is longer than {MAX_LINE} bytes"),
+            CommandLineTooLong => write!(f, "command line longer than {MAX_LINE} bytes: shorten it"),
         }
     }
 }

@@ -49,6 +49,28 @@ pub enum StartInfoError {
 
 impl fmt::Display for StartInfoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        if self.is_damage() {
+            write!(
+                f,
+                "; the usual cause is a command line longer than {MAX_LINE} bytes, which overwrites it: shorten it"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl StartInfoError {
+    /// Whether a command line that was written over the structure, or over what it points to, may be the cause.
+    fn is_damage(&self) -> bool {
+        use StartInfoError::*;
+        match self {
+            BadMagic(_) | TooManyRegions(_) | MapUnreadable(_) | Map(_) | CommandLineUnreadable(_) => true,
+            Unreadable(_) | NoMemoryMap { .. } | CommandLineTooLong => false,
+        }
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use StartInfoError::*;
         match self {
             Unreadable(at) => write!(f, "start_info at {at:#x} is not in readable memory"),
@@ -56,9 +78,9 @@ impl fmt::Display for StartInfoError {
             NoMemoryMap { version } => write!(f, "start_info version {version} comes without a memory map"),
             TooManyRegions(count) => write!(f, "the memory map has {count} entries, more than {MAX_REGIONS}"),
             MapUnreadable(at) => write!(f, "the memory map at {at:#x} is not in readable memory"),
-            Map(error) => error.fmt(f),
+            Map(error) => fmt::Display::fmt(error, f),
             CommandLineUnreadable(at) => write!(f, "the command line at {at:#x} is not in readable memory"),
-            CommandLineTooLong => write!(f, "the command line is longer than {MAX_LINE} bytes"),
+            CommandLineTooLong => write!(f, "command line longer than {MAX_LINE} bytes: shorten it"),
         }
     }
 }

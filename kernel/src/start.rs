@@ -78,6 +78,12 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::UnknownLoader(number) => write!(f, "unknown boot loader {number:#x}"),
+            StartError::StartInfo(error @ start_info::StartInfoError::CommandLineTooLong) => {
+                fmt::Display::fmt(error, f)
+            }
+            StartError::Multiboot2(error @ multiboot2::Multiboot2Error::CommandLineTooLong) => {
+                fmt::Display::fmt(error, f)
+            }
             StartError::StartInfo(error) => write!(f, "invalid boot information: {error}"),
             StartError::Multiboot2(error) => write!(f, "invalid boot information: {error}"),
         }

@@ -4,11 +4,15 @@
 //! 1. Boot the image with it.
 //! 2. It ends with QEMU's status 35, after an `EXIT code=0x11` line.
 //! 3. The console names what is wrong, and where there is a choice, what is allowed.
+//!
+//! A command line of the greatest length is read to its end. One that is longer ends in a line that names the limit, whether
+//! the image can read it or its loader has written it over the rest of what it hands over.
 
 use anyhow::Result;
 use millrace_tests::console::Mark;
 use millrace_tests::guest::STATUS_REFUSED;
-use millrace_tests::{Card, Machine, Qemu, Wire, image, on_pc_and_q35};
+use millrace_tests::iso::{Firmware, Medium};
+use millrace_tests::{Card, Iso, Machine, Qemu, Wire, image, on_pc_and_q35};
 
 on_pc_and_q35!(
     no_card,
@@ -28,6 +32,8 @@ on_pc_and_q35!(
     long_word,
     word_without_equals_sign,
     duplicate_key,
+    longest_command_line,
+    command_line_too_long,
 );
 
 fn no_card(machine: Machine) -> Result<()> {
@@ -103,6 +109,44 @@ fn duplicate_key(machine: Machine) -> Result<()> {
     refused(machine, 2, "app=bridge wait=spin app=bridge", &["app"])
 }
 
+/// The greatest length of a command line, in bytes.
+const LONGEST_COMMAND_LINE: usize = 4096;
+
+#[test]
+fn longest_command_line_on_microvm() -> Result<()> {
+    longest_command_line(Machine::Microvm)
+}
+
+/// Its last word is what is wrong.
+fn longest_command_line(machine: Machine) -> Result<()> {
+    let (first, last) = ("app=bridge", "colour=blue");
+    let blanks = " ".repeat(LONGEST_COMMAND_LINE - first.len() - last.len());
+    refused(machine, 0, &format!("{first}{blanks}{last}"), &["colour"])
+}
+
+#[test]
+fn command_line_too_long_on_microvm() -> Result<()> {
+    command_line_too_long(Machine::Microvm)
+}
+
+fn command_line_too_long(machine: Machine) -> Result<()> {
+    for length in [5000, 8000, 20_000] {
+        let line = format!("app=bridge{}", " ".repeat(length));
+        refused(machine, 0, &line, &["command line longer than 4096 bytes", "shorten it"])?;
+    }
+    Ok(())
+}
+
+/// GRUB hands over lines of any length.
+#[test]
+fn command_line_too_long_from_an_iso() -> Result<()> {
+    let words: Vec<String> = (0..5).map(|number| format!("k{number}={}", "x".repeat(1000))).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let iso = Iso::build(&words)?;
+    let qemu = Qemu::new(Machine::Q35, image::appliance()?).iso(&iso, Medium::Cd, Firmware::Bios);
+    refuses(qemu, &["command line longer than 4096 bytes", "shorten it"])
+}
+
 /// The image is given so many virtio cards and `words`, and refuses with a complaint that has all `parts`.
 fn refused(machine: Machine, cards: usize, words: &str, parts: &[&str]) -> Result<()> {
     refused_on(machine, &vec![Card::Virtio; cards], words, parts)
@@ -112,7 +156,11 @@ fn refused(machine: Machine, cards: usize, words: &str, parts: &[&str]) -> Resul
 fn refused_on(machine: Machine, cards: &[Card], words: &str, parts: &[&str]) -> Result<()> {
     let wires = cards.iter().map(|_| Wire::new()).collect::<Result<Vec<_>>>()?;
     let qemu = Qemu::new(machine, image::appliance()?).command_line(words);
-    let qemu = cards.iter().zip(&wires).fold(qemu, |qemu, (card, wire)| qemu.wire_to(*card, wire));
+    refuses(cards.iter().zip(&wires).fold(qemu, |qemu, (card, wire)| qemu.wire_to(*card, wire)), parts)
+}
+
+/// The same for what `qemu` is.
+fn refuses(qemu: Qemu, parts: &[&str]) -> Result<()> {
     let mut guest = qemu.start()?;
 
     let is_decided = |line: &str| line.starts_with("EXIT ") || line.starts_with("READY ");

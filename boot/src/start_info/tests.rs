@@ -1,5 +1,6 @@
 //! The reader on made-up and on broken input.
 
+use std::string::ToString as _;
 use std::vec::Vec;
 
 use proptest::prelude::*;
@@ -135,6 +136,28 @@ fn the_command_line_must_end_somewhere() {
     assert_eq!(error_of(&with_line(line)), CommandLineTooLong);
     let last = Fields { command_line: u64::MAX, ..GOOD };
     assert_eq!(error_of(&machine(&last)), CommandLineUnreadable(u64::MAX));
+}
+
+/// QEMU on `pc` and `q35` writes a command line of more than 4096 bytes over the structure.
+#[test]
+fn damage_is_told_with_its_usual_cause() {
+    let overwritten = Blocks::default().with(INFO, [b' '; 56]);
+    let pointers = Fields { map: 0x2020_2020_2020_2020, ..GOOD };
+    let line = Fields { command_line: 0x2020_2020_2020_2020, ..GOOD };
+    for memory in
+        [overwritten, machine(&pointers), machine(&line), machine(&Fields { entries: 0x2020, ..GOOD })]
+    {
+        let text = error_of(&memory).to_string();
+        assert!(
+            text.contains("command line longer than 4096 bytes") && text.ends_with("shorten it"),
+            "{text}"
+        );
+    }
+    for memory in [Blocks::default(), machine(&Fields { map: 0, ..GOOD })] {
+        let text = error_of(&memory).to_string();
+        assert!(!text.contains("command line"), "{text}");
+    }
+    assert_eq!(CommandLineTooLong.to_string(), "command line longer than 4096 bytes: shorten it");
 }
 
 proptest! {
