@@ -14,6 +14,7 @@
 //!    ├─ acpi           processors, interrupt controllers, configuration space, power-off
 //!    ├─ aml            what ACPI says in programs: interrupt routes, devices, power-off
 //!    └─ frames         who owns which page of RAM
+//! tsc                  the frequency of the time stamp counter
 //! ```
 //!
 //! [`line_queue`] is the console's: text that waits for the serial port.
@@ -53,6 +54,7 @@ mod span;
 pub mod start_info;
 #[cfg(target_os = "none")]
 pub mod trampoline;
+pub mod tsc;
 
 pub use boot_info::{BootInfo, Loader};
 pub use memory_map::{MAX_REGIONS, MapError, MemoryKind, MemoryMap};
