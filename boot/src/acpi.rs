@@ -3,7 +3,8 @@
 //! ```text
 //! root pointer ─► root table ─┬─► MADT ─► processors, I/O APICs, interrupt source overrides          (madt)
 //!                             ├─► MCFG ─► where PCI configuration space is in memory                 (mcfg)
-//!                             ├─► FADT ─► registers for power-off                                    (fadt)
+//!                             ├─► HPET ─► where the high precision event timer is                      (hpet)
+//!                             ├─► FADT ─► registers for power-off, the PM timer                      (fadt)
 //!                             │    └────► DSDT ─┐
 //!                             └─► SSDT ─────────┴─► code and names for the interpreter               (aml)
 //! ```
@@ -18,6 +19,7 @@
 
 mod description;
 mod fadt;
+mod hpet;
 mod madt;
 mod mcfg;
 #[cfg(test)]
@@ -27,7 +29,7 @@ use crate::physical::{u32_at, u64_at};
 use crate::{PhysicalMemory, Span};
 
 pub use description::Description;
-pub use fadt::{FixedHardware, Register, SwitchOn};
+pub use fadt::{FixedHardware, PmTimer, Register, SwitchOn};
 pub use madt::{IoApic, IsaLine, Override, Polarity, Trigger};
 pub use mcfg::ConfigWindow;
 
@@ -81,6 +83,7 @@ impl<'m> Table<'m> {
 pub struct Tables<'m> {
     madt: Option<Table<'m>>,
     mcfg: Option<Table<'m>>,
+    hpet: Option<Table<'m>>,
     fadt: Option<Table<'m>>,
     dsdt: Option<Table<'m>>,
     ssdts: [Option<Table<'m>>; MAX_SSDTS],
@@ -105,9 +108,12 @@ impl<'m> Tables<'m> {
 
     /// Puts the table at `address` in its place, if it has one that is free.
     fn keep<M: PhysicalMemory>(&mut self, memory: &'m M, address: u64) {
-        for (place, signature) in
-            [(&mut self.madt, *b"APIC"), (&mut self.mcfg, *b"MCFG"), (&mut self.fadt, *b"FACP")]
-        {
+        for (place, signature) in [
+            (&mut self.madt, *b"APIC"),
+            (&mut self.mcfg, *b"MCFG"),
+            (&mut self.hpet, *b"HPET"),
+            (&mut self.fadt, *b"FACP"),
+        ] {
             *place = place.or_else(|| Table::read(memory, address, signature));
         }
         self.keep_ssdt(memory, address);
@@ -127,7 +133,7 @@ impl<'m> Tables<'m> {
 
     /// What the tables occupy in memory: not to be handed out while they are still read.
     pub fn spans(&self) -> impl Iterator<Item = Span> {
-        let single = [self.madt, self.mcfg, self.fadt, self.dsdt];
+        let single = [self.madt, self.mcfg, self.hpet, self.fadt, self.dsdt];
         single.into_iter().chain(self.ssdts).flatten().filter_map(|table| table.span())
     }
 

@@ -11,7 +11,7 @@
 //!    ▼
 //! start_info, multiboot2 ──► BootInfo { memory map, command line, RSDP, loader }
 //!    ├─ command_line   words `key=value`
-//!    ├─ acpi           processors, interrupt controllers, configuration space, power-off
+//!    ├─ acpi           processors, interrupt controllers, configuration space, timers, power-off
 //!    ├─ aml            what ACPI says in programs: interrupt routes, devices, power-off
 //!    └─ frames         who owns which page of RAM
 //! tsc                  the frequency of the time stamp counter

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{
-    ConfigWindow, FixedHardware, IoApic, IsaLine, Override, Polarity, Tables, Trigger, fadt, madt, mcfg,
+    ConfigWindow, FixedHardware, IoApic, IsaLine, Override, PmTimer, Polarity, Tables, Trigger, fadt, hpet,
+    madt, mcfg,
 };
 
 /// What the tables say about the machine. Where one is missing:
@@ -14,7 +15,8 @@ use super::{
 /// |---|---|
 /// | MADT | the processor that runs, and no I/O APIC |
 /// | MCFG | no window: configuration space is looked for at its io ports |
-/// | FADT | no power-off |
+/// | HPET | no high precision event timer |
+/// | FADT | no power-off, no PM timer |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// Numbers of the local APICs of the processors that can be used: of the one that runs first, then the others in the
@@ -28,6 +30,10 @@ pub struct Description {
     pub config_windows: Vec<ConfigWindow>,
     /// The registers by which the machine is switched off.
     pub fixed_hardware: Option<FixedHardware>,
+    /// The power management timer.
+    pub pm_timer: Option<PmTimer>,
+    /// Physical address of the registers of the high precision event timer (HPET).
+    pub hpet: Option<u64>,
 }
 
 impl Description {
@@ -39,6 +45,8 @@ impl Description {
             overrides: Vec::new(),
             config_windows: tables.mcfg.map_or_else(Vec::new, |mcfg| mcfg::config_windows(mcfg.bytes())),
             fixed_hardware: tables.fadt.and_then(|fadt| fadt::fixed_hardware(fadt.bytes())),
+            pm_timer: tables.fadt.and_then(|fadt| fadt::pm_timer(fadt.bytes())),
+            hpet: tables.hpet.and_then(|hpet| hpet::address(hpet.bytes())),
         };
         if let Some(table) = tables.madt {
             madt::read(table.bytes(), &mut description);

@@ -1,4 +1,4 @@
-//! FADT: where the DSDT is, and the registers by which the machine is switched off (ACPI 6.5, 5.2.9).
+//! FADT: where the DSDT and the PM timer are, and the registers by which the machine is switched off (ACPI 6.5, 5.2.9).
 
 use crate::physical::{u32_at, u64_at};
 
@@ -8,13 +8,18 @@ const SMI_COMMAND: usize = 48;
 const ACPI_ENABLE: usize = 52;
 const PM1A_CONTROL: usize = 64;
 const PM1B_CONTROL: usize = 68;
+const PM_TIMER: usize = 76;
+const PM_TIMER_LENGTH: usize = 91;
 const FLAGS: usize = 112;
 const X_DSDT: usize = 140;
 const X_PM1A_CONTROL: usize = 172;
 const X_PM1B_CONTROL: usize = 184;
+const X_PM_TIMER: usize = 208;
 const SLEEP_CONTROL: usize = 244;
 
-/// In the flags: there are no PM1 registers, but perhaps a sleep control register.
+/// In the flags: the PM timer has 32 bits instead of 24.
+const PM_TIMER_32: u32 = 1 << 8;
+/// In the flags: there are no PM registers, but perhaps a sleep control register.
 const HARDWARE_REDUCED: u32 = 1 << 20;
 
 /// A register that a table describes (5.2.3.2: Generic Address Structure).
@@ -51,11 +56,29 @@ pub enum FixedHardware {
     SleepControl(Register),
 }
 
+/// The power management timer, which counts up at 3.579545 MHz (4.8.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PmTimer {
+    /// The register, of 32 bits.
+    pub register: Register,
+    /// The highest count, all bits of which are set.
+    pub mask: u32,
+}
+
 /// Where the DSDT may be: the address of 64 bits goes first.
 pub(super) fn dsdt(fadt: &[u8]) -> impl Iterator<Item = u64> {
     let wide = u64_at(fadt, X_DSDT);
     let narrow = u32_at(fadt, DSDT).map(u64::from);
     [wide, narrow].into_iter().flatten().filter(|address| *address != 0)
+}
+
+/// The PM timer; `None` when there is none.
+pub(super) fn pm_timer(fadt: &[u8]) -> Option<PmTimer> {
+    let flags = u32_at(fadt, FLAGS)?;
+    let is_there = *fadt.get(PM_TIMER_LENGTH)? == 4 && flags & HARDWARE_REDUCED == 0;
+    let mask = if flags & PM_TIMER_32 != 0 { u32::MAX } else { u32::MAX >> 8 };
+    let register = is_there.then(|| register(fadt, X_PM_TIMER).or_else(|| port(fadt, PM_TIMER))).flatten()?;
+    Some(PmTimer { register, mask })
 }
 
 /// The registers for power-off; `None` when it names none.
@@ -82,9 +105,9 @@ fn port(fadt: &[u8], offset: usize) -> Option<Register> {
 }
 
 /// A register that is given as a structure; those in other spaces than memory and ports are not reached.
-fn register(fadt: &[u8], offset: usize) -> Option<Register> {
-    let address = u64_at(fadt, offset + 4).filter(|address| *address != 0)?;
-    match *fadt.get(offset)? {
+pub(super) fn register(table: &[u8], offset: usize) -> Option<Register> {
+    let address = u64_at(table, offset + 4).filter(|address| *address != 0)?;
+    match *table.get(offset)? {
         0 => Some(Register::Memory(address)),
         1 => u16::try_from(address).ok().map(Register::Port),
         _ => None,

@@ -118,6 +118,8 @@ fn nothing() -> Description {
         overrides: vec![],
         config_windows: vec![],
         fixed_hardware: None,
+        pm_timer: None,
+        hpet: None,
     }
 }
 
@@ -229,6 +231,32 @@ fn registers_for_power_off_are_those_of_the_fadt() {
 }
 
 #[test]
+fn timers_are_those_of_fadt_and_hpet_table() {
+    let pm = |fields: &[(usize, &[u8])]| {
+        let timer = describe(&machine(&[fadt(fields)])).pm_timer;
+        timer.map(|PmTimer { register, mask }| (register, mask))
+    };
+    let (narrow, length): ((usize, &[u8]), (usize, &[u8])) = ((76, &[8, 6, 0, 0]), (91, &[4]));
+    assert_eq!(pm(&[]), None);
+    assert_eq!(pm(&[narrow]), None, "a length of 0 means that there is none");
+    assert_eq!(pm(&[length]), None);
+    assert_eq!(pm(&[narrow, length]), Some((Register::Port(0x608), 0xff_ffff)));
+    assert_eq!(pm(&[narrow, length, (113, &[1])]), Some((Register::Port(0x608), u32::MAX)));
+    let wide: (usize, &[u8]) = (208, &generic(0, 0xfed0_8000));
+    assert_eq!(pm(&[narrow, length, wide]), Some((Register::Memory(0xfed0_8000), 0xff_ffff)));
+    assert_eq!(pm(&[narrow, length, (112, &[0, 0, 0x10, 0])]), None, "reduced hardware has none");
+
+    let hpet = |address: [u8; 12]| {
+        let body = [[0; 4].as_slice(), &address, &[0, 0x80, 0, 0]].concat();
+        describe(&machine(&[make_table(b"HPET", &body)])).hpet
+    };
+    assert_eq!(hpet(generic(0, 0xfed0_0000)), Some(0xfed0_0000));
+    assert_eq!(hpet(port(0x400)), None, "it is in memory");
+    assert_eq!(hpet(generic(0, 0)), None);
+    assert_eq!(describe(&machine(&[make_table(b"HPET", &[0; 8])])).hpet, None, "too short");
+}
+
+#[test]
 fn definition_blocks_come_with_the_dsdt_first_and_say_where_they_are() {
     let (dsdt, ssdt) = (make_table(b"DSDT", b"first"), make_table(b"SSDT", b"second"));
     let with = |fields: &[(usize, &[u8])]| {
@@ -270,7 +298,7 @@ fn secondary_blocks_are_kept_once_and_only_so_many_bytes_of_them() {
 proptest! {
     #[test]
     fn any_tables_are_read_or_absent(
-        kind in prop::sample::select(vec![*b"MCFG", *b"APIC", *b"FACP"]),
+        kind in prop::sample::select(vec![*b"MCFG", *b"APIC", *b"FACP", *b"HPET"]),
         body in prop::collection::vec(prop_oneof![3 => 0u8..16, 1 => any::<u8>()], 0..300),
         revision in 0u8..4,
         address in any::<u64>(),
