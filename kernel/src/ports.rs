@@ -1,7 +1,7 @@
 //! x86 I/O ports: those of the few legacy devices that this kernel drives, and those of cards and of power management.
 //!
 //! A port of the first kind is a constant of this crate, chosen so that no access to it can touch memory that Rust
-//! knows of: the devices behind them (interrupt controllers, timer, reset, PCI configuration, debug exit) do no DMA of their own accord.
+//! knows of: the devices behind them (interrupt controllers, timer, real-time clock, reset, PCI configuration, debug exit) do no DMA of their own accord.
 //! Those of cards and of power management lie above them all, but for the one by which firmware is told something. What its registers make a card do to memory is its driver's responsibility,
 //! as with registers in memory.
 #![expect(unsafe_code, reason = "port instructions")]
@@ -21,6 +21,10 @@ impl IoPort {
     pub(crate) const TIMER_CHANNEL_0: Self = Self(0x40);
     /// 8254 timer: mode and command.
     pub(crate) const TIMER_COMMAND: Self = Self(0x43);
+    /// Battery-backed memory and real-time clock: which register.
+    pub(crate) const CMOS_INDEX: Self = Self(0x70);
+    /// The same: the register.
+    pub(crate) const CMOS_DATA: Self = Self(0x71);
     /// Keyboard controller: command, and status when read.
     pub(crate) const KEYBOARD_COMMAND: Self = Self(0x64);
     /// QEMU's `isa-debug-exit`.

@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use log::Level;
 use millrace_boot::acpi::{Description, Tables};
 use millrace_boot::{BootInfo, Loader, multiboot2, start_info, trampoline};
 use millrace_drivers::hal::Hal;
@@ -44,10 +43,9 @@ pub unsafe fn start(hand_over: u64, loader: u32, entry_tsc: u64, main: fn(Machin
     console::init();
     logger::init();
     cpu::init();
-    let clock_source = clock::init(entry_tsc);
+    clock::init(entry_tsc);
     log::info!(target: "boot", "millrace {}", env!("CARGO_PKG_VERSION"));
-    let level = if clock_source == clock::Source::Assumed { Level::Warn } else { Level::Info };
-    log::log!(target: "clock", level, "{} kHz, {clock_source}", clock::hertz() / 1000);
+    clock::report();
     // SAFETY: the trampoline's tables stay in force until `protect` below, after which neither the view nor
     // what is borrowed from it is used. The frame allocator spares what `info` and the ACPI tables occupy.
     let view = unsafe { LoaderView::new() };
@@ -57,7 +55,7 @@ pub unsafe fn start(hand_over: u64, loader: u32, entry_tsc: u64, main: fn(Machin
         Err(error) => exit(ExitCode::Application, format_args!("{error}")),
     };
     let tables = Tables::find(&view, info.rsdp);
-    match prepare(&info, &tables) {
+    match prepare(&info, &tables, entry_tsc) {
         Ok(machine) => main(machine),
         Err(error) => exit(ExitCode::Application, format_args!("{error}")),
     }
@@ -98,12 +96,13 @@ fn read(view: &LoaderView, hand_over: u64, loader: u32) -> Result<BootInfo<'_>, 
     }
 }
 
-fn prepare(info: &BootInfo<'_>, tables: &Tables<'_>) -> Result<Machine, MemoryError> {
+fn prepare(info: &BootInfo<'_>, tables: &Tables<'_>, entry_tsc: u64) -> Result<Machine, MemoryError> {
     memory::init(info, tables.spans())?;
     // From here on there is a heap, and what is needed of the loader's memory is copied to it.
     let command_line = info.command_line.to_vec();
     let acpi = acpi::init(tables);
     memory::protect(info)?;
+    clock::init_by_acpi(entry_tsc, acpi);
     log::info!(target: "boot", "{}, {} KiB RAM found", info.loader, info.memory.ram_bytes() / 1024);
     let shown = if command_line.is_empty() { b"(empty)".as_slice() } else { &command_line };
     log::info!(target: "boot", "command line: {}", shown.escape_ascii());

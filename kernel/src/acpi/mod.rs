@@ -13,6 +13,7 @@ mod bridge;
 mod devices;
 mod hardware;
 mod power;
+mod register;
 mod routes;
 
 use alloc::vec::Vec;
@@ -28,6 +29,7 @@ pub use devices::{MmioPlace, mmio_devices};
 
 pub(crate) use bridge::{HostBridge, host_bridge};
 pub(crate) use power::power_off;
+pub(crate) use register::open;
 pub(crate) use routes::input;
 
 static ACPI: Once<Acpi> = Once::new();

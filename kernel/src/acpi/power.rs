@@ -8,11 +8,8 @@ use core::hint::spin_loop;
 use millrace_boot::acpi::{FixedHardware, Register, SwitchOn};
 use millrace_boot::aml::{Path, Value};
 use millrace_drivers::bank::RegisterBank;
-use millrace_drivers::mmio::MmioWindow;
 
 use crate::clock;
-use crate::memory::Hardware;
-use crate::ports::PortBank;
 
 /// In a PM1 control register (4.8.3.2.1): ACPI is on; what kind of sleep; sleep.
 const ACPI_ON: u16 = 1;
@@ -82,17 +79,8 @@ fn switch_on_acpi(register: Register, switch_on: Option<SwitchOn>) {
 
 /// Does something with a register, if it can be reached.
 fn with(register: Register, bytes: u16, access: impl FnOnce(&dyn RegisterBank)) {
-    match register {
-        Register::Port(port) => {
-            if let Some(ports) = PortBank::of_firmware(port, bytes) {
-                access(&ports);
-            }
-        }
-        Register::Memory(address) => {
-            if let Ok(window) = MmioWindow::map(&Hardware::new(), address, bytes.into()) {
-                access(&window);
-            }
-        }
+    if let Some(bank) = super::open(register, bytes) {
+        access(bank.as_ref());
     }
 }
 

@@ -115,8 +115,9 @@ fn serve(config: &Config, netmap: &Netmap, workers: NonZeroUsize) -> Result<Infa
     service::run(Crew::start(apps, config.wait), netmap)
 }
 
-/// The one line that tells the outside that packets are being taken.
+/// The one line that tells the outside that packets are being taken. It says so when its time is uncalibrated.
 fn announce(app: &dyn Application) {
-    let (name, ports) = (app.name(), app.ports().join(","));
-    console::line(format_args!("READY app={name} ports={ports} boot_us={}", clock::uptime_us()));
+    let (name, ports, boot_us) = (app.name(), app.ports().join(","), clock::uptime_us());
+    let mark = if clock::is_calibrated() { "" } else { " clock=uncalibrated" };
+    console::line(format_args!("READY app={name} ports={ports} boot_us={boot_us}{mark}"));
 }

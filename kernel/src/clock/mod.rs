@@ -1,11 +1,16 @@
-//! Time since the image was entered, from the processor's time stamp counter.
+//! Time since the image was entered, from the processor's time stamp counter (TSC).
+//!
+//! The frequency of the TSC is found in two steps: by what needs nothing ([`init`]), and where that finds none, by what
+//! ACPI's tables describe ([`init_by_acpi`]). Until it is known, the time is 0.
 
-mod calibration;
+mod sources;
 mod tsc;
 
+use log::Level;
+use millrace_boot::acpi::Description;
 use spin::Once;
 
-pub use calibration::Source;
+pub use sources::Source;
 pub use tsc::ticks;
 
 static CLOCK: Once<Clock> = Once::new();
@@ -15,14 +20,47 @@ struct Clock {
     entry: u64,
     /// Ticks per second, not 0.
     hertz: u64,
+    source: Source,
 }
 
-/// Starts the clock: finds out how fast the counter runs, which takes 10 ms when nobody says so. Tells where
-/// the number is from.
-pub(crate) fn init(entry: u64) -> Source {
-    let (hertz, source) = calibration::measure();
-    CLOCK.call_once(|| Clock { entry, hertz: hertz.max(1) });
-    source
+/// Starts the clock, if the processor or the hypervisor states the frequency of the TSC, or there is an 8254 to measure it
+/// by, which takes 10 ms. `entry` is the TSC when the loader entered the image.
+pub(crate) fn init(entry: u64) {
+    if let Some((source, hertz)) = sources::without_tables() {
+        start(entry, source, hertz);
+    }
+}
+
+/// Starts the clock, if [`init`] did not: by the timers that the tables describe, then by the real-time clock, which takes
+/// up to 2 s. Where none of them is there, a frequency is assumed.
+pub(crate) fn init_by_acpi(entry: u64, acpi: &Description) {
+    if CLOCK.get().is_none() {
+        let (source, hertz) = sources::with_tables(acpi);
+        start(entry, source, hertz);
+        report();
+    }
+}
+
+fn start(entry: u64, source: Source, hertz: u64) {
+    CLOCK.call_once(|| Clock { entry, hertz: hertz.max(1), source });
+}
+
+/// Logs the frequency and its source, once the clock is started.
+pub(crate) fn report() {
+    if let Some(Clock { hertz, source, .. }) = CLOCK.get() {
+        let level = if is_calibrated() { Level::Info } else { Level::Warn };
+        log::log!(target: "clock", level, "{} kHz, {source}", hertz / 1000);
+    }
+}
+
+/// Whether the frequency of the TSC is known. If it is assumed, times and rates are only as good as the assumption.
+pub fn is_calibrated() -> bool {
+    CLOCK.get().is_some_and(|clock| clock.source != Source::Assumed)
+}
+
+/// What is printed behind a rate: nothing, or that it is uncalibrated.
+pub fn mark() -> &'static str {
+    if is_calibrated() { "" } else { " (uncalibrated)" }
 }
 
 /// Ticks of the counter in a second; 0 before the clock is started.

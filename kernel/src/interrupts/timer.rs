@@ -134,7 +134,7 @@ impl fmt::Display for Timer {
             Self::Deadline => f.write_str("timer by TSC deadline"),
             Self::Counter(Speed { counts, ticks }) => {
                 let hertz = u128::from(*counts) * u128::from(clock::hertz()) / u128::from(*ticks);
-                write!(f, "timer of {} kHz", hertz / 1000)
+                write!(f, "timer of {} kHz{}", hertz / 1000, clock::mark())
             }
         }
     }

@@ -1,0 +1,37 @@
+//! The ACPI PM timer.
+
+use alloc::boxed::Box;
+
+use millrace_boot::acpi::Description;
+use millrace_boot::tsc::Timer;
+use millrace_drivers::bank::RegisterBank;
+
+use crate::acpi;
+
+/// Length of a tick in femtoseconds, at 3.579545 MHz (ACPI 6.5, 4.8.3.3).
+const PERIOD_FS: u64 = 1_000_000_000_000_000 / 3_579_545;
+
+struct PmTimer {
+    register: Box<dyn RegisterBank>,
+    mask: u32,
+}
+
+/// The frequency of the TSC.
+pub(super) fn hertz(acpi: &Description) -> Option<u64> {
+    let timer = acpi.pm_timer?;
+    super::by(PmTimer { register: acpi::open(timer.register, 4)?, mask: timer.mask })
+}
+
+impl Timer for PmTimer {
+    fn period_fs(&self) -> u64 {
+        PERIOD_FS
+    }
+
+    fn mask(&self) -> u64 {
+        self.mask.into()
+    }
+
+    fn count(&mut self) -> Option<u64> {
+        Some(u64::from(self.register.read32(0) & self.mask))
+    }
+}
