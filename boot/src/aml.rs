@@ -10,6 +10,7 @@
 //!              ├─ evaluate     everything that has a value
 //!              ├─ store        where a value goes
 //!              └─ field        bits of a region or of a buffer
+//! host_bridge host bridges to PCI, and their root buses
 //! resource    the lists of memory, ports and interrupts that devices say they have
 //! routing     which input of an interrupt controller a pin of a PCI slot leads to
 //! ```
@@ -33,6 +34,7 @@ mod control;
 mod declare;
 mod evaluate;
 mod field;
+mod host_bridge;
 mod name;
 mod namespace;
 mod object;
@@ -51,10 +53,11 @@ use control::Frame;
 use namespace::Namespace;
 use object::Arena;
 
+pub use host_bridge::{HostBridge, host_bridges, may_have_other_root_buses};
 pub use name::Path;
 pub use object::Value;
 pub use resource::{Resource, ResourceKind, resources};
-pub use routing::{Pin, Routes, root_bridge};
+pub use routing::{PciRoutes, Pin};
 
 /// Terms that an interpreter follows in its life. Loading one of QEMU's blocks takes some 1500, its longest method
 /// 9500.
@@ -74,8 +77,10 @@ pub enum Space {
     Memory,
     /// Io ports.
     Ports,
-    /// The configuration space of a function on bus 0: its device and function number.
+    /// The configuration space of a function on a root bus of segment group 0.
     PciConfig {
+        /// Number of the root bus.
+        bus: u8,
         /// Device number.
         device: u8,
         /// Function number.

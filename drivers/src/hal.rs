@@ -10,6 +10,7 @@ use core::ptr::NonNull;
 use nm_core::platform::Platform;
 
 use crate::bank::RegisterBank;
+use crate::pci::IntxPin;
 
 /// What drivers need of the machine: [`Platform`]'s device memory, and access to device registers.
 ///
@@ -48,12 +49,10 @@ pub type Handler = Box<dyn Fn() + Send + Sync>;
 /// Where a line that cards share comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineSource {
-    /// A pin of a slot on the bus of the PCI host bridge.
-    Slot {
-        /// Device number of the slot, 0 to 31.
-        device: u8,
-        /// The pin, 0 (INTA) to 3.
-        pin: u8,
+    /// An interrupt pin of a PCI function.
+    Intx {
+        /// The pin. Where it leads to, behind bridges too, is up to the machine.
+        pin: IntxPin,
         /// What the firmware wrote into the function's interrupt line register: on a PC the input of the 8259s that the pin
         /// leads to, 255 for none.
         firmware_line: u8,
@@ -76,9 +75,7 @@ pub trait SharedLine: Send {
 impl fmt::Display for LineSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Slot { device, pin, .. } => {
-                write!(f, "INT{} of PCI slot {device}", char::from(b'A'.saturating_add(*pin)))
-            }
+            Self::Intx { pin, .. } => pin.fmt(f),
             Self::Number(number) => write!(f, "interrupt {number}"),
         }
     }

@@ -3,9 +3,13 @@
 //! ```text
 //! ConfigSpace ──► functions() ──► Function ──┬─ bars()          where the registers are, and how long
 //!  (kernel:        ascending       facts     ├─ capabilities()  what else the function describes about itself
-//!   ports, ECAM)   addresses                 └─ change_command() decoding, bus mastering, interrupts
+//!   ports, ECAM)   addresses,                └─ change_command() decoding, bus mastering, interrupts
+//! RootBuses ─────► from each
+//!  (firmware, or   root bus
+//!   scan())
 //!                                          Claim: the function in a driver's hands, until it is cut off
-//!                                          line_source(): its pin, as the host bridge sees it
+//!                                          line_source(): its interrupt pin
+//!                                          IntxPin: the way of its interrupt through bridges to a root bus
 //!                                          Msix: its interrupts, each a message to a line of the machine
 //! ```
 //!
@@ -27,6 +31,7 @@ mod enumerate;
 mod function;
 mod msix;
 mod pin;
+mod roots;
 
 pub use address::Address;
 pub use assign::{Assigned, Window, assign_memory};
@@ -38,3 +43,5 @@ pub use config::{Command, ConfigSpace};
 pub use enumerate::{Functions, functions};
 pub use function::{Function, Header, SubsystemId};
 pub use msix::Msix;
+pub use pin::IntxPin;
+pub use roots::RootBuses;

@@ -9,7 +9,7 @@
 //!   cpu               GDT, TSS, stacks with guard pages, one dump for every exception
 //!   memory            frames, heap, page tables with permissions, device registers, `Hal`
 //!   acpi              what the firmware says about the machine
-//!   pci               configuration space by ports or by memory
+//!   pci               configuration space by ports or by memory, and the root buses
 //!   interrupts        local and I/O APIC, a line for each queue of a card or for cards to share, a timer; sleeping
 //!                     until one of them
 //!   exit              the last line, and how the virtual machine learns of the end

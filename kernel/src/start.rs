@@ -8,9 +8,9 @@ use core::fmt;
 use millrace_boot::acpi::{Description, Tables};
 use millrace_boot::{BootInfo, Loader, multiboot2, start_info, trampoline};
 use millrace_drivers::hal::Hal;
-use millrace_drivers::pci::ConfigSpace;
 
 use crate::memory::{self, Hardware, LoaderView, MemoryError};
+use crate::pci::Pci;
 use crate::{ExitCode, acpi, clock, console, cpu, exit, logger, pci, processors};
 
 /// The machine, ready for an application.
@@ -21,8 +21,8 @@ pub struct Machine {
     pub hal: Arc<dyn Hal>,
     /// What the firmware says about the machine.
     pub acpi: &'static Description,
-    /// PCI configuration space; `None` on a machine without PCI.
-    pub config_space: Option<Arc<dyn ConfigSpace>>,
+    /// `None` on a machine without PCI.
+    pub pci: Option<Pci>,
 }
 
 impl fmt::Debug for Machine {
@@ -109,10 +109,12 @@ fn prepare(info: &BootInfo<'_>, tables: &Tables<'_>, entry_tsc: u64) -> Result<M
     log::info!(target: "memory", "{}", memory::usage());
     log::info!(target: "acpi", "{acpi}");
     let hal: Arc<dyn Hal> = Arc::new(Hardware::new());
-    let found = pci::config_space(hal.as_ref(), acpi.config_windows.first().copied(), info.memory.ram());
+    let found = pci::find(hal.as_ref(), &acpi.config_windows, info.memory.ram());
     match &found {
-        Some((_, mechanism)) => log::info!(target: "pci", "configuration space: {mechanism}"),
+        Some((Pci { roots, .. }, mechanism)) => {
+            log::info!(target: "pci", "configuration space: {mechanism}; root buses {roots}");
+        }
         None => log::info!(target: "pci", "this machine has no PCI"),
     }
-    Ok(Machine { command_line, hal, acpi, config_space: found.map(|(space, _)| space) })
+    Ok(Machine { command_line, hal, acpi, pci: found.map(|(pci, _)| pci) })
 }

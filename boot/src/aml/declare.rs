@@ -146,24 +146,23 @@ impl<H: Host> Interpreter<H> {
     }
 
     /// The function whose configuration space a region in this frame is in: that of the device around it, by its `_ADR`
-    /// (6.1.1), on bus 0. `None` for those behind other bridges, and on the bus of another host bridge, as far as that
-    /// bridge has said so by then.
+    /// (6.1.1), on the root bus of the host bridge around that device (6.5.5, `_BBN`; what is not declared until then counts as
+    /// missing). `None` for functions behind PCI-to-PCI bridges, in other segment groups, and on a bus that is not known.
     fn pci_function(&mut self, frame: &Frame) -> Option<Space> {
         let scope = &frame.scope;
         let address = self.names.get(&scope.join(*b"_ADR")).and_then(|node| self.value_of(node).ok())?;
         let Value::Integer(address) = address else { return None };
-        let bridge = scope.parent()?;
-        if self.names.get(&bridge.join(*b"_ADR")).is_some()
-            && self.names.get(&bridge.join(*b"_HID")).is_none()
-        {
+        let parent = scope.parent()?;
+        let has = |device: &Path, name| self.names.get(&device.join(name)).is_some();
+        if has(&parent, *b"_ADR") && !has(&parent, *b"_HID") {
             return None;
         }
-        // A host bridge's own function is on its bus, too.
-        if ![&bridge, &**scope].into_iter().all(|device| self.has_bus_0(device, frame.depth)) {
-            return None;
-        }
+        // A host bridge's own function is on the bus behind it.
+        let is_bridge = has(scope, *b"_BBN") || has(scope, *b"_SEG");
+        let bridge = if is_bridge { Path::clone(scope) } else { parent };
+        let bus = self.root_bus(&bridge, frame.depth)?;
         let (device, function) = (u8::try_from(address >> 16).ok()?, u8::try_from(address & 0xffff).ok()?);
-        (device < 32 && function < 8).then_some(Space::PciConfig { device, function })
+        (device < 32 && function < 8).then_some(Space::PciConfig { bus, device, function })
     }
 
     fn fields(&mut self, frame: &Frame, code: &mut Cursor) -> Result<(), AmlError> {

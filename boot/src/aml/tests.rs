@@ -1,5 +1,6 @@
 //! The fixtures are the DSDTs of QEMU 7.2's machines without their headers: `pc`, `q35`, `microvm` with two virtio-mmio cards,
-//! and `microvm,pcie=on`, as the guest finds them in memory.
+//! and `microvm,pcie=on`, as the guest finds them in memory; and `pc` with `pxb`, `q35` with `pxb-pcie` and two root ports on
+//! it, each with `bus_nr=64` and two cards behind that.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,7 +9,6 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::routing::host_bridges;
 use super::*;
 use crate::acpi::{Polarity, Trigger};
 
@@ -19,7 +19,9 @@ const PC: &[u8] = include_bytes!("fixtures/pc.aml");
 const Q35: &[u8] = include_bytes!("fixtures/q35.aml");
 const MICROVM: &[u8] = include_bytes!("fixtures/microvm.aml");
 const MICROVM_PCIE: &[u8] = include_bytes!("fixtures/microvm-pcie.aml");
-const MACHINES: [&[u8]; 4] = [PC, Q35, MICROVM, MICROVM_PCIE];
+const PC_PXB: &[u8] = include_bytes!("fixtures/pc-pxb.aml");
+const Q35_PXB: &[u8] = include_bytes!("fixtures/q35-pxb.aml");
+const MACHINES: [&[u8]; 6] = [PC, Q35, MICROVM, MICROVM_PCIE, PC_PXB, Q35_PXB];
 
 /// Bytes that keep what is written to them. Io ports are refused.
 #[derive(Default)]
@@ -30,7 +32,7 @@ impl FakeHost {
     fn routed() -> Self {
         let host = Self::default();
         for device in [1, 0x1f] {
-            let space = Space::PciConfig { device, function: 0 };
+            let space = Space::PciConfig { bus: 0, device, function: 0 };
             for (offset, value) in [(0x60, 0x0b0b_0a0a), (0x68, 0x0b0b_0a0a)] {
                 host.write(space, offset, 4, value).unwrap();
             }
@@ -42,8 +44,9 @@ impl FakeHost {
         match space {
             Space::Memory => Some((false, address)),
             Space::Ports => None,
-            Space::PciConfig { device, function } => {
-                Some((true, u64::from(device) << 16 | u64::from(function) << 12 | address))
+            Space::PciConfig { bus, device, function } => {
+                let number = u64::from(bus) << 8 | u64::from(device) << 3 | u64::from(function);
+                Some((true, number << 12 | address))
             }
         }
     }
@@ -75,40 +78,47 @@ fn path(text: &str) -> Path {
     text.split('.').fold(Path::root(), |path, name| path.join(part(name)))
 }
 
-fn routes(block: &[u8]) -> (Interpreter<FakeHost>, Routes) {
-    let mut aml = load(block);
-    let bridges = host_bridges(&mut aml);
-    assert_eq!(bridges.first(), Some(&path("_SB.PCI0")), "{bridges:?}");
-    let routes = Routes::read(&mut aml, &path("_SB.PCI0")).unwrap();
-    (aml, routes)
+/// The pin `pin` of a device's function 0.
+fn pin(device: u8, pin: u8) -> Pin {
+    Pin { device, function: 0, pin }
 }
 
-/// Where pin 0 of these slots leads.
-fn numbers(block: &[u8], devices: &[u8]) -> Vec<Option<u32>> {
-    let (mut aml, routes) = routes(block);
-    let find = |device| match routes.find(&mut aml, Pin { device, pin: 0 }).unwrap() {
+fn routes(block: &[u8]) -> PciRoutes<FakeHost> {
+    PciRoutes::new(load(block))
+}
+
+/// The number of the input that this way leads to.
+fn number(routes: &mut PciRoutes<FakeHost>, bus: u8, way: &[Pin]) -> Option<u32> {
+    match routes.find(bus, way).unwrap() {
         Some(Resource::Interrupt { number, .. }) => Some(number),
         _ => None,
-    };
-    devices.iter().copied().map(find).collect()
+    }
+}
+
+/// Where pin 0 of these slots on a root bus leads.
+fn numbers(block: &[u8], bus: u8, devices: &[u8]) -> Vec<Option<u32>> {
+    let mut routes = routes(block);
+    devices.iter().map(|device| number(&mut routes, bus, &[pin(*device, 0)])).collect()
 }
 
 #[test]
 fn pins_lead_where_qemus_machines_say() {
     // Its links are A to D in turns, from D on: interrupts 10 and 11, two links each.
-    assert_eq!(numbers(PC, &[2, 3, 4, 5, 6, 32]), [Some(10), Some(11), Some(11), Some(10), Some(10), None]);
+    assert_eq!(
+        numbers(PC, 0, &[2, 3, 4, 5, 6, 32]),
+        [Some(10), Some(11), Some(11), Some(10), Some(10), None]
+    );
     // Links E to H, which lead to inputs 20 to 23.
-    assert_eq!(numbers(Q35, &[1, 2, 3, 4]), [Some(21), Some(22), Some(23), Some(20)]);
-    assert_eq!(numbers(MICROVM_PCIE, &[0, 1, 2, 3]), [16, 17, 18, 19].map(Some));
-    let (mut aml, routes) = routes(PC);
-    let pin = routes.find(&mut aml, Pin { device: 2, pin: 3 }).unwrap();
+    assert_eq!(numbers(Q35, 0, &[1, 2, 3, 4]), [Some(21), Some(22), Some(23), Some(20)]);
+    assert_eq!(numbers(MICROVM_PCIE, 0, &[0, 1, 2, 3]), [16, 17, 18, 19].map(Some));
+    let found = routes(PC).find(0, &[pin(2, 3)]).unwrap();
     let (polarity, trigger) = (Polarity::High, Trigger::Level);
-    assert_eq!(pin, Some(Resource::Interrupt { number: 10, polarity, trigger, is_isa: false }));
+    assert_eq!(found, Some(Resource::Interrupt { number: 10, polarity, trigger, is_isa: false }));
 }
 
 #[test]
 fn power_off_has_its_value_on_every_machine() {
-    for (block, value) in MACHINES.into_iter().zip([0, 0, 5, 5]) {
+    for (block, value) in MACHINES.into_iter().zip([0, 0, 5, 5, 0, 0]) {
         let elements = load(block).elements(&path("_S5")).unwrap();
         assert_eq!(elements.first(), Some(&Value::Integer(value)));
     }
@@ -251,9 +261,11 @@ fn fields_of_a_region_leave_the_bits_around_them_alone() {
 fn usual_blocks_take_a_small_part_of_the_steps_that_there_are() {
     for block in MACHINES {
         let loaded = MAX_STEPS - load(block).steps;
-        let mut aml = load(block);
-        let _ = Routes::read(&mut aml, &path("_SB.PCI0"));
-        let routed = MAX_STEPS - aml.steps - loaded;
+        let mut routes = routes(block);
+        for bus in routes.bridges().iter().map(|bridge| bridge.bus).collect::<Vec<_>>() {
+            let _ = routes.find(bus, &[pin(1, 0)]);
+        }
+        let routed = MAX_STEPS - routes.interpreter().steps - loaded;
         std::println!("{loaded} steps to load, {routed} for the routes");
         assert!(loaded < MAX_STEPS / 100 && routed < MAX_STEPS / 100);
     }
@@ -282,15 +294,16 @@ fn one_device_that_makes_no_sense_takes_no_other_with_it() {
 }
 
 /// Everything that the kernel asks of an interpreter.
-fn ask_all(mut aml: Interpreter<FakeHost>) {
-    for bridge in host_bridges(&mut aml) {
-        if let Ok(routes) = Routes::read(&mut aml, &bridge) {
-            for device in 0..32 {
-                let _ = routes.find(&mut aml, Pin { device, pin: device & 3 });
-            }
+fn ask_all(aml: Interpreter<FakeHost>) {
+    let mut routes = PciRoutes::new(aml);
+    for bridge in routes.bridges().to_vec() {
+        for device in 0..32 {
+            let _ = routes.find(bridge.bus, &[pin(device, device & 3)]);
+            let _ = routes.find(bridge.bus, &[pin(1, 0), pin(2, 1), pin(device, device & 3)]);
         }
-        let _ = aml.bytes(&bridge.join(*b"_CRS")).map(|bytes| resources(&bytes));
+        let _ = routes.interpreter().bytes(&bridge.path.join(*b"_CRS")).map(|bytes| resources(&bytes));
     }
+    let aml = routes.interpreter();
     for device in aml.devices() {
         aml.is_present(&device);
         let _ = aml.bytes(&device.join(*b"_CRS")).map(|bytes| resources(&bytes));

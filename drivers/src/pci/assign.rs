@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Bar, ConfigSpace, Function, Header, functions};
+use super::{Bar, ConfigSpace, Function, Header, RootBuses, functions};
 
 /// A stretch of memory addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ const END_OF_32_BITS: u64 = 1 << 32;
 /// host bridge's own bus. The BARs of other bridges and those behind them stay as they are, and so do io ports; where they
 /// have addresses, and what such a bridge passes on, is not looked at: it belongs in `taken`.
 pub fn assign_memory(config: &dyn ConfigSpace, windows: &[Window], taken: &[Window]) -> Assigned {
-    let endpoints: Vec<_> = functions(config)
+    let endpoints: Vec<_> = functions(config, &RootBuses::default())
         .filter(|function| function.header == Header::Endpoint && function.address.bus() == 0)
         .map(|function| (function, function.bars(config)))
         .collect();

@@ -1,16 +1,15 @@
-//! Finding the functions: bus 0 and every bus behind a bridge.
+//! Finding the functions: on each root bus, and on every bus behind a bridge.
 
 use super::config::register;
-use super::{Address, ConfigSpace, Function, Header};
+use super::roots::BusSet;
+use super::{Address, ConfigSpace, Function, Header, RootBuses};
 
-/// The functions on bus 0 and behind PCI-to-PCI bridges, by ascending address.
+/// The functions on the root buses and behind PCI-to-PCI bridges, by ascending address, each once.
 ///
 /// A bridge's secondary bus is followed only when its number is above the bridge's own, as a configured hierarchy
 /// has it. So the walk only goes upward: it ends after at most 65536 addresses, whatever bridges claim.
-pub fn functions(config: &dyn ConfigSpace) -> Functions<'_> {
-    let mut reachable = BusSet::default();
-    reachable.insert(0);
-    Functions { config, reachable, next: Some(0) }
+pub fn functions<'a>(config: &'a dyn ConfigSpace, roots: &RootBuses) -> Functions<'a> {
+    Functions { config, reachable: roots.to_set(), next: Some(0) }
 }
 
 /// The iterator that [`functions`] returns.
@@ -35,7 +34,9 @@ impl Iterator for Functions<'_> {
             let function = Function::read(self.config, address);
             self.next = id.checked_add(self.step_after(address, function.as_ref()));
             if let Some(function) = function {
-                self.follow_bridge(&function);
+                if let Some(secondary) = function.secondary_bus(self.config) {
+                    self.reachable.insert(secondary);
+                }
                 return Some(function);
             }
         }
@@ -50,36 +51,22 @@ impl Functions<'_> {
         let is_alone = address.function() == 0 && !function.is_some_and(|f| f.is_multifunction);
         if is_alone { u16::from(Address::FUNCTIONS) } else { 1 }
     }
+}
 
-    fn follow_bridge(&mut self, function: &Function) {
-        if function.header == Header::Bridge {
-            let numbers = self.config.read32(function.address, register::BUS_NUMBERS);
-            let [_primary, secondary, _subordinate, _latency] = numbers.to_le_bytes();
-            if secondary > function.address.bus() {
-                self.reachable.insert(secondary);
-            }
+impl Function {
+    /// The bus behind a PCI-to-PCI bridge, if it is configured: its number is above that of the bridge's own bus.
+    pub fn secondary_bus(&self, config: &dyn ConfigSpace) -> Option<u8> {
+        if self.header != Header::Bridge {
+            return None;
         }
+        let numbers = config.read32(self.address, register::BUS_NUMBERS);
+        let [_primary, secondary, _subordinate, _latency] = numbers.to_le_bytes();
+        (secondary > self.address.bus()).then_some(secondary)
     }
 }
 
 impl core::fmt::Debug for Functions<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Functions").field("next", &self.next).finish_non_exhaustive()
-    }
-}
-
-/// A set of bus numbers, one bit each.
-#[derive(Debug, Default)]
-struct BusSet([u128; 2]);
-
-impl BusSet {
-    fn insert(&mut self, bus: u8) {
-        if let Some(word) = self.0.get_mut(usize::from(bus >> 7)) {
-            *word |= 1 << (bus & 127);
-        }
-    }
-
-    fn contains(&self, bus: u8) -> bool {
-        self.0.get(usize::from(bus >> 7)).is_some_and(|word| word >> (bus & 127) & 1 == 1)
     }
 }

@@ -1,38 +1,60 @@
-//! The pin that a function interrupts by, and where it comes out on the bus of the host bridge.
+//! The pin that a function interrupts by, and the way of that interrupt to its root bus.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
 
 use super::config::register;
-use super::{Address, ConfigSpace, Function, Header, functions};
+use super::{Address, ConfigSpace, Function, RootBuses, functions};
 use crate::hal::LineSource;
 
 /// Pins of a slot: INTA to INTD.
 const PINS: u8 = 4;
-/// Bridges on the way to the host bridge, at most. Their buses have ascending numbers.
-const MAX_BRIDGES: usize = 256;
+
+/// An interrupt pin of a function or of a bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntxPin {
+    /// The function.
+    pub function: Address,
+    /// The pin, 0 (INTA) to 3.
+    pub pin: u8,
+}
+
+impl IntxPin {
+    /// The pins that an interrupt passes: this one, then that of each bridge above it, up to the one on a root bus. At each
+    /// bridge the pins are rotated: pin `p` of device `d` is pin `(p + d) % 4` of the bridge (PCI-to-PCI Bridge Architecture
+    /// Specification, 9.1). `None` when no bridge leads to the function's bus.
+    pub fn way_to_root(self, config: &dyn ConfigSpace, roots: &RootBuses) -> Option<Vec<Self>> {
+        let mut way = vec![self];
+        let mut at = self;
+        // The buses of the bridges have descending numbers, so this ends.
+        while !roots.contains(at.function.bus()) {
+            let pin = (at.pin + at.function.device()) % PINS;
+            at = Self { function: bridge_to(config, roots, at.function.bus())?, pin };
+            way.push(at);
+        }
+        Some(way)
+    }
+}
 
 impl Function {
-    /// The line that this function interrupts by, if it has one (section 6.2.4). Behind bridges the pins are rotated: pin
-    /// `p` of device `d` is pin `(p + d) % 4` of the bridge (PCI-to-PCI Bridge Architecture Specification, 9.1).
+    /// The line that this function interrupts by, if it has one (section 6.2.4).
     pub fn line_source(&self, config: &dyn ConfigSpace) -> Option<LineSource> {
         let interrupt = config.read32(self.address, register::INTERRUPT_LINE);
         let [firmware_line, pin, ..] = interrupt.to_le_bytes();
-        let mut pin = pin.checked_sub(1).filter(|pin| *pin < PINS)?;
-        let mut at = self.address;
-        for _ in 0..MAX_BRIDGES {
-            if at.bus() == 0 {
-                return Some(LineSource::Slot { device: at.device(), pin, firmware_line });
-            }
-            pin = (pin + at.device()) % PINS;
-            at = bridge_to(config, at.bus())?;
-        }
-        None
+        let pin = pin.checked_sub(1).filter(|pin| *pin < PINS)?;
+        Some(LineSource::Intx { pin: IntxPin { function: self.address, pin }, firmware_line })
     }
 }
 
 /// The bridge whose secondary bus this is; its own bus has a lower number.
-fn bridge_to(config: &dyn ConfigSpace, bus: u8) -> Option<Address> {
-    let leads_there = |bridge: &Function| {
-        let [_primary, secondary, ..] = config.read32(bridge.address, register::BUS_NUMBERS).to_le_bytes();
-        bridge.header == Header::Bridge && secondary == bus && bridge.address.bus() < bus
-    };
-    functions(config).find(leads_there).map(|bridge| bridge.address)
+fn bridge_to(config: &dyn ConfigSpace, roots: &RootBuses, bus: u8) -> Option<Address> {
+    let leads_there = |function: &Function| function.secondary_bus(config) == Some(bus);
+    functions(config, roots).find(leads_there).map(|bridge| bridge.address)
+}
+
+impl fmt::Display for IntxPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "INT{} of {}", char::from(b'A'.saturating_add(self.pin)), self.function)
+    }
 }

@@ -7,7 +7,7 @@ use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::e1000::{Interrupts, Offset, PciRegisters, Registers};
 use millrace_drivers::hal::{Handler, LineSource};
 use millrace_drivers::mmio::MmioWindow;
-use millrace_drivers::pci::{Address, Command, ConfigSpace, Function};
+use millrace_drivers::pci::{Address, Command, ConfigSpace, Function, IntxPin, RootBuses};
 use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci, MmioVersion, NetDevice, Setup};
 use millrace_drivers::virtio::legacy::LegacyPciTransport;
 use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V2};
@@ -18,7 +18,6 @@ use nm_core::nic::Armed;
 use crate::bench::Bench;
 use crate::ways::Plain;
 
-const INTB: LineSource = LineSource::Slot { device: 4, pin: 1, firmware_line: 11 };
 const BAR: u64 = 0xfeb0_0000;
 const BAR_BYTES: usize = 0x2_0000;
 const PORTS: u16 = 0xc040;
@@ -47,6 +46,11 @@ fn address() -> Address {
     Address::new(0, 4, 0).unwrap()
 }
 
+/// The line of the function there.
+fn intb() -> LineSource {
+    LineSource::Intx { pin: IntxPin { function: address(), pin: 1 }, firmware_line: 11 }
+}
+
 /// A machine with a line from slot 4, and this function there.
 struct World {
     machine: Arc<FakeMachine>,
@@ -58,7 +62,7 @@ impl World {
     fn with(mut function: FakeFunction) -> Self {
         function.set(0x3c, 2 << 8 | 11);
         let (machine, pci) = (FakeMachine::new(), Arc::new(FakePci::default()));
-        machine.add_shared_line(INTB);
+        machine.add_shared_line(intb());
         machine.add_registers(BAR, &[0; BAR_BYTES]);
         pci.insert(address(), function);
         Self { machine, pci, told: Told::default() }
@@ -108,7 +112,7 @@ fn an_intel_card_tells_the_queue_that_its_causes_name() {
             (u32::MAX, 0, [0, 0]),
         ] {
             world.set(Offset::Icr as u64, &icr.to_le_bytes());
-            assert_eq!((world.machine.raise(INTB), world.told.counts()), (is_ours, told), "ICR {icr:#x}");
+            assert_eq!((world.machine.raise(intb()), world.told.counts()), (is_ours, told), "ICR {icr:#x}");
         }
     }
 }
@@ -138,7 +142,7 @@ fn a_card_without_a_line_goes_on_without() {
     let mut registers = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
     registers.connect(world.told.handlers());
     assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::None, false));
-    assert_eq!(world.machine.raise(INTB), 0);
+    assert_eq!(world.machine.raise(intb()), 0);
 }
 
 /// A transitional card as QEMU shows it with `disable-modern=on`.
@@ -158,7 +162,7 @@ fn reading_its_isr_acknowledges_a_legacy_device() {
     assert!(!transport.has_interrupt(0) && !world.has_line_on());
     transport.connect(world.told.handlers());
     assert!(transport.has_interrupt(0) && transport.has_interrupt(1) && world.has_line_on());
-    assert_eq!((world.machine.raise(INTB), world.told.counts()), (0, [0, 0]), "it was another card");
+    assert_eq!((world.machine.raise(intb()), world.told.counts()), (0, [0, 0]), "it was another card");
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn a_modern_device_without_messages_has_its_line() {
         [(0, 0, [0, 0]), (1, 1, [1, 1]), (2, 1, [0, 0]), (3, 1, [1, 1]), (0xff, 0, [0, 0])]
     {
         world.set(0x1000, &[isr]);
-        assert_eq!((world.machine.raise(INTB), world.told.counts()), (is_ours, told), "ISR {isr:#x}");
+        assert_eq!((world.machine.raise(intb()), world.told.counts()), (is_ours, told), "ISR {isr:#x}");
     }
 }
 
@@ -198,7 +202,7 @@ fn cards_share_a_line() {
     second.connect(told.handlers());
     world.set(Offset::Ims as u64, &(1u32 << 7).to_le_bytes());
     world.set(Offset::Icr as u64, &(1u32 << 7).to_le_bytes());
-    assert_eq!(world.machine.raise(INTB), 2, "these registers are not forgotten on being read");
+    assert_eq!(world.machine.raise(intb()), 2, "these registers are not forgotten on being read");
     assert_eq!((world.told.counts(), told.counts()), ([1, 0], [1, 0]));
 }
 
@@ -272,27 +276,49 @@ fn a_device_on_virtio_mmio_is_acknowledged_until_it_is_quiet_and_not_for_ever() 
 }
 
 #[test]
+fn a_function_says_by_which_pin_it_interrupts() {
+    let pci = FakePci::default();
+    let place = Address::new(9, 2, 1).unwrap();
+    let source = |register: u32| {
+        let mut card = FakeFunction::endpoint(0x8086, 0x100e);
+        card.set(0x3c, register);
+        pci.insert(place, card);
+        Function::read(&pci, place).unwrap().line_source(&pci)
+    };
+    let pin = IntxPin { function: place, pin: 1 };
+    assert_eq!(source(2 << 8 | 10), Some(LineSource::Intx { pin, firmware_line: 10 }));
+    assert_eq!(pin.to_string(), "INTB of 09:02.1");
+    for pin in [0, 5, 0xff] {
+        assert_eq!(source(pin << 8), None, "pin {pin}");
+    }
+}
+
+#[test]
 fn behind_bridges_the_pins_are_rotated() {
     let pci = FakePci::default();
     let at = |bus, device| Address::new(bus, device, 0).unwrap();
     pci.insert(at(0, 3), FakeFunction::bridge(1));
     pci.insert(at(1, 6), FakeFunction::bridge(2));
-    let mut card = FakeFunction::endpoint(0x8086, 0x100e);
-    card.set(0x3c, 1 << 8 | 10);
-    for place in [at(0, 2), at(1, 7), at(2, 5), at(9, 1)] {
-        pci.insert(place, card.clone());
-    }
-    let source = |place| Function::read(&pci, place).unwrap().line_source(&pci);
-    let slot = |device, pin| Some(LineSource::Slot { device, pin, firmware_line: 10 });
-    assert_eq!(source(at(0, 2)), slot(2, 0));
-    assert_eq!(source(at(1, 7)), slot(3, 3), "INTA of device 7 is INTD");
-    assert_eq!(source(at(2, 5)), slot(3, (5 + 6) % 4), "twice");
-    assert_eq!(source(at(9, 1)), None, "no bridge leads there");
-    for pin in [0, 5, 0xff] {
-        card.set(0x3c, pin << 8);
-        pci.insert(at(0, 2), card.clone());
-        assert_eq!(Function::read(&pci, at(0, 2)).unwrap().line_source(&pci), None, "pin {pin}");
-    }
+    pci.insert(at(64, 1), FakeFunction::bridge(65));
+    pci.insert(at(65, 2), FakeFunction::bridge(66));
+    let roots = |buses: &[u8]| buses.iter().copied().collect::<RootBuses>();
+    let way = |function, pin, roots: &RootBuses| {
+        let way = IntxPin { function, pin }.way_to_root(&pci, roots)?;
+        Some(way.into_iter().map(|at| (at.function, at.pin)).collect::<Vec<_>>())
+    };
+    let both = roots(&[64]);
+    assert_eq!(way(at(0, 2), 0, &both), Some(vec![(at(0, 2), 0)]));
+    assert_eq!(way(at(1, 7), 0, &both), Some(vec![(at(1, 7), 0), (at(0, 3), 3)]), "INTA of device 7 is INTD");
+    let twice = vec![(at(2, 5), 0), (at(1, 6), 1), (at(0, 3), (5 + 6) % 4)];
+    assert_eq!(way(at(2, 5), 0, &both), Some(twice));
+    let other_root = vec![(at(66, 5), 3), (at(65, 2), 0), (at(64, 1), 2)];
+    assert_eq!(way(at(66, 5), 3, &both), Some(other_root), "up to its own root bus");
+    assert_eq!(way(at(64, 5), 3, &both), Some(vec![(at(64, 5), 3)]));
+    assert_eq!(way(at(66, 5), 3, &roots(&[])), None, "no bridge leads there from bus 0");
+    assert_eq!(way(at(9, 1), 0, &both), None, "no bridge leads there");
+    // A bridge on bus 0 that claims a root bus has no part in it.
+    pci.insert(at(0, 4), FakeFunction::bridge(64));
+    assert_eq!(way(at(64, 5), 3, &both), Some(vec![(at(64, 5), 3)]));
 }
 
 /// The model of the device asserts its line when the driver wants to know, and

@@ -1,7 +1,8 @@
 //! Configuration space: what is there is found, and what is broken is survived.
 
 use millrace_drivers::pci::{
-    Address, Bar, BarError, CapabilityId, Command, ConfigSpace, Function, Header, SubsystemId, functions,
+    Address, Bar, BarError, CapabilityId, Command, ConfigSpace, Function, Header, RootBuses, SubsystemId,
+    functions,
 };
 use millrace_drivers::testing::{FakeFunction, FakePci};
 use proptest::prelude::*;
@@ -19,7 +20,15 @@ fn single(function: FakeFunction) -> (FakePci, Function) {
 }
 
 fn found(config: &FakePci) -> Vec<String> {
-    functions(config).map(|function| function.address.to_string()).collect()
+    found_from(config, &RootBuses::default())
+}
+
+fn found_from(config: &FakePci, roots: &RootBuses) -> Vec<String> {
+    functions(config, roots).map(|function| function.address.to_string()).collect()
+}
+
+fn roots(buses: &[u8]) -> RootBuses {
+    buses.iter().copied().collect()
 }
 
 // Enumeration.
@@ -68,6 +77,56 @@ fn bridges_in_a_circle_and_unconfigured_ones_end_the_search() {
     assert_eq!(found(&config).len(), 5);
 }
 
+#[test]
+fn each_root_bus_is_searched_and_the_buses_behind_its_bridges() {
+    let config = FakePci::default();
+    config.insert(at(0, 1, 0), FakeFunction::bridge(1));
+    config.insert(at(1, 0, 0), FakeFunction::endpoint(1, 1));
+    config.insert(at(64, 0, 0), FakeFunction::bridge(65));
+    config.insert(at(65, 3, 0), FakeFunction::endpoint(1, 1));
+    config.insert(at(255, 31, 0), FakeFunction::endpoint(1, 1));
+    let bus_0 = ["00:01.0", "01:00.0"];
+    assert_eq!(found_from(&config, &roots(&[])), bus_0);
+    assert_eq!(found_from(&config, &roots(&[64])), [&bus_0[..], &["40:00.0", "41:03.0"]].concat());
+    let all = [&bus_0[..], &["40:00.0", "41:03.0", "ff:1f.0"]].concat();
+    assert_eq!(found_from(&config, &roots(&[255, 64, 0, 128])), all, "a root bus may be empty");
+}
+
+#[test]
+fn a_root_bus_that_a_bridge_claims_too_is_searched_once() {
+    let config = FakePci::default();
+    config.insert(at(0, 1, 0), FakeFunction::bridge(64));
+    config.insert(at(64, 0, 0), FakeFunction::bridge(65));
+    config.insert(at(65, 0, 0), FakeFunction::endpoint(1, 1));
+    assert_eq!(found_from(&config, &roots(&[64, 65, 64])), ["00:01.0", "40:00.0", "41:00.0"]);
+}
+
+// Root buses.
+
+/// A host bridge, class 06, subclass 00.
+fn host_bridge() -> FakeFunction {
+    let mut bridge = FakeFunction::endpoint(0x8086, 0x1237);
+    bridge.set(0x08, 0x0600_0000);
+    bridge
+}
+
+#[test]
+fn the_scan_finds_buses_with_functions_that_no_bridge_leads_to() {
+    let config = FakePci::default();
+    config.insert(at(0, 0, 0), host_bridge());
+    config.insert(at(0, 1, 0), FakeFunction::bridge(1));
+    config.insert(at(1, 0, 0), FakeFunction::endpoint(1, 1));
+    config.insert(at(64, 0, 0), FakeFunction::bridge(65));
+    config.insert(at(65, 3, 0), FakeFunction::endpoint(1, 1));
+    config.insert(at(255, 31, 0), FakeFunction::endpoint(1, 1));
+    assert_eq!(RootBuses::scan(&config), roots(&[]), "with a single host bridge there is no other root bus");
+    config.insert(at(0, 2, 0), host_bridge());
+    let found = RootBuses::scan(&config);
+    assert_eq!(found, roots(&[0, 64, 255]));
+    assert_eq!(found.to_string(), "0, 64, 255");
+    assert_eq!(found.iter().collect::<Vec<_>>(), [0, 64, 255]);
+}
+
 /// Every address answers, as a bridge with several functions.
 struct BridgesEverywhere;
 
@@ -85,7 +144,8 @@ impl ConfigSpace for BridgesEverywhere {
 
 #[test]
 fn the_search_ends_even_if_everything_answers() {
-    assert_eq!(functions(&BridgesEverywhere).count(), 65536);
+    assert_eq!(functions(&BridgesEverywhere, &RootBuses::default()).count(), 65536);
+    assert_eq!(RootBuses::scan(&BridgesEverywhere), RootBuses::default(), "a bridge leads to each other bus");
 }
 
 #[test]
@@ -278,7 +338,8 @@ proptest! {
             }
         }
         prop_assert!(found.capabilities(&config).count() <= 48);
-        prop_assert!(functions(&config).count() <= 1);
+        prop_assert!(functions(&config, &RootBuses::default()).count() <= 1);
+        RootBuses::scan(&config);
         for offset in (0x10..0x28).step_by(4) {
             prop_assert_eq!(config.function(found.address).unwrap().get(offset), function.get(offset));
         }

@@ -1,10 +1,37 @@
-//! The PCI host bridge as the definition blocks have it, for a machine whose tables say nothing of PCI.
+//! The PCI host bridges as the definition blocks have them: which root buses they lead to, where interrupts of the slots
+//! behind them go, and, for a machine whose tables say nothing of PCI, where its configuration space is.
+//!
+//! The interpreter is made when one of these is asked for first, and kept for the others.
 
 use alloc::vec::Vec;
 
 use millrace_boot::acpi::ConfigWindow;
-use millrace_boot::aml::{Resource, ResourceKind, resources, root_bridge};
+use millrace_boot::aml::{PciRoutes, Resource, ResourceKind, may_have_other_root_buses, resources};
 use millrace_drivers::pci::Window;
+use spin::{Mutex, MutexGuard, Once};
+
+use super::hardware::PciHost;
+
+/// `None` in it when there are no definition blocks.
+static ROUTES: Once<Option<Mutex<PciRoutes<PciHost>>>> = Once::new();
+
+/// What the definition blocks say of host bridges and routes.
+pub(super) fn pci_routes() -> Option<MutexGuard<'static, PciRoutes<PciHost>>> {
+    let find = || super::interpreter().map(|aml| Mutex::new(PciRoutes::new(aml)));
+    ROUTES.call_once(find).as_ref().map(Mutex::lock)
+}
+
+/// The root buses that the firmware lists: the first bus of each window to configuration space (PCI Firmware Specification
+/// 3.3, 4.1.2), and the bus of each host bridge in the definition blocks. `None` without definition blocks. The interpreter runs
+/// only if a block may have a host bridge to a bus other than 0.
+pub(crate) fn root_buses() -> Option<Vec<u8>> {
+    let acpi = super::ACPI.get().filter(|acpi| !acpi.blocks.is_empty())?;
+    let mut buses: Vec<u8> = acpi.description.config_windows.iter().map(|window| window.first_bus).collect();
+    if acpi.blocks.iter().any(|block| may_have_other_root_buses(block)) {
+        buses.extend(pci_routes()?.bridges().iter().map(|bridge| bridge.bus));
+    }
+    Some(buses)
+}
 
 /// Where configuration space is, and which addresses of memory go through to the bus.
 pub(crate) struct HostBridge {
@@ -24,8 +51,9 @@ impl HostBridge {
 
 /// The host bridge to bus 0, if it says where its configuration space is (PCI Firmware Specification 3.3, 4.1.3: `_CBA`).
 pub(crate) fn host_bridge() -> Option<HostBridge> {
-    let mut aml = super::interpreter()?;
-    let bridge = root_bridge(&mut aml)?;
+    let mut routes = pci_routes()?;
+    let bridge = routes.bridge_to(0)?.path.clone();
+    let aml = routes.interpreter();
     let base = aml.integer(&bridge.join(*b"_CBA")).ok().filter(|base| *base != 0)?;
     let listed = resources(&aml.bytes(&bridge.join(*b"_CRS")).ok()?);
     let ranges = |wanted| {

@@ -10,12 +10,12 @@ use crate::pci;
 /// Configuration space, for those who speak of it in bytes.
 pub(super) struct PciHost;
 
-/// Where a register of a function on bus 0 is: its dword, and its bit therein. `None` when it is not in one dword.
+/// Where a register of a function on a root bus is: its dword, and its bit therein. `None` when it is not in one dword.
 fn register(space: Space, address: u64, bytes: u8) -> Option<(Address, u16, u32)> {
-    let Space::PciConfig { device, function } = space else { return None };
+    let Space::PciConfig { bus, device, function } = space else { return None };
     let offset = u16::try_from(address).ok().filter(|offset| *offset < 4096)?;
     let is_inside = matches!(bytes, 1 | 2 | 4) && offset & 0b11 <= 4 - u16::from(bytes);
-    is_inside.then_some((Address::new(0, device, function)?, offset & !0b11, u32::from(offset & 0b11) * 8))
+    is_inside.then_some((Address::new(bus, device, function)?, offset & !0b11, u32::from(offset & 0b11) * 8))
 }
 
 /// The bits of a value of so many bytes.

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! boot::acpi   tables, where the firmware left them ──► Description   processors, interrupt controllers, …
-//! boot::aml    definition blocks ──► interpreter ──► routes           where the pins of PCI slots lead
+//! boot::aml    definition blocks ──► interpreter ──► bridge           root buses, if there may be more than bus 0; and PCI,
+//!                                                                    on a machine whose tables say nothing of it
+//!                                ──► routes          where the pins of PCI slots lead
 //!                                    (for a card without messages)
-//!                                ──► bridge          PCI, on a machine whose tables say nothing of it
 //!                                ──► devices         virtio-mmio devices
 //!                                ──► power           how the machine is switched off
 //! ```
@@ -27,7 +28,7 @@ use hardware::PciHost;
 
 pub use devices::{MmioPlace, mmio_devices};
 
-pub(crate) use bridge::{HostBridge, host_bridge};
+pub(crate) use bridge::{HostBridge, host_bridge, root_buses};
 pub(crate) use power::power_off;
 pub(crate) use register::open;
 pub(crate) use routes::input;

@@ -3,29 +3,21 @@
 //! | the line | is known by | else |
 //! |---|---|---|
 //! | a number on the board | the device that the definition blocks describe with it, then the overrides of the MADT | it is the input's own number, on a high edge |
-//! | a pin of a PCI slot | `_PRT` of the host bridge to bus 0, unless the link that it names is switched off | the function's interrupt line register, as the MADT's overrides have it; an input without one is a low level |
-//!
-//! The interpreter is made for the first pin that is asked for, and kept for the others.
+//! | a pin of a PCI function | `_PRT` of the first bridge above it that has a route, up to the host bridge of its root bus, unless the link that the route names is switched off | the function's interrupt line register, as the MADT's overrides have it; an input without one is a low level |
+
+use alloc::vec::Vec;
 
 use millrace_boot::acpi::{Description, IsaLine, Polarity, Trigger};
-use millrace_boot::aml::{Interpreter, Pin, Routes, root_bridge};
+use millrace_boot::aml::Pin;
 use millrace_drivers::hal::LineSource;
-use spin::{Mutex, Once};
+use millrace_drivers::pci::IntxPin;
 
+use super::bridge::pci_routes;
 use super::devices::line_at;
-use super::hardware::PciHost;
+use crate::pci;
 
 /// In a function's interrupt line register: the inputs of the 8259s, of which the second is at the third of the first.
 const LAST_OF_8259: u8 = 15;
-
-/// `None` in it when the firmware has no routes.
-static ROUTER: Once<Option<Mutex<Router>>> = Once::new();
-
-/// The routes, and the interpreter that follows those which lead on.
-struct Router {
-    aml: Interpreter<PciHost>,
-    routes: Routes,
-}
 
 /// The input that a line leads to; `None` when nobody says.
 pub(crate) fn input(source: LineSource) -> Option<IsaLine> {
@@ -36,28 +28,24 @@ pub(crate) fn input(source: LineSource) -> Option<IsaLine> {
             let isa = |irq| acpi.isa_line(irq);
             Some(line_at(number).unwrap_or_else(|| u8::try_from(number).map_or(usual, isa)))
         }
-        LineSource::Slot { device, pin, firmware_line } => {
-            by_firmware(acpi, Pin { device, pin }).or_else(|| by_register(acpi, firmware_line))
+        LineSource::Intx { pin, firmware_line } => {
+            by_firmware(acpi, pin).or_else(|| by_register(acpi, firmware_line))
         }
     }
 }
 
-fn by_firmware(acpi: &Description, pin: Pin) -> Option<IsaLine> {
-    let mut router = ROUTER.call_once(ask).as_ref()?.lock();
-    let Router { aml, routes } = &mut *router;
-    let found = routes.find(aml, pin);
-    let found =
-        found.inspect_err(|error| log::warn!(target: "acpi", "route of PCI slot {}: {error}", pin.device));
-    found.ok()??.line(acpi)
+/// As the definition blocks say it.
+fn by_firmware(acpi: &Description, pin: IntxPin) -> Option<IsaLine> {
+    let way = pci::way_to_root(pin)?;
+    let bus = way.last()?.function.bus();
+    let pins: Vec<_> = way.iter().map(on_its_bus).collect();
+    let found = pci_routes()?.find(bus, &pins);
+    found.inspect_err(|error| log::warn!(target: "acpi", "route of {pin}: {error}")).ok()??.line(acpi)
 }
 
-/// The routes of the host bridge to bus 0.
-fn ask() -> Option<Mutex<Router>> {
-    let mut aml = super::interpreter()?;
-    let bridge = root_bridge(&mut aml)?;
-    let routes = Routes::read(&mut aml, &bridge);
-    let routes = routes.inspect_err(|error| log::warn!(target: "acpi", "interrupts of {bridge}: {error}"));
-    Some(Mutex::new(Router { routes: routes.ok()?, aml }))
+/// A pin without the number of its bus.
+fn on_its_bus(at: &IntxPin) -> Pin {
+    Pin { device: at.function.device(), function: at.function.function(), pin: at.pin }
 }
 
 /// Without routes: the input of the 8259s that the firmware has noted.

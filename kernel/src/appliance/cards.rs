@@ -6,6 +6,7 @@ use alloc::string::ToString as _;
 use core::fmt::Display;
 
 use millrace::Machine;
+use millrace::pci::Pci;
 use millrace_drivers::pci;
 use millrace_drivers::{Card, Options, ProbeError, probe, probe_mmio};
 use nm_apps::MmioDevice;
@@ -15,8 +16,8 @@ use nm_core::{AttachError, Netmap};
 /// ascending address: `vtnet0`, `vtnet1`…, `em0`… in that order. A card that fails is named and left out, and keeps no number.
 pub(super) fn attach(machine: &Machine, mmio_devices: &[MmioDevice], options: Options, netmap: &Netmap) {
     let mut names = Names::default();
-    if let Some(config) = &machine.config_space {
-        for function in pci::functions(config.as_ref()) {
+    if let Some(Pci { config, roots }) = &machine.pci {
+        for function in pci::functions(config.as_ref(), roots) {
             log::debug!(target: "pci", "{function}");
             names.attach(netmap, &function, probe(&machine.hal, config, &function, options));
         }

@@ -1,6 +1,8 @@
-//! Configuration space through memory (PCI Express Base Specification, 7.2.2: ECAM): 4 KiB for each function.
+//! Configuration space through memory (PCI Express Base Specification, 7.2.2: ECAM): 4 KiB for each function, in one window
+//! for all buses or in several for some buses each.
 #![expect(unsafe_code, reason = "reads and writes device registers")]
 
+use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use millrace_boot::acpi::ConfigWindow;
@@ -12,8 +14,39 @@ const BUS_BYTES: usize = 1 << 20;
 /// Bytes of a function's configuration space.
 const FUNCTION_BYTES: u16 = 4096;
 
+/// The windows that are mapped. A bus is reached through the first that has it.
+pub(super) struct Windows(Vec<Ecam>);
+
+impl Windows {
+    /// Maps the windows; `None` when none can be. What is left out is logged.
+    pub(super) fn map(hal: &dyn Hal, windows: &[ConfigWindow]) -> Option<Self> {
+        let mapped = windows.iter().filter_map(|window| {
+            let mapped = Ecam::map(hal, *window);
+            if mapped.is_none() {
+                let ConfigWindow { base, first_bus, last_bus } = window;
+                log::warn!(
+                    target: "pci",
+                    "configuration space of buses {first_bus} to {last_bus} cannot be mapped: based at {base:#x}"
+                );
+            }
+            mapped
+        });
+        let mapped: Vec<_> = mapped.collect();
+        (!mapped.is_empty()).then_some(Self(mapped))
+    }
+
+    /// The windows.
+    pub(super) fn mapped(&self) -> impl Iterator<Item = ConfigWindow> {
+        self.0.iter().map(|mapped| mapped.window)
+    }
+
+    fn register(&self, at: Address, offset: u16) -> Option<*mut u32> {
+        self.0.iter().find_map(|window| window.register(at, offset))
+    }
+}
+
 /// The mapped configuration space of a range of buses.
-pub(super) struct Ecam {
+struct Ecam {
     registers: NonNull<u8>,
     window: ConfigWindow,
 }
@@ -26,7 +59,7 @@ unsafe impl Sync for Ecam {}
 
 impl Ecam {
     /// Maps the window; `None` when it lies where nothing can.
-    pub(super) fn map(hal: &dyn Hal, window: ConfigWindow) -> Option<Self> {
+    fn map(hal: &dyn Hal, window: ConfigWindow) -> Option<Self> {
         let buses = usize::from(window.last_bus.checked_sub(window.first_bus)?) + 1;
         let first = window.base.checked_add(u64::from(window.first_bus) * BUS_BYTES as u64)?;
         Some(Self { registers: hal.map_mmio(first, buses * BUS_BYTES)?, window })
@@ -45,7 +78,7 @@ impl Ecam {
     }
 }
 
-impl ConfigSpace for Ecam {
+impl ConfigSpace for Windows {
     fn read32(&self, at: Address, offset: u16) -> u32 {
         let Some(register) = self.register(at, offset) else { return u32::MAX };
         // SAFETY: a mapped register (see `register`), aligned to 4 bytes; configuration space is always

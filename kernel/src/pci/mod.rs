@@ -1,7 +1,8 @@
 //! PCI configuration space, by the two ways that PCs have.
 //!
 //! Memory is used where ACPI's table describes it (it reaches all 4096 bytes of a function, in one access), the two
-//! I/O ports otherwise (every PC with PCI has them). A machine without either (microvm) may have a host bridge that only
+//! I/O ports otherwise (every PC with PCI has them). The root buses are those that ACPI lists; without ACPI's definition
+//! blocks they are looked for. A machine without either (microvm) may have a host bridge that only
 //! the definition blocks describe. Its firmware has configured nothing: the BARs get their addresses here, in the windows
 //! of that bridge and beside what is known to be elsewhere. On all other machines the firmware does that, and a BAR that it
 //! has left without an address has none. A machine may have no PCI at all; without ACPI, microvm counts as one.
@@ -16,21 +17,31 @@ use core::fmt;
 use millrace_boot::Span;
 use millrace_boot::acpi::ConfigWindow;
 use millrace_drivers::hal::Hal;
-use millrace_drivers::pci::{ConfigSpace, Window, assign_memory};
+use millrace_drivers::pci::{ConfigSpace, IntxPin, RootBuses, Window, assign_memory};
 use spin::Once;
 
 use crate::acpi::{self, HostBridge};
-use ecam::Ecam;
+use ecam::Windows;
 use port_config::PortConfig;
 
 static SPACE: Once<Arc<dyn ConfigSpace>> = Once::new();
+static ROOTS: Once<RootBuses> = Once::new();
+
+/// PCI as this machine has it.
+#[derive(Clone)]
+pub struct Pci {
+    /// The way to the configuration registers.
+    pub config: Arc<dyn ConfigSpace>,
+    /// The buses on which the functions are looked for first.
+    pub roots: RootBuses,
+}
 
 /// How configuration space is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mechanism {
-    /// Through memory, described by ACPI.
-    Memory(ConfigWindow),
-    /// The same, by its definition blocks.
+    /// Through memory, described by ACPI's table.
+    Memory(Vec<ConfigWindow>),
+    /// The same, described by ACPI's definition blocks.
     Bridge(ConfigWindow),
     /// Through the ports 0xcf8 and 0xcfc.
     Ports,
@@ -38,25 +49,41 @@ pub enum Mechanism {
 
 impl fmt::Display for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Mechanism::Memory(window) | Mechanism::Bridge(window) => {
-                write!(f, "memory at {:#x}, buses {} to {}", window.base, window.first_bus, window.last_bus)
-            }
-            Mechanism::Ports => f.write_str("ports 0xcf8 and 0xcfc"),
+        let windows = match self {
+            Mechanism::Memory(windows) => windows,
+            Mechanism::Bridge(window) => core::slice::from_ref(window),
+            Mechanism::Ports => return f.write_str("ports 0xcf8 and 0xcfc"),
+        };
+        for (number, window) in windows.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "; " };
+            let ConfigWindow { base, first_bus, last_bus } = window;
+            write!(f, "{separator}memory at {base:#x}, buses {first_bus} to {last_bus}")?;
         }
+        Ok(())
     }
 }
 
-/// The configuration space of this machine, in which `ram` is, and the way to it; `None` on a machine without PCI.
-pub fn config_space(
+/// PCI on this machine, which has `ram` and whose table describes these windows to configuration space; and how that is
+/// reached. `None` on a machine without PCI.
+pub fn find(hal: &dyn Hal, windows: &[ConfigWindow], ram: &[Span]) -> Option<(Pci, Mechanism)> {
+    let (config, mechanism) = config_space(hal, windows, ram)?;
+    // Definition blocks may need configuration space before they say which root buses there are.
+    SPACE.call_once(|| config.clone());
+    let listed = acpi::root_buses().map(RootBuses::from_iter);
+    let roots = ROOTS.call_once(|| listed.unwrap_or_else(|| RootBuses::scan(config.as_ref()))).clone();
+    Some((Pci { config, roots }, mechanism))
+}
+
+fn config_space(
     hal: &dyn Hal,
-    window: Option<ConfigWindow>,
+    windows: &[ConfigWindow],
     ram: &[Span],
 ) -> Option<(Arc<dyn ConfigSpace>, Mechanism)> {
     let by_memory = || {
-        let window = window?;
-        let space: Arc<dyn ConfigSpace> = Arc::new(Ecam::map(hal, window)?);
-        Some((space, Mechanism::Memory(window)))
+        let windows = Windows::map(hal, windows)?;
+        let mechanism = Mechanism::Memory(windows.mapped().collect());
+        let space: Arc<dyn ConfigSpace> = Arc::new(windows);
+        Some((space, mechanism))
     };
     let by_ports = || {
         let space: Arc<dyn ConfigSpace> = Arc::new(PortConfig::find()?);
@@ -64,13 +91,11 @@ pub fn config_space(
     };
     let by_bridge = || {
         let bridge = acpi::host_bridge()?;
-        let space: Arc<dyn ConfigSpace> = Arc::new(Ecam::map(hal, bridge.config)?);
+        let space: Arc<dyn ConfigSpace> = Arc::new(Windows::map(hal, &[bridge.config])?);
         configure(space.as_ref(), &bridge, ram);
         Some((space, Mechanism::Bridge(bridge.config)))
     };
-    by_memory().or_else(by_ports).or_else(by_bridge).inspect(|(space, _)| {
-        SPACE.call_once(|| space.clone());
-    })
+    by_memory().or_else(by_ports).or_else(by_bridge)
 }
 
 /// Where the interrupt controllers of a PC are, and where messages of interrupts go: no memory, whatever a bridge says.
@@ -93,4 +118,9 @@ fn configure(space: &dyn ConfigSpace, bridge: &HostBridge, ram: &[Span]) {
 /// The configuration space of this machine, once it was looked for and if it has any.
 pub(crate) fn space() -> Option<&'static dyn ConfigSpace> {
     SPACE.get().map(AsRef::as_ref)
+}
+
+/// The pins that an interrupt passes on its way to a root bus ([`IntxPin::way_to_root`]).
+pub(crate) fn way_to_root(pin: IntxPin) -> Option<Vec<IntxPin>> {
+    pin.way_to_root(space()?, ROOTS.get()?)
 }
