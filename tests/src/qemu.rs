@@ -26,6 +26,8 @@ pub struct Qemu {
     command_line: String,
     /// What boots instead of image and command line.
     medium: Option<Vec<OsString>>,
+    /// Devices that make buses for the cards.
+    buses: Vec<String>,
     /// The words for each card, those of PCI and those without a bus.
     cards: Vec<[String; 4]>,
     mmio_cards: Vec<[String; 4]>,
@@ -48,6 +50,7 @@ impl Qemu {
             memory_mib: 64,
             command_line: String::new(),
             medium: None,
+            buses: Vec::new(),
             cards: Vec::new(),
             mmio_cards: Vec::new(),
             options: &[],
@@ -139,6 +142,12 @@ impl Qemu {
         self
     }
 
+    /// A device of QEMU's that makes a bus for the cards, as `pxb` does.
+    pub fn bus(mut self, device: &str) -> Self {
+        self.buses.push(device.to_owned());
+        self
+    }
+
     /// The PCI device that QEMU makes of `device` as a card like the others, on a netdev of type `kind` with the properties
     /// `properties`.
     pub fn device_on(mut self, device: &str, kind: &str, properties: &str) -> Self {
@@ -201,6 +210,7 @@ impl Qemu {
             None => command.arg("-kernel").arg(&self.image).arg("-append").arg(&self.command_line),
         };
         command.args(self.options);
+        command.args(self.buses.iter().flat_map(|device| ["-device", device]));
         command.args(self.cards.iter().flatten());
         // microvm gives the first device the highest address, and the image names them by ascending ones.
         command.args(self.mmio_cards.iter().rev().flatten());
