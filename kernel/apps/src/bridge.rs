@@ -106,7 +106,7 @@ impl Application for Bridge {
         let (a_tx, a_rx) = self.a.rings();
         let (b_tx, b_rx) = self.b.rings();
         let moved = forward(a_rx, b_tx, a, b)? + forward(b_rx, a_tx, b, a)?;
-        Ok(if moved > 0 { Progress::Busy } else { Progress::Idle })
+        Ok(if moved > 0 { Progress::Busy { frames: moved } } else { Progress::Idle })
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<(), AppError> {

@@ -37,7 +37,10 @@ use nm_core::Netmap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// It moved frames; there may be more.
-    Busy,
+    Busy {
+        /// How many, at least one.
+        frames: u32,
+    },
     /// There was nothing to move.
     Idle,
 }

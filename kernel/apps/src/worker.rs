@@ -22,8 +22,11 @@ use crate::{AppError, Application, Progress};
 pub const PATIENCE_US: u64 = 50;
 /// The longest wait: whoever runs the worker looks at other things in between, such as the console.
 pub const LONGEST_WAIT: Duration = Duration::from_millis(50);
-/// Steps from one look at the clock to the next: reading it costs more than a step that finds nothing.
-const STEPS_PER_LOOK: u32 = 64;
+/// Steps in a round: reading the clock after each would cost more than a step that finds nothing.
+const STEPS_PER_ROUND: u32 = 64;
+/// A round ends early after the step with which it has moved so many frames. A step moves up to a ring of frames each way,
+/// which takes milliseconds where a frame costs microseconds, and the console waits for the end of the round.
+const FRAMES_PER_ROUND: u32 = 1024;
 
 /// An application, and how it waits.
 pub struct Worker {
@@ -51,30 +54,38 @@ impl Worker {
         }
     }
 
-    /// One step after the other, for a while. Returns whether any of them found something.
+    /// One step after the other, for a round. Returns how many frames they moved.
     #[inline(always)]
-    fn spin(&mut self) -> Result<Progress, AppError> {
-        let mut progress = Progress::Idle;
-        for _ in 0..STEPS_PER_LOOK {
+    fn spin(&mut self) -> Result<u32, AppError> {
+        let mut moved = 0;
+        for _ in 0..STEPS_PER_ROUND {
             match self.app.step()? {
-                Progress::Busy => progress = Progress::Busy,
+                Progress::Busy { frames } => moved = frames.saturating_add(moved),
                 Progress::Idle => spin_loop(),
             }
+            if moved >= FRAMES_PER_ROUND {
+                break;
+            }
         }
-        Ok(progress)
+        Ok(moved)
     }
 
     fn poll(&mut self) -> Result<(), AppError> {
-        for _ in 0..STEPS_PER_LOOK {
-            if self.app.step()? == Progress::Idle {
-                return self.app.wait(LONGEST_WAIT);
+        let mut moved = 0;
+        for _ in 0..STEPS_PER_ROUND {
+            match self.app.step()? {
+                Progress::Busy { frames } => moved = frames.saturating_add(moved),
+                Progress::Idle => return self.app.wait(LONGEST_WAIT),
+            }
+            if moved >= FRAMES_PER_ROUND {
+                break;
             }
         }
         Ok(())
     }
 
     fn adapt(&mut self, ticks: impl FnOnce() -> u64) -> Result<(), AppError> {
-        if self.spin()? == Progress::Busy {
+        if self.spin()? > 0 {
             self.idle_since = None;
             return Ok(());
         }
@@ -102,6 +113,8 @@ mod tests {
     struct Script {
         /// Steps from now on that find something.
         busy: u32,
+        /// How many frames each of them moves.
+        frames: u32,
         calls: String,
     }
 
@@ -121,7 +134,7 @@ mod tests {
             script.calls.push('s');
             let is_busy = script.busy > 0;
             script.busy = script.busy.saturating_sub(1);
-            Ok(if is_busy { Progress::Busy } else { Progress::Idle })
+            Ok(if is_busy { Progress::Busy { frames: script.frames } } else { Progress::Idle })
         }
 
         fn wait(&mut self, timeout: Duration) -> Result<(), AppError> {
@@ -131,10 +144,15 @@ mod tests {
         }
     }
 
-    /// Runs rounds, each with this many busy steps in front of it at this time. Returns for each its steps, and whether
-    /// it waited at the end.
+    /// Runs rounds, each with this many busy steps of one frame in front of it at this time. Returns for each its steps,
+    /// and whether it waited at the end.
     fn rounds(wait: Wait, rounds: &[(u64, u32)]) -> Vec<(usize, bool)> {
-        let script = Arc::<Mutex<Script>>::default();
+        rounds_of(1, wait, rounds)
+    }
+
+    /// The same with busy steps of so many frames.
+    fn rounds_of(frames: u32, wait: Wait, rounds: &[(u64, u32)]) -> Vec<(usize, bool)> {
+        let script = Arc::new(Mutex::new(Script { frames, ..Script::default() }));
         let mut worker = Worker::new(Box::new(Scripted(script.clone())), wait, 100);
         let each = rounds.iter().map(|&(now, busy)| {
             script.lock().unwrap().busy = busy;
@@ -154,6 +172,16 @@ mod tests {
     fn a_polling_worker_waits_after_the_first_step_that_finds_nothing() {
         let expected = [(1, true), (4, true), (64, false), (1, true)];
         assert_eq!(rounds(Wait::Poll, &[(0, 0), (0, 3), (0, 64), (0, 0)]), expected);
+    }
+
+    #[test]
+    fn a_round_ends_early_when_it_has_moved_many_frames() {
+        for wait in [Wait::Spin, Wait::Poll, Wait::Adaptive] {
+            assert_eq!(rounds_of(256, wait, &[(0, 64), (0, 64)]), [(4, false); 2], "{wait:?}");
+            assert_eq!(rounds_of(1022, wait, &[(0, 64)]), [(2, false)], "{wait:?}");
+            assert_eq!(rounds_of(u32::MAX, wait, &[(0, 64)]), [(1, false)], "{wait:?}");
+            assert_eq!(rounds_of(15, wait, &[(0, 64)]), [(64, false)], "{wait:?}");
+        }
     }
 
     #[test]

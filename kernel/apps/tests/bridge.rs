@@ -213,7 +213,10 @@ fn a_wait_ends_when_its_time_is_over_or_frames_have_come_either_way() {
         };
         bridge.wait(LONG).unwrap();
         waker.join().unwrap();
-        assert_eq!((bridge.step().unwrap(), wires[to].sent()), (Progress::Busy, vec![frame(1, 60)]));
+        assert_eq!(
+            (bridge.step().unwrap(), wires[to].sent()),
+            (Progress::Busy { frames: 1 }, vec![frame(1, 60)])
+        );
         settle(bridge.as_mut());
     }
     assert_eq!(wires.iter().map(Wire::is_armed).collect::<Vec<_>>(), [(false, false); 2]);
