@@ -63,7 +63,11 @@ impl Appliance {
 
     /// Boots what `qemu` is, which forwards between the cards at the ends of `left` and `right`.
     pub fn start(qemu: Qemu, left: Wire, right: Wire) -> Result<Self> {
-        let guest = qemu.start()?;
+        Self::connect(qemu.start()?, left, right)
+    }
+
+    /// Waits until `guest`, which forwards between the cards at the ends of `left` and `right`, is ready.
+    pub fn connect(guest: Guest, left: Wire, right: Wire) -> Result<Self> {
         let ready = Ready::wait(&guest)?;
         left.connect()?;
         right.connect()?;

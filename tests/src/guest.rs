@@ -7,6 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::console::{Console, Mark};
 use crate::counters::{Counters, stats_message};
@@ -35,13 +37,13 @@ pub struct Guest {
     is_over: bool,
     /// Hanging up calls the watchdog off.
     _watchdog: mpsc::Sender<()>,
-    _permit: Permit,
+    /// Given back as soon as QEMU was seen to end.
+    permit: Option<Permit>,
 }
 
 impl Guest {
-    /// Runs `command`, for no longer than `limit`, once fewer than two others run.
-    pub(crate) fn start(mut command: Command, limit: Duration) -> Result<Self> {
-        let permit = Permit::acquire()?;
+    /// Runs `command` under `permit`, for no longer than `limit`.
+    pub(crate) fn start(mut command: Command, limit: Duration, permit: Permit) -> Result<Self> {
         let started = Instant::now();
         let mut child = command.spawn().context("cannot start qemu-system-x86_64")?;
         let console = Console::read_from(child.stdout.take().context("QEMU has no output")?);
@@ -59,7 +61,7 @@ impl Guest {
             limit,
             is_over,
             _watchdog: watchdog,
-            _permit: permit,
+            permit: Some(permit),
         })
     }
 
@@ -89,6 +91,15 @@ impl Guest {
         Ok(Counters::parse(self.console().lines_after(mark).iter().map(String::as_str)))
     }
 
+    /// Fails if the image has logged an error or a warning.
+    pub fn check_log(&self) -> Result<()> {
+        let lines = self.console().lines_after(Mark::default());
+        match lines.iter().find(|line| line.contains(" ERROR ") || line.contains(" WARN ")) {
+            Some(line) => bail!("the image logged {line:?}{}", self.console.quoted()),
+            None => Ok(()),
+        }
+    }
+
     /// Stops it with `q`: it ends as done, and every buffer is back in its place. Returns the last counters.
     pub fn stop(&mut self) -> Result<Counters> {
         let mark = self.console().mark();
@@ -103,6 +114,22 @@ impl Guest {
             "not every buffer is back: total={total} free={free} held={held} lost={lost}"
         );
         Ok(counters)
+    }
+
+    /// Suspends the QEMU process, as a host without processor time for it does: the time stamp counter runs on.
+    pub fn suspend(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets a suspended QEMU run again.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        ensure!(!self.is_over, "QEMU has ended, and its process number may be another process's");
+        let id = i32::try_from(self.lock().id()).context("QEMU's process number is too large")?;
+        kill(Pid::from_raw(id), signal).with_context(|| format!("cannot send {signal} to QEMU"))
     }
 
     /// Types `text` on its console.
@@ -154,6 +181,7 @@ impl Guest {
         closed.map_err(|error| anyhow!("{error}{}", self.complaint()))?;
         let status = self.lock().wait().context("QEMU's status is unknown")?;
         self.is_over = true;
+        self.permit = None;
         Ok(status)
     }
 
@@ -213,7 +241,8 @@ mod tests {
         let stat = "81 (a) b (c) S 1 81 81 0 -1 4194560 1500 0 3 0 250 75 0 0 20 0 4 0 98000 1 2 3";
         assert_eq!(processor_ticks(stat), Some(325));
         assert_eq!(processor_ticks("81 (qemu) S 1 81"), None);
-        assert!(Guest::start(sleeping(), Duration::from_secs(5)).unwrap().processor_ticks().is_ok());
+        let guest = Guest::start(sleeping(), Duration::from_secs(5), Permit::one().unwrap()).unwrap();
+        assert!(guest.processor_ticks().is_ok());
     }
 
     fn sleeping() -> Command {

@@ -19,7 +19,7 @@
 //! console, its exit status and the frames on its cards.
 //!
 //! Every wait has a limit and fails with the console so far; each QEMU has a hard limit of its own and dies
-//! with the thread that started it. No more than two run at a time on one machine, whatever runs the tests.
+//! with the thread that started it. At most two run at a time on one machine, see [`permit`].
 
 pub mod appliance;
 pub mod console;
@@ -34,7 +34,7 @@ pub mod machine;
 pub mod monitor;
 pub mod namespace;
 pub mod pattern;
-mod permit;
+pub mod permit;
 pub mod qemu;
 pub mod serial;
 pub mod setting;

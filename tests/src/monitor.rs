@@ -83,6 +83,45 @@ impl Session {
         self.execute("set_link", json!({ "name": netdev(card), "up": is_up })).map(drop)
     }
 
+    /// Moves the machine to the QEMU that was started with `-incoming unix:SOCKET`: it runs there when this returns, or
+    /// soon after, and no longer here.
+    pub fn migrate(&mut self, socket: &Path) -> Result<()> {
+        self.execute("migrate", json!({ "uri": format!("unix:{}", socket.display()) }))?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.execute("query-migrate", json!({}))?;
+            match answer.get("status").and_then(Value::as_str) {
+                Some("completed") => return Ok(()),
+                Some("failed" | "cancelled") => bail!("the migration failed: {answer}"),
+                _ if Instant::now() > deadline => bail!("the migration does not end: {answer}"),
+                _ => thread::sleep(LOOK_AGAIN),
+            }
+        }
+    }
+
+    /// Has QEMU do `command`, which starts a job, and waits until the job is done.
+    pub fn run_job(&mut self, command: &str, mut arguments: Value) -> Result<()> {
+        const JOB: &str = "job";
+        if let Some(arguments) = arguments.as_object_mut() {
+            arguments.insert("job-id".to_owned(), json!(JOB));
+        }
+        self.execute(command, arguments)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let jobs = self.execute("query-jobs", json!({}))?;
+            let job = jobs.as_array().and_then(|jobs| jobs.iter().find(|job| job["id"] == JOB));
+            let job = job.with_context(|| format!("the job of {command} is gone: {jobs}"))?;
+            if let Some(error) = job.get("error") {
+                bail!("{command} failed: {error}");
+            }
+            if job["status"] == "concluded" {
+                return self.execute("job-dismiss", json!({ "id": JOB })).map(drop);
+            }
+            ensure!(Instant::now() < deadline, "{command} does not end: {job}");
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
     /// Has QEMU do `command`, and returns what it answers.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let line = json!({ "execute": command, "arguments": arguments });

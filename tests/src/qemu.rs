@@ -10,6 +10,7 @@ use anyhow::Result;
 use crate::guest::Guest;
 use crate::iso::{Firmware, Iso, Medium};
 use crate::monitor::Monitor;
+use crate::permit::Permit;
 use crate::serial::Serial;
 use crate::wire::Wire;
 use crate::{Card, Machine};
@@ -91,9 +92,14 @@ impl Qemu {
         self
     }
 
-    /// Without the device by which the image tells QEMU its status, and a reset is one, as on other machines.
+    /// Without the device by which the image tells QEMU its status; and a reset does not end QEMU.
     pub fn without_debug_exit(mut self) -> Self {
         self.has_debug_exit = false;
+        self.surviving_resets()
+    }
+
+    /// A reset of the machine boots the image again. Otherwise it ends QEMU.
+    pub fn surviving_resets(self) -> Self {
         self.argument("-action").argument("reboot=reset")
     }
 
@@ -187,7 +193,12 @@ impl Qemu {
 
     /// Starts it, once fewer than two others run.
     pub fn start(self) -> Result<Guest> {
-        Guest::start(self.command(), self.limit)
+        self.start_under(Permit::one()?)
+    }
+
+    /// Starts it under a permit that the caller has: for tests that run two at once.
+    pub fn start_under(self, permit: Permit) -> Result<Guest> {
+        Guest::start(self.command(), self.limit, permit)
     }
 
     fn command(&self) -> Command {

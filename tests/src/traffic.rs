@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 
+use crate::counters::Counters;
 use crate::pattern::Pattern;
 use crate::transfer::IN_FLIGHT;
 use crate::wire::{Interest, PATIENCE, Wire, wait_any};
@@ -78,6 +79,23 @@ pub fn during(left: &Wire, right: &Wire, deed: impl FnOnce(&Traffic) -> Result<(
         let back = back.join().map_err(|_| anyhow!("right to left panicked"))?.context("right to left")?;
         done.map(|()| [there, back])
     })
+}
+
+/// Fails unless the counters of an image agree with what was carried since its start. `rings` are those that the frames
+/// pass to the right and back, see [`Setting::rings`](crate::Setting::rings). The image passed on all that it received;
+/// frames may be lost on the way to it and behind it.
+pub fn check_counters(counters: &Counters, rings: &[String; 4], carried: &[Carried; 2]) -> Result<()> {
+    let [there_in, there_out, back_in, back_out] = rings;
+    for ([input, output], carried) in [[there_in, there_out], [back_in, back_out]].into_iter().zip(carried) {
+        let (received, passed) = (counters.get(input, "packets")?, counters.get(output, "packets")?);
+        ensure!(received == passed, "{input} has received {received} frames, {output} has sent {passed}");
+        ensure!(
+            (carried.arrived..=carried.sent).contains(&passed),
+            "{output} has sent {passed} frames of {carried:?}"
+        );
+    }
+    ensure!(counters.dropped() == 0, "the image has dropped frames: {counters:?}");
+    Ok(())
 }
 
 /// Frames flow and may be lost.

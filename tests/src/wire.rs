@@ -5,6 +5,7 @@
 //! It takes a frame from its socket only when the guest has room for it: what does not fit stays in the
 //! socket, and then the socket refuses more. Nothing is lost between a wire and its card.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixDatagram;
@@ -43,6 +44,13 @@ impl Wire {
     pub fn connect(&self) -> Result<()> {
         let peer = self.card_path();
         self.socket.connect(&peer).with_context(|| format!("no card is listening at {}", peer.display()))
+    }
+
+    /// Frees the path of QEMU's end for another QEMU. Until [`connect`](Self::connect) is called again, frames go to the
+    /// one that has it now.
+    pub fn free_card_path(&self) -> Result<()> {
+        let path = self.card_path();
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
     /// The properties of QEMU's `dgram` netdev for the card.
