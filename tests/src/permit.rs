@@ -96,13 +96,17 @@ mod tests {
         Permit::one().unwrap();
     }
 
+    /// Of two threads that want both permits, neither may take the first that becomes free while the other has one.
     #[test]
-    fn threads_that_want_both_permits_do_not_wait_for_each_other_for_ever() {
-        thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| (0..4).for_each(|_| drop(Permit::both().unwrap())));
-                scope.spawn(|| (0..4).for_each(|_| drop(Permit::one().unwrap())));
-            }
-        });
+    fn two_threads_that_want_both_permits_get_them_in_turn() {
+        for _ in 0..8 {
+            thread::scope(|scope| {
+                let one = Permit::one().unwrap();
+                let both = [(); 2].map(|()| scope.spawn(|| Permit::both().map(drop)));
+                thread::sleep(2 * LOOK_AGAIN);
+                drop(one);
+                both.into_iter().for_each(|both| both.join().unwrap().unwrap());
+            });
+        }
     }
 }
