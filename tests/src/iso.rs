@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use tempfile::{NamedTempFile, TempPath};
 
 use crate::image;
 use crate::qemu::option_value;
+use crate::scratch::Scratch;
 
 /// UEFI for virtual machines, as Debian's package `ovmf` has it.
 const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
@@ -39,7 +39,7 @@ pub enum Firmware {
 /// An ISO of the appliance, gone when dropped.
 #[derive(Debug)]
 pub struct Iso {
-    file: TempPath,
+    folder: Scratch,
 }
 
 impl Iso {
@@ -53,14 +53,18 @@ impl Iso {
         ensure!(output.status.success(), "no ISO, {}:\n{complaint}", output.status);
         let said = String::from_utf8(output.stdout).context("the path is no text")?;
         let path = said.lines().last().context("the script prints no path")?;
-        let file = NamedTempFile::new().context("no temporary file")?.into_temp_path();
-        fs::copy(path, &file).with_context(|| format!("cannot copy {path}"))?;
-        Ok(Self { file })
+        let iso = Self { folder: Scratch::new()? };
+        fs::copy(path, iso.path()).with_context(|| format!("cannot copy {path}"))?;
+        Ok(iso)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("iso")
     }
 
     /// QEMU's arguments for booting from it.
     pub(crate) fn arguments(&self, medium: Medium, firmware: Firmware) -> Vec<OsString> {
-        let file = option_value(Path::new(&self.file));
+        let file = option_value(&self.path());
         // First in the order of boot, but for devices that a test puts in front: OVMF would look for something to boot on each
         // card's network before.
         let (access, device) = match medium {

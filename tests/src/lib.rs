@@ -36,6 +36,7 @@ pub mod namespace;
 pub mod pattern;
 pub mod permit;
 pub mod qemu;
+pub mod scratch;
 pub mod serial;
 pub mod setting;
 #[cfg(test)]

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::guest::PATIENCE;
 use crate::qemu::netdev;
+use crate::scratch::Scratch;
 
 /// Between two looks: nothing tells that a socket has come to be.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -21,7 +21,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Where a QEMU that is given this with [`Qemu::monitor`](crate::Qemu::monitor) listens.
 #[derive(Debug)]
 pub struct Monitor {
-    folder: TempDir,
+    folder: Scratch,
 }
 
 /// A conversation with the QEMU that runs.
@@ -42,7 +42,7 @@ pub enum Cable {
 impl Monitor {
     /// A place to listen at.
     pub fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("mr").rand_bytes(8).tempdir()?;
+        let folder = Scratch::new()?;
         Ok(Self { folder })
     }
 

@@ -1,6 +1,7 @@
 //! QEMU around an image: what it is given, and what becomes of it.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -204,6 +205,8 @@ impl Qemu {
     fn command(&self) -> Command {
         // util-linux's setpriv becomes QEMU, which the kernel then kills with the thread that started it.
         let mut command = Command::new("setpriv");
+        // Ctrl-C is for this process alone, which ends QEMU with itself.
+        command.process_group(0);
         command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-machine", self.machine.name(), "-accel", "tcg", "-cpu", "max"]);

@@ -11,10 +11,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::{fs, thread};
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 
 use crate::console::{Console, Mark};
 use crate::guest::PATIENCE;
+use crate::scratch::Scratch;
 
 /// Ports, and so cards of the guest.
 pub const PORTS: usize = 2;
@@ -27,8 +27,8 @@ pub struct Testpmd {
     input: ChildStdin,
     pairs: usize,
     is_over: bool,
-    /// Where its sockets are. A socket's path has less than 108 bytes.
-    folder: TempDir,
+    /// Where its sockets are.
+    folder: Scratch,
 }
 
 /// What testpmd does with its queues.
@@ -74,7 +74,7 @@ pub struct Passed {
 impl Testpmd {
     /// Starts it with so many queue pairs a port, and waits until both ports listen for a card.
     pub fn start(pairs: usize) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("mr").rand_bytes(8).tempdir()?;
+        let folder = Scratch::new()?;
         let (output, mut child) = spawn(&folder, pairs)?;
         let input = child.stdin.take().context("testpmd has no input")?;
         let console = Console::read_from(output);
@@ -166,12 +166,12 @@ impl Drop for Testpmd {
     }
 }
 
-fn socket(folder: &TempDir, port: usize) -> PathBuf {
+fn socket(folder: &Scratch, port: usize) -> PathBuf {
     folder.path().join(format!("port{port}"))
 }
 
 /// Runs it; the pipe has its output and its complaints, in the order in which it made them.
-fn spawn(folder: &TempDir, pairs: usize) -> Result<(PipeReader, Child)> {
+fn spawn(folder: &Scratch, pairs: usize) -> Result<(PipeReader, Child)> {
     let (output, writer) = pipe().context("no pipe for testpmd's output")?;
     // util-linux's setpriv becomes stdbuf, which becomes testpmd, which the kernel then kills with the thread that started it.
     // Without stdbuf, answers would stay in testpmd's buffer until that is full.

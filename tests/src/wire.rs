@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tempfile::TempDir;
 
 use crate::qemu::option_value;
+use crate::scratch::Scratch;
 
 /// Longer than any frame that a test sends; a jumbo frame fits.
 pub const LONGEST_FRAME: usize = 10240;
@@ -27,14 +27,13 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Wire {
     socket: UnixDatagram,
-    /// Its name is short: a socket's path has less than 108 bytes.
-    folder: TempDir,
+    folder: Scratch,
 }
 
 impl Wire {
     /// Binds this end. Plug the other into a card with [`Qemu::wire`](crate::Qemu::wire).
     pub fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("mr").rand_bytes(8).tempdir()?;
+        let folder = Scratch::new()?;
         let socket = UnixDatagram::bind(folder.path().join("host")).context("cannot bind a wire's socket")?;
         socket.set_nonblocking(true)?;
         Ok(Self { socket, folder })

@@ -1,17 +1,29 @@
-//! Objective: the demonstration works on a machine where nothing was prepared.
+//! Objective: the demonstration works on a machine where nothing was prepared, and leaves nothing behind.
 //!
-//! 1. Run it as `./qemu-run.sh` does.
-//! 2. It ends with status 0 and has shown a lease, the router's address, pings, the download and its hash.
+//! 1. Run it as `./qemu-run.sh` does: it ends with status 0 and has shown a lease, the router's address, pings, the download
+//!    and its hash.
+//! 2. Run it again, and send it SIGINT, as Ctrl-C does, or SIGTERM once QEMU runs: that signal ends it, and its temporary
+//!    folders are gone.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+use std::{env, fs};
 
-use anyhow::Result;
-use millrace_tests::image;
+use anyhow::{Context, Result, ensure};
+use millrace_tests::{image, scratch};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn demonstration() -> Result<Command> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    command.env("MILLRACE_ELF", image::appliance()?);
+    Ok(command)
+}
 
 #[test]
 fn succeeds_and_shows_what_crossed() -> Result<()> {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_demo")).env("MILLRACE_ELF", image::appliance()?).output()?;
+    let output = demonstration()?.output()?;
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
@@ -25,4 +37,27 @@ fn succeeds_and_shows_what_crossed() -> Result<()> {
         assert!(shown.contains(part), "no {part:?} in:\n{shown}");
     }
     Ok(())
+}
+
+#[test]
+fn interrupted_it_leaves_no_folder() -> Result<()> {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut child = demonstration()?.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let shown = BufReader::new(child.stdout.take().context("no output")?);
+        let mut lines = shown.lines();
+        let is_running = lines.by_ref().any(|line| line.is_ok_and(|line| line.contains("READY")));
+        ensure!(is_running, "the demonstration ended early");
+        assert_ne!(folders_of(child.id())?, 0);
+        kill(Pid::from_raw(i32::try_from(child.id())?), signal)?;
+        assert_eq!(child.wait()?.signal(), Some(signal as i32));
+        assert_eq!(folders_of(child.id())?, 0, "after {signal}");
+    }
+    Ok(())
+}
+
+/// How many temporary folders of that process exist.
+fn folders_of(process: u32) -> Result<usize> {
+    let prefix = scratch::prefix(process);
+    let entries = fs::read_dir(env::temp_dir())?.collect::<Result<Vec<_>, _>>()?;
+    Ok(entries.iter().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count())
 }

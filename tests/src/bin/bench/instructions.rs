@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use millrace_tests::scratch::Scratch;
 use millrace_tests::{Qemu, image};
-use tempfile::NamedTempFile;
 
 use crate::vhost;
 
@@ -28,8 +28,7 @@ impl Plugin {
 
     /// A count for one QEMU.
     pub fn count(&self) -> Result<Count> {
-        let file = NamedTempFile::new().context("no temporary file")?;
-        Ok(Count { plugin: self.path.clone(), file })
+        Ok(Count { plugin: self.path.clone(), folder: Scratch::new()? })
     }
 }
 
@@ -47,21 +46,25 @@ fn compile(source: &Path, plugin: &Path) -> Result<()> {
 #[derive(Debug)]
 pub struct Count {
     plugin: PathBuf,
-    file: NamedTempFile,
+    folder: Scratch,
 }
 
 impl Count {
     /// Has `qemu` count.
     pub fn attach(&self, qemu: Qemu) -> Qemu {
-        let (plugin, file) = (self.plugin.display(), self.file.path().display());
-        qemu.argument("-plugin").argument(format!("{plugin},path={file}"))
+        let (plugin, file) = (self.plugin.display(), self.file());
+        qemu.argument("-plugin").argument(format!("{plugin},path={}", file.display()))
     }
 
     /// The count now.
     pub fn now(&self) -> Result<u64> {
         let mut count = [0; 8];
-        let read = File::open(self.file.path()).and_then(|mut file| file.read_exact(&mut count));
+        let read = File::open(self.file()).and_then(|mut file| file.read_exact(&mut count));
         read.context("the plugin has not counted")?;
         Ok(u64::from_le_bytes(count))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("count")
     }
 }
