@@ -36,6 +36,17 @@ pub enum Firmware {
     Uefi,
 }
 
+impl Firmware {
+    /// Memory in MiB with which GRUB starts. GRUB 2.12 takes 32 MiB for itself under UEFI, and OVMF leaves less than that of
+    /// 64 MiB.
+    pub(crate) fn least_memory_mib(self) -> u32 {
+        match self {
+            Firmware::Bios => 8,
+            Firmware::Uefi => 128,
+        }
+    }
+}
+
 /// An ISO of the appliance, gone when dropped.
 #[derive(Debug)]
 pub struct Iso {

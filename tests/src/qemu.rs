@@ -81,8 +81,10 @@ impl Qemu {
         self
     }
 
-    /// Boots `iso`, which brings a command line of its own, instead of the image directly.
+    /// Boots `iso`, which brings a command line of its own, instead of the image directly. Memory is at least what this
+    /// firmware and GRUB need.
     pub fn iso(mut self, iso: &Iso, medium: Medium, firmware: Firmware) -> Self {
+        self.memory_mib = self.memory_mib.max(firmware.least_memory_mib());
         self.medium = Some(iso.arguments(medium, firmware));
         self
     }

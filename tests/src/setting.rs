@@ -19,7 +19,8 @@ pub enum Card {
     VirtioPairs,
     /// The same with the least that a device can offer: no event indices, no link state, no control queue, no messages.
     VirtioBare,
-    /// The same with the longest queues that QEMU has without vhost-user: 1024 to receive, 256 to transmit.
+    /// The same with queues of at least 1024 entries to receive and 256 to transmit, the most that QEMU 7.2 has without
+    /// vhost-user.
     VirtioLong,
     /// The same with packed queues, which the image has to be told to use.
     VirtioPacked,

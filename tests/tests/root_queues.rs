@@ -40,7 +40,7 @@ fn root_two_adaptive_processors_forward_by_a_pair_each() -> Result<()> {
 }
 
 fn many_flows(processors: u32, words: &str) -> Result<()> {
-    let mut hosts = boot(processors, words, "tx=2x256 rx=2x256")?;
+    let mut hosts = boot(processors, words, 2)?;
     hosts.ping()?;
     for direction in [&[][..], &["--reverse"]] {
         hosts.iperf3(CONNECTIONS, TIME, direction)?;
@@ -57,17 +57,19 @@ fn many_flows(processors: u32, words: &str) -> Result<()> {
 
 #[test]
 fn root_without_the_key_one_queue_pair_is_used() -> Result<()> {
-    let hosts = boot(1, "app=bridge", "tx=1x256 rx=1x256")?;
+    let hosts = boot(1, "app=bridge", 1)?;
     hosts.ping()?;
     hosts.stop()
 }
 
-/// A booted bridge between two hosts, on so many processors, whose cards both say that they have this `shape`.
-fn boot(processors: u32, words: &str, shape: &str) -> Result<Hosts> {
+/// A booted bridge between two hosts, on so many processors, whose cards both say that they have so many queue pairs.
+fn boot(processors: u32, words: &str, pairs: u32) -> Result<Hosts> {
     let qemu = Qemu::new(Machine::Q35, image::appliance()?).command_line(words).processors(processors);
     let hosts = Hosts::boot(qemu, [Card::VirtioPairs; 2], TapQueues::Two)?;
     let lines = hosts.guest.console().lines_after(Mark::default());
-    let cards = lines.iter().filter(|line| line.contains("cards: vtnet") && line.contains(shape));
-    ensure!(cards.count() == 2, "not two cards with {shape}{}", hosts.guest.console().quoted());
+    let shape = [format!(" tx={pairs}x"), format!(" rx={pairs}x")];
+    let has_shape = |line: &&String| shape.iter().all(|part| line.contains(part));
+    let cards = lines.iter().filter(|line| line.contains("cards: vtnet")).filter(has_shape);
+    ensure!(cards.count() == 2, "not two cards with {shape:?}{}", hosts.guest.console().quoted());
     Ok(hosts)
 }
