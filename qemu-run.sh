@@ -77,34 +77,102 @@ is_root() { [ "$(id -u)" = 0 ]; }
 
 #--- what is needed -------------------------------------------------------------------------------------------------
 
-# need COMMAND PACKAGE…: sees to it that all commands are there, from Debian's packages. A path will do for a command.
+# tools_of GROUP: what that group needs, a line each: a command, or a file, and the Debian package that has it.
+tools_of() {
+    case $1 in
+        # Rust links with a C compiler's driver, which Debian can install without the C library's files for linking.
+        build) printf '%s\n' 'cc gcc' 'Scrt1.o libc6-dev' 'objcopy binutils' ;;
+        qemu) printf '%s\n' 'qemu-system-x86_64 qemu-system-x86' 'setpriv util-linux' ;;
+        # GRUB for both firmwares, and the tools that grub-mkrescue makes an ISO with; it leaves out what it does not find.
+        grub)
+            printf '%s\n' 'grub-mkrescue grub-common' 'xorriso xorriso' 'mformat mtools' \
+                '/usr/lib/grub/i386-pc/moddep.lst grub-pc-bin' '/usr/lib/grub/x86_64-efi/moddep.lst grub-efi-amd64-bin'
+            ;;
+        ovmf) printf '%s\n' "$OVMF ovmf" ;;
+        # Option ROMs, with which firmware drives cards in some tests.
+        option_roms)
+            printf '%s\n' '/usr/lib/ipxe/qemu/pxe-e1000.rom ipxe-qemu' '/usr/lib/ipxe/qemu/pxe-e1000e.rom ipxe-qemu'
+            ;;
+        # The other side of vhost-user cards in tests. The package depends on the drivers.
+        testpmd) printf '%s\n' 'dpdk-testpmd dpdk-dev' ;;
+        # Hosts in network namespaces, which only root can make.
+        hosts) ! is_root || printf '%s\n' 'ip iproute2' 'ping iputils-ping' 'iperf3 iperf3' ;;
+    esac
+}
+
+# has COMMAND: whether that command is there; or that file, when it is a path; or that object file, for the C compiler.
+has() {
+    case $1 in
+        /*) [ -e "$1" ] ;;
+        *.o) command -v cc >/dev/null && [ -e "$(cc -print-file-name="$1")" ] ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+# need GROUP…: checks all tools of these groups and Rust at once, and installs the packages that are missing where it can.
+# Nothing is downloaded unless rustup works.
 need() {
-    local missing=() commands=()
-    while [ $# -gt 0 ]; do
-        if ! { [[ $1 == /* && -e $1 ]] || command -v "$1" >/dev/null; }; then
-            commands+=("$1")
-            missing+=("$2")
-        fi
-        shift 2
+    local group tool package missing=() packages=()
+    for group; do
+        while read -r tool package; do
+            has "$tool" && continue
+            missing+=("$tool")
+            [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
+        done < <(tools_of "$group")
     done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    local install="apt-get install -y --no-install-recommends ${missing[*]}"
-    if ! is_root || ! command -v apt-get >/dev/null; then
-        refuse "missing: ${commands[*]}. Run as root: apt-get update && $install"
-    fi
-    say "installing ${missing[*]} for ${commands[*]}"
-    if ! { DEBIAN_FRONTEND=noninteractive apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install -qq; } \
-        </dev/null >/dev/null; then
-        refuse "cannot install ${missing[*]}. Run as root: apt-get update && $install"
+    check_rustup
+    [ ${#packages[@]} -eq 0 ] || install_packages
+    need_nightly
+}
+
+# apt_command PACKAGE…: the command that installs these packages.
+apt_command() {
+    printf 'apt-get update && apt-get install -y --no-install-recommends %s' "$*"
+}
+
+# package_advice PACKAGE…: the end of a message: how to install these, or their names where there is no apt-get.
+package_advice() {
+    if command -v apt-get >/dev/null; then
+        printf 'Run as root:\n  %s' "$(apt_command "$@")"
+    else
+        printf 'On Debian these are in the packages:\n  %s' "$*"
     fi
 }
 
-need_rust() {
-    if ! command -v rustup >/dev/null || ! command -v cargo >/dev/null; then
-        refuse "missing: rustup. Install it as https://rustup.rs says, with the stable toolchain"
+# Whether this is Debian 13 or later, which has a package of rustup. Testing and unstable have no number.
+has_rustup_package() {
+    local ID='' VERSION_ID=''
+    [ ! -r /etc/os-release ] || . /etc/os-release
+    [ "$ID" = debian ] && ((${VERSION_ID:-99} >= 13))
+}
+
+# Refuses unless rustup is there and has a toolchain for the crates that build on stable. The message names the calling
+# need's missing packages too, since nothing is installed then.
+check_rustup() {
+    local advice=''
+    if command -v rustup >/dev/null && command -v cargo >/dev/null; then
+        (cd "$ROOT" && cargo --version) >/dev/null 2>&1 && return
+        advice=$'rustup has no toolchain that works here. Run:\n  rustup default stable'
+    elif has_rustup_package; then
+        # Without recommended packages, rustup would have no certificates to download with.
+        packages=(rustup ca-certificates ${packages[@]+"${packages[@]}"})
+        refuse "missing: rustup${missing[*]+ ${missing[*]}}. $(package_advice "${packages[@]}")"$'\n'\
+$'Then run as the user who builds:\n  rustup default stable'
+    else
+        advice="missing: rustup. Install it as https://rustup.rs says, with the stable toolchain"
     fi
-    # Rust links with a C compiler's driver; objcopy comes along with it.
-    need cc gcc objcopy binutils
+    [ ${#packages[@]} -eq 0 ] || advice+=$'\n'"Also missing: ${missing[*]}. $(package_advice "${packages[@]}")"
+    refuse "$advice"
+}
+
+# Installs the calling need's packages, or says how.
+install_packages() {
+    if ! is_root || ! command -v apt-get >/dev/null; then
+        refuse "missing: ${missing[*]}. $(package_advice "${packages[@]}")"
+    fi
+    say "installing ${packages[*]} for ${missing[*]}"
+    DEBIAN_FRONTEND=noninteractive sh -c "$(apt_command "${packages[@]}")" </dev/null >/dev/null ||
+        refuse "cannot install ${packages[*]}. $(package_advice "${packages[@]}")"
 }
 
 # The nightly that kernel/rust-toolchain.toml pins, which also says why.
@@ -112,9 +180,8 @@ nightly() {
     sed -n 's/^channel *= *"\(.*\)"/\1/p' "$ROOT/kernel/rust-toolchain.toml"
 }
 
-# Installed by hand: rustup may be told not to do so by itself.
+# Installs the nightly explicitly: rustup may be configured not to install toolchains by itself.
 need_nightly() {
-    need_rust
     local toolchain sysroot
     toolchain=$(nightly)
     [ -n "$toolchain" ] || refuse "kernel/rust-toolchain.toml names no channel"
@@ -124,31 +191,8 @@ need_nightly() {
     fi
     local install="rustup toolchain install $toolchain --profile minimal --component rust-src"
     say "installing the kernel's toolchain: $install"
-    $install </dev/null >&2 || refuse "cannot install the kernel's toolchain. Run: $install"
+    $install </dev/null >&2 || refuse $'cannot install the kernel\'s toolchain. Run:\n  '"$install"
 }
-
-need_qemu() { need qemu-system-x86_64 qemu-system-x86 setpriv util-linux; }
-
-# GRUB for both firmwares, and what puts an ISO together; grub-mkrescue leaves out what it does not find.
-need_grub() {
-    need grub-mkrescue grub-common xorriso xorriso mformat mtools \
-        /usr/lib/grub/i386-pc/moddep.lst grub-pc-bin /usr/lib/grub/x86_64-efi/moddep.lst grub-efi-amd64-bin
-}
-
-# What makes hosts of network namespaces, where that is allowed.
-need_hosts() {
-    if is_root; then
-        need ip iproute2 ping iputils-ping iperf3 iperf3
-    fi
-}
-
-# What is at the other end of vhost-user cards, in tests. Its drivers come along with it.
-need_testpmd() { need dpdk-testpmd dpdk-dev; }
-
-need_ovmf() { need "$OVMF" ovmf; }
-
-# What firmware drives cards with, for tests.
-need_option_roms() { need /usr/lib/ipxe/qemu/pxe-e1000.rom ipxe-qemu /usr/lib/ipxe/qemu/pxe-e1000e.rom ipxe-qemu; }
 
 #--- build ----------------------------------------------------------------------------------------------------------
 
@@ -163,7 +207,6 @@ build_image() {
 }
 
 build() {
-    need_nightly
     build_image "$ELF"
     objcopy --only-keep-debug "$ROOT/target/x86_64-target/release/millrace" "$DEBUG"
 }
@@ -217,6 +260,7 @@ build_iso() {
 verb_build() {
     case ${1-} in
         '')
+            need build
             build
             printf '%s\n' "$ELF"
             ;;
@@ -233,7 +277,7 @@ verb_build_iso() {
     [ $# -eq 0 ] || [ "$1" = -- ] ||
         refuse "build --iso: unknown option '$1'; the kernel command line comes after --"
     menu_words "${*:2}"
-    need_grub
+    need build grub
     build
     build_iso
     printf '%s\n' "$ISO"
@@ -484,9 +528,7 @@ launch() {
         show_command
         return
     fi
-    need_qemu
-    [ -z "$IS_ISO" ] || need_grub
-    [ "$FIRMWARE" != uefi ] || need_ovmf
+    need build qemu ${IS_ISO:+grub} $([ "$FIRMWARE" != uefi ] || echo ovmf)
     build
     [ -z "$IS_ISO" ] || build_iso
     local status=0
@@ -533,31 +575,25 @@ harness() {
 
 # program NAME: builds the image, builds one of the harness's programs, and becomes it.
 program() {
-    need_qemu
     build
     harness build --bin "$1" || fail "the harness does not build"
     MILLRACE_ELF=$ELF LAB=${LAB:-$ROOT/../shared/lab} exec "$ROOT/target/harness/$1"
 }
 
 verb_demo() {
+    need build qemu
     program demo
 }
 
 verb_bench() {
     [ $# -eq 0 ] || refuse "bench takes no options"
-    need_hosts
+    need build qemu hosts
     program bench
 }
 
 verb_test() {
     [ $# -eq 0 ] || refuse "test takes no options"
-    need_qemu
-    need_grub
-    need_ovmf
-    need_option_roms
-    need_testpmd
-    need_nightly
-    need_hosts
+    need build qemu grub ovmf option_roms testpmd hosts
     local log=$ROOT/target/test.log status=0
     mkdir -p "$ROOT/target"
     : >"$log"
