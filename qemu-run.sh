@@ -15,7 +15,12 @@ readonly FAULT_ELF=$ROOT/target/millrace-fault.elf
 readonly GUEST_DONE=33
 # UEFI for virtual machines, with its variables in the same file, so that they last as long as the guest.
 readonly OVMF=/usr/share/ovmf/OVMF.fd
-readonly MODELS='virtio, virtio-mmio, e1000, e1000e, e1000-82544gc and e1000-82545em'
+# The least memory in MiB with which the image boots and can say something: directly, from the ISO by BIOS, and by UEFI. GRUB
+# takes 32 MiB for itself under UEFI (2.12), which with OVMF makes it 75 on q35.
+readonly DIRECT_MIB=4 BIOS_MIB=8 UEFI_MIB=80
+# The longest kernel command line in bytes: QEMU overwrites its own start_info with a longer one when it loads the image;
+# GRUB passes on whatever the image accepts (MAX_LINE in boot/src/command_line.rs).
+readonly DIRECT_LINE=4096 GRUB_LINE=16384
 
 usage() {
     cat <<'TEXT'
@@ -42,10 +47,12 @@ options of run and gdb
                     the same for all cards: force-legacy=on (QEMU's default, registers of version 1) or off (version 2).
                     virtio has one of ours: queues=N, for N queue pairs (1 to 64) where the BACKEND has as many; the image
                     uses those that the key queues=N of its command line allows.
-                    BACKEND: user, user:HOSTPORT (forwards it to the appliance's web port), tap:NAME,
-                    dgram:LOCAL:PEER (unix sockets), vhost-user:PATH (virtio and virtio-mmio only)
+                    BACKEND: user, user:HOSTPORT (also forwards TCP from that port of 127.0.0.1 to port 80 of 10.0.2.15,
+                    the first address that this network gives by DHCP), tap:NAME, dgram:LOCAL:PEER (unix sockets),
+                    vhost-user:PATH (virtio and virtio-mmio only)
   --machine TYPE    pc, q35 (default) or microvm
-  --memory SIZE     such as 64M (default) or 1G
+  --memory SIZE     such as 64M (default; 128M with --firmware uefi) or 1G; at least 4M, with --iso 8M, with
+                    --firmware uefi 80M
   --cpus N          virtual CPUs (default 1)
   --accel WHICH     auto (default), tcg or kvm
   --capture FILE    what passes each card, as pcap: FILE with the card's number in front of its suffix
@@ -53,7 +60,7 @@ options of run and gdb
   --medium WHICH    what the ISO is to the guest: cd (default) or disk
   --firmware WHICH  what boots the ISO: bios (default) or uefi
   --dry-run         prints the QEMU command and does nothing
-  -- KEY=VALUE…     the kernel command line
+  -- KEY=VALUE…     the kernel command line, of up to 4096 bytes, in an ISO 16384
 
 gdb listens on port 1234 of this host, or on the one in GDB_PORT.
 TEXT
@@ -215,6 +222,7 @@ build() {
 # quotes of its own around a word with blanks, and a backslash in front of each quote and backslash.
 menu_words() {
     local LC_ALL=C rest=$1 word
+    check_line "$1" "$GRUB_LINE" 'in an ISO'
     local shape='^("([^"]+)"|([^"=[:space:]]+=)"([^"]*)"|([^"[:space:]]+))([[:space:]]+(.*))?$'
     MENU=''
     while rest=${rest#"${rest%%[![:space:]]*}"} && [ -n "$rest" ]; do
@@ -242,20 +250,18 @@ menuentry 'Millrace' {
 TEXT
 }
 
-# The image and MENU as an ISO. Put together elsewhere, since the last one may be in use.
-build_iso() {
-    local work said
+# The image and MENU as an ISO. It is made in a folder of its own, since the last one may be in use; the folder goes away
+# however this ends.
+build_iso() (
     work=$(mktemp -d "$ROOT/target/iso.XXXXXX")
+    trap 'rm -r "$work"' EXIT
     mkdir -p "$work/tree/boot/grub"
     cp "$ELF" "$work/tree/boot/millrace.elf"
     grub_menu >"$work/tree/boot/grub/grub.cfg"
-    if ! said=$(grub-mkrescue --locales= --fonts= --themes= --output="$work/new.iso" "$work/tree" </dev/null 2>&1); then
-        rm -r "$work"
+    said=$(grub-mkrescue --locales= --fonts= --themes= --output="$work/new.iso" "$work/tree" </dev/null 2>&1) ||
         fail "grub-mkrescue makes no ISO: $said"
-    fi
     mv "$work/new.iso" "$ISO"
-    rm -r "$work"
-}
+)
 
 verb_build() {
     case ${1-} in
@@ -285,7 +291,8 @@ verb_build_iso() {
 
 #--- run ------------------------------------------------------------------------------------------------------------
 
-# Sets ACCEL to tcg or kvm: KVM when the processor virtualises and /dev/kvm opens, as some have the file alone.
+# Sets ACCEL to tcg or kvm, and ACCEL_REASON. KVM needs a processor that virtualises and a /dev/kvm that opens; some machines
+# have only the file.
 pick_accel() {
     local why=''
     if ! grep -qE '^flags.*\b(vmx|svm)\b' /proc/cpuinfo; then
@@ -302,7 +309,14 @@ pick_accel() {
     else
         ACCEL=tcg
     fi
-    say "acceleration: $ACCEL${why:+ ($why)}"
+    ACCEL_REASON=$why
+}
+
+# The models of cards that this machine can have.
+models() {
+    local mmio=''
+    [ "$MACHINE" != microvm ] || mmio=' virtio-mmio,'
+    printf '%s' "virtio,$mmio e1000, e1000e, e1000-82544gc and e1000-82545em"
 }
 
 # add_card NUMBER SPEC: one card, as words of QEMU's command line in COMMAND.
@@ -312,10 +326,10 @@ add_card() {
         virtio) device=virtio-net-pci ;;
         virtio-mmio) device=virtio-net-device ;;
         e1000 | e1000e | e1000-82544gc | e1000-82545em) device=$model ;;
-        *) refuse "--nic $spec: unknown model '$model' (there are $MODELS)" ;;
+        *) refuse "--nic $spec: unknown model '$model' ($MACHINE has $(models))" ;;
     esac
     [ "$MACHINE" = microvm ] || [ "$model" != virtio-mmio ] ||
-        refuse "--nic $spec: $MACHINE has no virtio-mmio, that is for --machine microvm"
+        refuse "--nic $spec: virtio-mmio is for --machine microvm ($MACHINE has $(models))"
     [[ $model == virtio* || $spec != *,vhost-user* ]] ||
         refuse "--nic $spec: vhost-user is a backend for virtio and virtio-mmio only"
     # The backend is the last part: the first comma that is followed by one's name ends the properties.
@@ -431,7 +445,7 @@ capture_file() {
 
 # Reads the options of run and gdb into variables.
 parse_run() {
-    MACHINE=q35 MEMORY=64M CPUS=1 ACCEL=auto CAPTURE='' IS_DRY='' IS_ISO='' MEDIUM='' FIRMWARE='' WORDS='' NICS=()
+    MACHINE=q35 MEMORY='' CPUS=1 ACCEL=auto CAPTURE='' IS_DRY='' IS_ISO='' MEDIUM='' FIRMWARE='' WORDS='' NICS=()
     while [ $# -gt 0 ]; do
         case $1 in
             --dry-run) IS_DRY=yes ;;
@@ -470,10 +484,31 @@ check() {
     [[ $2 =~ $3 ]] || refuse "$1 '$2': $4"
 }
 
+# check_line WORDS LIMIT: refuses a kernel command line of more than LIMIT bytes.
+check_line() {
+    local LC_ALL=C
+    ((${#1} <= $2)) || refuse "the kernel command line has ${#1} bytes; there can be $2${3:+ $3}"
+}
+
+# Sets MEMORY to the default unless it is given, and refuses too little of it.
+check_memory() {
+    local least=$DIRECT_MIB boot='when QEMU loads the image' mib
+    if [ "$FIRMWARE" = uefi ]; then
+        least=$UEFI_MIB boot='with --firmware uefi' MEMORY=${MEMORY:-128M}
+    elif [ -n "$IS_ISO" ]; then
+        least=$BIOS_MIB boot='with --iso'
+    fi
+    MEMORY=${MEMORY:-64M}
+    mib=${MEMORY%[MG]}
+    [[ $MEMORY == *M ]] || mib=$((mib * 1024))
+    ((mib >= least)) || refuse "--memory $MEMORY: the image does not boot with less than ${least}M $boot"
+}
+
 # Sets BOOT to the words of QEMU's command line that say where the image and its command line come from.
 boot_words() {
     if [ -z "$IS_ISO" ]; then
         [ -z "$MEDIUM$FIRMWARE" ] || refuse "--medium and --firmware go with --iso; without it QEMU loads the image itself"
+        check_line "$WORDS" "$DIRECT_LINE" "when QEMU loads the image, and $GRUB_LINE with --iso"
         BOOT=(-kernel "$ELF" -append "$WORDS")
         return
     fi
@@ -494,6 +529,7 @@ qemu_command() {
     local number=0 cpu=max nic machine=$MACHINE
     IS_SHARED='' FORCE_LEGACY='' DEVICES=() MMIO_DEVICES=()
     boot_words
+    check_memory
     pick_accel "$ACCEL"
     [ "$ACCEL" = tcg ] || cpu=host
     COMMAND=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
@@ -522,13 +558,18 @@ qemu_command() {
     fi
 }
 
-# Runs COMMAND, or shows it.
+# launch [NOTE]: runs COMMAND, or shows it. What is said comes behind every reason to refuse.
 launch() {
+    local groups=(build qemu)
+    [ -z "$IS_ISO" ] || groups+=(grub)
+    [ "$FIRMWARE" != uefi ] || groups+=(ovmf)
+    [ -n "$IS_DRY" ] || need "${groups[@]}"
+    say "acceleration: $ACCEL${ACCEL_REASON:+ ($ACCEL_REASON)}"
+    [ $# -eq 0 ] || say "$1"
     if [ -n "$IS_DRY" ]; then
         show_command
         return
     fi
-    need build qemu ${IS_ISO:+grub} $([ "$FIRMWARE" != uefi ] || echo ovmf)
     build
     [ -z "$IS_ISO" ] || build_iso
     local status=0
@@ -559,8 +600,7 @@ verb_gdb() {
     local port=${GDB_PORT:-1234}
     check_port GDB_PORT "$port"
     COMMAND+=(-gdb "tcp:127.0.0.1:$port" -S)
-    say "the guest waits for: gdb $DEBUG -ex 'target remote 127.0.0.1:$port'"
-    launch
+    launch "the guest waits for: gdb $DEBUG -ex 'target remote 127.0.0.1:$port'"
 }
 
 #--- demonstration, tests, benchmarks -------------------------------------------------------------------------------

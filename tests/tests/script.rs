@@ -2,7 +2,8 @@
 //! be.
 //!
 //! 1. Ask for a dry run: the QEMU command that is printed has the cards, the machine and the words asked for.
-//! 2. Ask for what there is not: status 2, and the complaint names the offending word and what there is.
+//! 2. Ask for what there is not: status 2, and the complaint names the offending word and what there is. Nothing else is
+//!    printed.
 //!
 //! Nothing is built or booted here.
 
@@ -34,6 +35,7 @@ fn refuses(arguments: &[&str], parts: &[&str]) -> Result<()> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {complaint}");
     assert!(output.stdout.is_empty());
+    assert!(!complaint.contains("acceleration:"), "{arguments:?}: {complaint}");
     for part in parts {
         assert!(complaint.contains(part), "{arguments:?}: no {part:?} in {complaint}");
     }
@@ -152,6 +154,66 @@ fn wrong_values_are_refused() -> Result<()> {
     refuses(&["run", "--nic", "ne2000,user"], &["ne2000", "virtio"])
 }
 
+/// With less the image does not start, or cannot say anything.
+#[test]
+fn too_little_memory_is_refused() -> Result<()> {
+    let direct: &[&str] = &[];
+    let bios: &[&str] = &["--iso"];
+    let uefi: &[&str] = &["--iso", "--firmware", "uefi"];
+    for (boot, least) in [(direct, 4), (bios, 8), (uefi, 80)] {
+        let too_little = format!("{}M", least - 1);
+        let refused = [&["run", "--memory", &too_little], boot].concat();
+        refuses(&refused, &[&format!("--memory {too_little}:"), &format!("less than {least}M")])?;
+        let enough = format!("{least}M");
+        would_run(&[&["--memory", &enough], boot].concat(), &[&format!(" -m {enough} ")])?;
+        would_run(&[&["--memory", "1G"], boot].concat(), &[" -m 1G "])?;
+    }
+    refuses(&["run", "--machine", "microvm", "--memory", "1M"], &["less than 4M"])?;
+    would_run(bios, &[" -m 64M "])?;
+    would_run(uefi, &[" -m 128M "])
+}
+
+/// QEMU overwrites what it hands over itself with a longer one, or never starts the image.
+#[test]
+fn a_command_line_that_is_too_long_is_refused() -> Result<()> {
+    let line = |bytes: usize| format!("a={}", "x".repeat(bytes - 2));
+    would_run(&["--", &line(4096)], &[&line(4096)])?;
+    refuses(&["run", "--dry-run", "--", &line(4097)], &["4097 bytes", "4096", "--iso"])?;
+    refuses(&["gdb", "--dry-run", "--", "b=ä", &line(4092)], &["4097 bytes"])?;
+    would_run(&["--iso", "--", &line(16384)], &["millrace.iso"])?;
+    refuses(&["run", "--iso", "--", &line(16385)], &["16385 bytes", "16384"])?;
+    refuses(&["build", "--iso", "--", &line(16385)], &["16385 bytes", "16384"])
+}
+
+#[test]
+fn an_unknown_model_is_refused_with_those_that_the_machine_has() -> Result<()> {
+    for machine in ["pc", "q35"] {
+        let complaint = format!("unknown model 'foo' ({machine} has virtio, e1000, e1000e,");
+        refuses(&["run", "--machine", machine, "--nic", "foo,user"], &[&complaint])?;
+    }
+    let complaint = "unknown model 'foo' (microvm has virtio, virtio-mmio, e1000,";
+    refuses(&["run", "--nic", "foo,user", "--machine", "microvm"], &[complaint])
+}
+
+#[test]
+fn what_is_said_beside_the_command_comes_after_all_refusals() -> Result<()> {
+    let gdb = |port: &str| {
+        let mut command = Command::new(image::repository().join("qemu-run.sh"));
+        command.args(["gdb", "--dry-run"]).env("GDB_PORT", port).output()
+    };
+    let output = gdb("seven")?;
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "qemu-run.sh: GDB_PORT: 'seven' is no port (1 to 65535)\n"
+    );
+    let output = gdb("7777")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.starts_with("acceleration: "), "{said}");
+    assert!(said.contains("target remote 127.0.0.1:7777"), "{said}");
+    Ok(())
+}
+
 #[test]
 fn every_model_becomes_its_device() -> Result<()> {
     for model in ["e1000", "e1000e", "e1000-82544gc", "e1000-82545em"] {
@@ -264,5 +326,6 @@ fn help_lists_every_verb() -> Result<()> {
     for verb in ["build", "run", "gdb", "test", "bench", "help"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(verb)), "no {verb} in {help}");
     }
+    assert!(help.contains("port 80 of 10.0.2.15") && !help.contains("web port"), "{help}");
     Ok(())
 }
