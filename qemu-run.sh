@@ -18,9 +18,9 @@ readonly OVMF=/usr/share/ovmf/OVMF.fd
 # The least memory in MiB with which the image boots and can say something: directly, from the ISO by BIOS, and by UEFI. GRUB
 # takes 32 MiB for itself under UEFI (2.12), which with OVMF makes it 75 on q35.
 readonly DIRECT_MIB=4 BIOS_MIB=8 UEFI_MIB=80
-# The longest kernel command line in bytes: QEMU overwrites its own start_info with a longer one when it loads the image;
-# GRUB passes on whatever the image accepts (MAX_LINE in boot/src/command_line.rs).
-readonly DIRECT_LINE=4096 GRUB_LINE=16384
+# The longest kernel command line that the image accepts, in bytes (MAX_LINE in boot/src/command_line.rs). QEMU overwrites its
+# own start_info with a longer one when it loads the image.
+readonly LINE_MAX=4096
 
 usage() {
     cat <<'TEXT'
@@ -60,7 +60,7 @@ options of run and gdb
   --medium WHICH    what the ISO is to the guest: cd (default) or disk
   --firmware WHICH  what boots the ISO: bios (default) or uefi
   --dry-run         prints the QEMU command and does nothing
-  -- KEY=VALUE…     the kernel command line, of up to 4096 bytes, in an ISO 16384
+  -- KEY=VALUE…     the kernel command line, of at most 4096 bytes
 
 gdb listens on port 1234 of this host, or on the one in GDB_PORT.
 TEXT
@@ -222,7 +222,7 @@ build() {
 # quotes of its own around a word with blanks, and a backslash in front of each quote and backslash.
 menu_words() {
     local LC_ALL=C rest=$1 word
-    check_line "$1" "$GRUB_LINE" 'in an ISO'
+    check_line "$1"
     local shape='^("([^"]+)"|([^"=[:space:]]+=)"([^"]*)"|([^"[:space:]]+))([[:space:]]+(.*))?$'
     MENU=''
     while rest=${rest#"${rest%%[![:space:]]*}"} && [ -n "$rest" ]; do
@@ -484,10 +484,10 @@ check() {
     [[ $2 =~ $3 ]] || refuse "$1 '$2': $4"
 }
 
-# check_line WORDS LIMIT: refuses a kernel command line of more than LIMIT bytes.
+# check_line WORDS: refuses a kernel command line that is too long.
 check_line() {
     local LC_ALL=C
-    ((${#1} <= $2)) || refuse "the kernel command line has ${#1} bytes; there can be $2${3:+ $3}"
+    ((${#1} <= LINE_MAX)) || refuse "the kernel command line has ${#1} bytes; the image accepts at most $LINE_MAX"
 }
 
 # Sets MEMORY to the default unless it is given, and refuses too little of it.
@@ -508,7 +508,7 @@ check_memory() {
 boot_words() {
     if [ -z "$IS_ISO" ]; then
         [ -z "$MEDIUM$FIRMWARE" ] || refuse "--medium and --firmware go with --iso; without it QEMU loads the image itself"
-        check_line "$WORDS" "$DIRECT_LINE" "when QEMU loads the image, and $GRUB_LINE with --iso"
+        check_line "$WORDS"
         BOOT=(-kernel "$ELF" -append "$WORDS")
         return
     fi
