@@ -236,7 +236,8 @@ fn timers_are_those_of_fadt_and_hpet_table() {
         let timer = describe(&machine(&[fadt(fields)])).pm_timer;
         timer.map(|PmTimer { register, mask }| (register, mask))
     };
-    let (narrow, length): ((usize, &[u8]), (usize, &[u8])) = ((76, &[8, 6, 0, 0]), (91, &[4]));
+    let narrow: (usize, &[u8]) = (76, &[8, 6, 0, 0]);
+    let length: (usize, &[u8]) = (91, &[4]);
     assert_eq!(pm(&[]), None);
     assert_eq!(pm(&[narrow]), None, "a length of 0 means that there is none");
     assert_eq!(pm(&[length]), None);

@@ -1,7 +1,7 @@
 //! Time since the image was entered, from the processor's time stamp counter (TSC).
 //!
-//! The frequency of the TSC is found in two steps: by what needs nothing ([`init`]), and where that finds none, by what
-//! ACPI's tables describe ([`init_by_acpi`]). Until it is known, the time is 0.
+//! The frequency of the TSC is found in two steps: by what needs nothing (`init`), and where that finds none, by what
+//! ACPI's tables describe (`init_by_acpi`). Until it is known, the time is 0.
 
 mod sources;
 mod tsc;
@@ -31,7 +31,7 @@ pub(crate) fn init(entry: u64) {
     }
 }
 
-/// Starts the clock, if [`init`] did not: by the timers that the tables describe, then by the real-time clock, which takes
+/// Starts the clock, if `init` did not: by the timers that the tables describe, then by the real-time clock, which takes
 /// up to 2 s. Where none of them is there, a frequency is assumed.
 pub(crate) fn init_by_acpi(entry: u64, acpi: &Description) {
     if CLOCK.get().is_none() {
