@@ -20,8 +20,10 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// Numbers of the local APICs of the processors that can be used: of the one that runs first, then the others in the
-    /// order of the table. 256 at most.
+    /// order of the table. 1024 at most.
     pub processors: Vec<u32>,
+    /// Further processors that the table lists.
+    pub processors_omitted: usize,
     /// Controllers that the lines of devices lead to, 16 at most.
     pub io_apics: Vec<IoApic>,
     /// Interrupts of the ISA bus that lead elsewhere than to the input of their own number, 64 at most.
@@ -41,6 +43,7 @@ impl Description {
     pub fn read(tables: &Tables<'_>, running: u32) -> Self {
         let mut description = Self {
             processors: vec![running],
+            processors_omitted: 0,
             io_apics: Vec::new(),
             overrides: Vec::new(),
             config_windows: tables.mcfg.map_or_else(Vec::new, |mcfg| mcfg::config_windows(mcfg.bytes())),
@@ -54,6 +57,11 @@ impl Description {
         description
     }
 
+    /// How many processors the tables list, and that run or can be started: at least 1.
+    pub fn processor_count(&self) -> usize {
+        self.processors.len().saturating_add(self.processors_omitted)
+    }
+
     /// Where the interrupt `irq` of the ISA bus leads: as an override says, else to the input of its number, as a high
     /// edge.
     pub fn isa_line(&self, irq: u8) -> IsaLine {
@@ -64,7 +72,7 @@ impl Description {
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (processors, io_apics) = (self.processors.len(), self.io_apics.len());
+        let (processors, io_apics) = (self.processor_count(), self.io_apics.len());
         write!(f, "processors {processors}, I/O APICs {io_apics}, overrides {}", self.overrides.len())
     }
 }

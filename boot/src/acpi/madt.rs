@@ -1,7 +1,5 @@
 //! MADT: interrupt controllers and processors (ACPI 6.5, 5.2.12).
 
-use alloc::vec::Vec;
-
 use super::{Description, HEADER_BYTES};
 use crate::physical::{u16_at, u32_at};
 
@@ -17,8 +15,8 @@ const LOCAL_X2APIC: u8 = 9;
 /// A processor that can be used (table 5.23). One that could only be plugged in later has another flag instead.
 const ENABLED: u32 = 1;
 
-/// Of each kind, how many are kept.
-const MAX_PROCESSORS: usize = 256;
+/// Of each kind, how many are kept. Processors beyond are counted.
+const MAX_PROCESSORS: usize = 1024;
 const MAX_IO_APICS: usize = 16;
 const MAX_OVERRIDES: usize = 64;
 
@@ -91,10 +89,10 @@ fn structures(madt: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn add(entry: &[u8], into: &mut Description) -> Option<()> {
     match *entry.first()? {
         LOCAL_APIC if u32_at(entry, 4)? & ENABLED != 0 => {
-            add_processor(u32::from(*entry.get(3)?), &mut into.processors);
+            add_processor(u32::from(*entry.get(3)?), into);
         }
         LOCAL_X2APIC if u32_at(entry, 8)? & ENABLED != 0 => {
-            add_processor(u32_at(entry, 4)?, &mut into.processors);
+            add_processor(u32_at(entry, 4)?, into);
         }
         IO_APIC if into.io_apics.len() < MAX_IO_APICS => {
             let (address, first_gsi) = (u32_at(entry, 4)?.into(), u32_at(entry, 8)?);
@@ -108,9 +106,14 @@ fn add(entry: &[u8], into: &mut Description) -> Option<()> {
     Some(())
 }
 
-fn add_processor(apic_id: u32, processors: &mut Vec<u32>) {
-    if processors.len() < MAX_PROCESSORS && !processors.contains(&apic_id) {
-        processors.push(apic_id);
+fn add_processor(apic_id: u32, into: &mut Description) {
+    if into.processors.contains(&apic_id) {
+        return;
+    }
+    if into.processors.len() < MAX_PROCESSORS {
+        into.processors.push(apic_id);
+    } else {
+        into.processors_omitted += 1;
     }
 }
 

@@ -1,3 +1,4 @@
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
@@ -114,6 +115,7 @@ fn windows(tables: Vec<u8>) -> Vec<ConfigWindow> {
 fn nothing() -> Description {
     Description {
         processors: vec![RUNNING],
+        processors_omitted: 0,
         io_apics: vec![],
         overrides: vec![],
         config_windows: vec![],
@@ -197,9 +199,30 @@ fn a_list_of_structures_ends_where_it_makes_no_sense() {
     assert_eq!(after(&[0, 0]), [RUNNING, 1], "a length of nothing");
     assert_eq!(after(&[0, 1]), [RUNNING, 1], "less than kind and length");
     assert_eq!(after(&[0, 200]), [RUNNING, 1], "beyond the end");
-    let many: Vec<u8> = (0..=255).flat_map(|id| [0, 8, 0, id, 1, 0, 0, 0]).collect();
-    let more: Vec<u8> = (0..=255).flat_map(|id| [9, 16, 0, 0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).collect();
-    assert_eq!(describe(&machine(&[madt(1, &[&many, &more])])).processors.len(), 256);
+}
+
+#[test]
+fn every_processor_is_counted_and_a_bounded_number_is_kept() {
+    let narrow: Vec<u8> = (0..=254).flat_map(|id| [0, 8, 0, id, 1, 0, 0, 0]).collect();
+    let wide = |ids: core::ops::Range<u32>| -> Vec<u8> {
+        let entry = |id: u32| [[9, 16, 0, 0], id.to_le_bytes(), [1, 0, 0, 0], [0; 4]].concat();
+        ids.flat_map(entry).collect()
+    };
+    let count = |structures: &[&[u8]]| {
+        let memory = Blocks::default().with(0x500, pointer(0, 0x1000, 0));
+        let root = make_table(b"RSDT", &0x10_0000u32.to_le_bytes());
+        let found = describe(&memory.with(0x1000, root).with(0x10_0000, madt(1, structures)));
+        assert!(found.to_string().starts_with(&std::format!("processors {},", found.processor_count())));
+        (found.processors.len(), found.processor_count())
+    };
+    assert_eq!(count(&[&narrow]), (255, 255));
+    assert_eq!(count(&[&narrow, &wide(255..288)]), (288, 288));
+    assert_eq!(count(&[&narrow, &wide(255..5000)]), (1024, 5000));
+    assert_eq!(
+        count(&[&wide(255..5000), &wide(255..1000)]),
+        (1024, 4746),
+        "those kept are not counted twice"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! | `app` | `bridge` | `bridge` |
 //! | `a`, `b` | names of ports (`vtnet0`, `netmap:vtnet0`, `mac-525400000001`) | the first two interfaces |
 //! | `wait` | `spin`, `poll`, `adaptive` (see [`worker`](crate::worker)) | `adaptive` |
-//! | `queues` | 1 to 64: queue pairs that each card uses at most, of those that it has | the number of processors |
+//! | `queues` | 1 to 64: queue pairs that each card uses at most, of those that it has | the number of processors that run |
 //! | `packed` | `on`, `off`: whether virtio cards that offer packed queues use them instead of split ones | `off` |
 //! | `log` | `off`, `error`, `warn`, `info`, `debug`, `trace` | `info` |
 //! | `netmap.NAME` | a number, see [`Tunables`](nm_core::tunables::Tunables) | sizes follow the memory, the rest is fixed |
@@ -90,7 +90,7 @@ pub enum Problem {
     BadValue(String),
 }
 
-/// The most that `queues` can be: more processors than this image has work for.
+/// The most that `queues` can be. The image uses 32 processors at most; with more pairs than those, a worker has several.
 const QUEUES_MAX: NonZeroU16 = NonZeroU16::MIN.saturating_add(63);
 
 /// The keys that there are, for messages.

@@ -91,7 +91,7 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
         interrupts::take(machine.hal.as_ref());
         console::listen(machine.hal.as_ref());
     }
-    let workers = processors::start(machine.hal.as_ref(), &machine.acpi.processors);
+    let workers = processors::start(machine.hal.as_ref(), machine.acpi);
     let platform: Arc<dyn Platform> = machine.hal.clone();
     let tunables = Tunables::for_memory(memory::usage().largest_run, &config.tunables)?;
     let netmap = Netmap::new(&platform, tunables)?;

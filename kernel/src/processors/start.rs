@@ -7,6 +7,7 @@ use core::hint::spin_loop;
 use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering;
 
+use millrace_boot::acpi::Description;
 use millrace_boot::{PAGE_BYTES, Span, processor_start, trampoline};
 use millrace_drivers::hal::Hal;
 
@@ -24,11 +25,11 @@ const AGAIN_US: u64 = 200;
 /// How long a processor may take until it runs. On a virtual machine, its host may have other things to do.
 const PATIENCE_US: u64 = 2_000_000;
 
-/// Starts the processors with these numbers of their local APICs but the first, which runs this, and tells how many run.
-/// One that does not start is named in a message, and the others go on.
-pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
+/// Starts the processors that ACPI describes, up to [`MAX`] with the first, which runs this. Returns how many run. One that
+/// does not start is named in a message, and the others go on.
+pub fn start(hal: &dyn Hal, acpi: &Description) -> NonZeroUsize {
     let mut count = NonZeroUsize::MIN;
-    if apic_ids.len() < 2 {
+    if acpi.processors.len() < 2 {
         return count;
     }
     if let Err(error) = interrupts::prepare(hal) {
@@ -40,10 +41,7 @@ pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
         return count;
     };
     page.write(processor_start::real_mode());
-    // The first is known by what its own APIC says, whatever the tables say; the highest number means everybody.
-    let own = table::current().apic_id();
-    let others = apic_ids.iter().copied().filter(|&id| id != own && interrupts::is_single(id));
-    let apic_ids: Vec<u32> = others.take(MAX - 1).collect();
+    let apic_ids = choose(&acpi.processors);
     apic_ids.iter().for_each(|&id| interrupts::send(id, Ipi::Reset));
     wait(RESET_US, || false);
     table::current().set_state(State::Running);
@@ -57,8 +55,27 @@ pub fn start(hal: &dyn Hal, apic_ids: &[u32]) -> NonZeroUsize {
             }
         }
     }
-    log::info!(target: "processors", "{count} run");
+    match acpi.processor_count() {
+        found if found > MAX => {
+            log::info!(target: "processors", "{count} of {found} run: this image uses {MAX} at most");
+        }
+        _ => log::info!(target: "processors", "{count} run"),
+    }
     count
+}
+
+/// The processors to start, of those whose local APICs have these numbers.
+fn choose(apic_ids: &[u32]) -> Vec<u32> {
+    // The first is known by what its own APIC says, whatever the tables say.
+    let own = table::current().apic_id();
+    let others = apic_ids.iter().copied().filter(|&id| id != own);
+    // The highest number means all processors, and without x2APIC mode one has 8 bits.
+    let (usable, unreachable): (Vec<u32>, Vec<u32>) = others.partition(|&id| interrupts::is_single(id));
+    if usable.len() < MAX - 1 && !unreachable.is_empty() {
+        let count = unreachable.len();
+        log::warn!(target: "processors", "{count} are not used: the numbers of their local APICs need x2APIC mode");
+    }
+    usable.into_iter().take(MAX - 1).collect()
 }
 
 /// Why a processor does not run.
