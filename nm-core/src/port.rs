@@ -8,6 +8,7 @@ use core::num::NonZeroUsize;
 
 use crate::adapter::Bound;
 use crate::errno;
+use crate::events::hub::Hub;
 use crate::generic::NoAdapter;
 use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
@@ -19,9 +20,10 @@ use crate::stats::RingKind;
 
 /// A bound interface. Dropping the port, or the last of its rings after [`split`](Port::split), closes it: the card
 /// is stopped and the buffers go back to the pool.
-#[derive(Debug)]
 pub struct Port {
     name: String,
+    /// Of its netmap. A port that was [divided](Port::divide) may have no rings, and can be waited for all the same.
+    hub: Arc<Hub>,
     tx: Vec<TxRing>,
     rx: Vec<RxRing>,
     host_tx: Vec<TxRing>,
@@ -54,13 +56,19 @@ pub struct AllRings<'a> {
 impl Port {
     /// A safe port of rings that no raw port has had.
     pub(crate) fn new(bound: Bound) -> Result<Self, OpenError> {
-        let Bound { name, tx, rx, lease } = bound;
+        let Bound { name, hub, tx, rx, lease } = bound;
         if lease.is_distrusted() {
             return Err(OpenError::Distrusted(name));
         }
         let (tx, host_tx) = tx.into_iter().map(TxRing::new).partition(|ring| !ring.is_host());
         let (rx, host_rx) = rx.into_iter().map(RxRing::new).partition(|ring| !ring.is_host());
-        Ok(Self { name, tx, rx, host_tx, host_rx, tx_poll: TxPoll::Pending })
+        Ok(Self { name, hub, tx, rx, host_tx, host_rx, tx_poll: TxPoll::Pending })
+    }
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -75,6 +83,10 @@ impl Port {
 
     pub(crate) fn sends_in_poll(&self) -> bool {
         self.tx_poll == TxPoll::Pending
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     pub(crate) fn bound_tx(&self) -> impl Iterator<Item = &TxRing> + Clone {
@@ -156,12 +168,12 @@ impl Port {
     /// `n` modulo `parts`, the host rings to the first. With more parts than rings, some have none.
     #[must_use]
     pub fn divide(self, parts: NonZeroUsize) -> Vec<Self> {
-        let Self { name, tx, rx, host_tx, host_rx, tx_poll } = self;
+        let Self { name, hub, tx, rx, host_tx, host_rx, tx_poll } = self;
         let rings = deal(tx, parts).into_iter().zip(deal(rx, parts));
         let mut host = Some((host_tx, host_rx));
         let part = |(tx, rx)| {
             let (host_tx, host_rx) = host.take().unwrap_or_default();
-            Self { name: name.clone(), tx, rx, host_tx, host_rx, tx_poll }
+            Self { name: name.clone(), hub: hub.clone(), tx, rx, host_tx, host_rx, tx_poll }
         };
         rings.map(part).collect()
     }

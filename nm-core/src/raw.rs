@@ -7,12 +7,14 @@
 #![expect(unsafe_code, reason = "opening a raw port is a promise about memory")]
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ptr::NonNull;
 
 use crate::abi::RingHeader;
 use crate::adapter::{Bound, BoundRing};
+use crate::events::hub::Hub;
 use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
 use crate::mem::{Hands, Mapping, PortHeader};
@@ -29,6 +31,7 @@ pub use crate::port::TxPoll;
 /// [`offset`](Self::offset), from there its rings, from each ring the buffers.
 pub struct RawPort {
     name: String,
+    hub: Arc<Hub>,
     /// Before the rings, so that it is dropped while their session is there.
     header: PortHeader,
     mapping: Mapping,
@@ -69,11 +72,11 @@ impl Netmap {
     /// in the chain that a ring holds too. What else is written (indices, lengths, flags, numbers that are no buffers)
     /// may be anything.
     pub unsafe fn open_raw(&self, name: &str, options: RawOptions) -> Result<RawPort, OpenError> {
-        let Bound { name, tx, rx, lease } = self.bind(name, options.sharing, Hands::Raw)?;
+        let Bound { name, hub, tx, rx, lease } = self.bind(name, options.sharing, Hands::Raw)?;
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
         let header = lease.header(&tx, &rx, options.extra_buffers).map_err(OpenError::Memory)?;
         let mapping = header.map().ok_or_else(|| OpenError::Gone(name.clone()))?;
-        Ok(RawPort { name, header, mapping, tx, rx, tx_poll: options.tx_poll })
+        Ok(RawPort { name, hub, header, mapping, tx, rx, tx_poll: options.tx_poll })
     }
 }
 
@@ -143,6 +146,10 @@ impl RawPort {
     pub(crate) fn card_tx(&self) -> CardTx<'_> {
         let of_card = self.tx.partition_point(|ring| ring.kind() == RingKind::Hardware);
         CardTx::Raw(self.tx.get(..of_card).unwrap_or_default())
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     pub(crate) fn bound(&self) -> (&[BoundRing], &[BoundRing]) {

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,6 +56,64 @@ fn a_pass_looks_first_and_syncs_what_is_not_ready() {
     let both = Ready { readable: 0, writable: 15 };
     assert_eq!(port.poll(Interest::READABLE | Interest::WRITABLE, Timeout::Never), Ok(both));
     assert_eq!(port.poll(Interest::empty(), Timeout::Now), Ok(Ready::default()));
+}
+
+#[test]
+fn unseen_frames_of_one_ring_keep_neither_others_from_service_nor_buffers_from_the_card() {
+    let (_, netmap) = common::netmap(4096);
+    let (nic, wire) = card(CardSpec::new(0, 8, Order::Posted).with_queues(1, 2));
+    netmap.attach("em0", nic).unwrap();
+    let mut port = netmap.open("em0").unwrap();
+    (0..20).for_each(|number| wire.send_to(0, &frame(number, 60)));
+    assert_eq!(port.poll(Interest::READABLE, Timeout::Now), Ok(readable(7)));
+    // Another ring that is empty is served.
+    (0..5).for_each(|number| wire.send_to(1, &frame(number, 60)));
+    assert_eq!(port.poll(Interest::READABLE, Timeout::Now), Ok(readable(12)));
+    assert_eq!(port.rx_rings()[1].window(), 5);
+    // A ring with one unseen frame and six released slots gets its buffers back to the card, and so more frames.
+    port.rx_rings()[0].advance(6);
+    assert_eq!(port.poll(Interest::READABLE, Timeout::Now), Ok(readable(6)), "the slots are posted");
+    port.rx_rings()[0].advance(1);
+    let total = port.poll(Interest::READABLE, Timeout::Now).unwrap().readable;
+    assert_eq!((total, wire.waiting()), (5 + 6, 20 - 7 - 6), "and filled");
+}
+
+#[test]
+fn a_part_without_rings_waits_for_its_time() {
+    let (_netmap, port, _wire) = interrupting(Order::Posted);
+    let parts = port.divide(NonZeroUsize::new(2).unwrap());
+    let [mut first, mut second] = <[Port; 2]>::try_from(parts).unwrap();
+    assert_eq!((second.tx_rings().len(), second.rx_rings().len()), (0, 0));
+    let (time, start) = (Duration::from_millis(20), Instant::now());
+    assert_eq!(second.poll(Interest::READABLE, Timeout::After(time)), Ok(Ready::default()));
+    assert!(start.elapsed() >= time);
+    assert!(
+        pin!(second.ready(Interest::READABLE)).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    );
+    assert_eq!(first.poll(Interest::WRITABLE, Timeout::Now).unwrap().writable, 15);
+}
+
+#[test]
+fn ports_of_two_netmaps_are_waited_for_at_once() {
+    let (netmaps, ports, wires): (Vec<_>, Vec<_>, Vec<_>) = {
+        let [a, b] = [(); 2].map(|()| interrupting(Order::Posted));
+        (vec![a.0, b.0], vec![a.1, b.1], vec![a.2, b.2])
+    };
+    let [mut first, mut second] = <[Port; 2]>::try_from(ports).unwrap();
+    for (netmap, wire) in netmaps.iter().zip(&wires) {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let ports = &mut [&mut first, &mut second].map(|port| Polled::new(port, Interest::READABLE));
+                let ready = poll_any(ports, Timeout::Never);
+                ports.iter_mut().for_each(|polled| _ = polled.port.rx_rings()[0].advance(1));
+                ready
+            });
+            wires.iter().for_each(until_armed);
+            wire.send(&frame(1, 60));
+            netmap.run_pending();
+            assert_eq!(waiting.join().unwrap(), Ok(readable(1)));
+        });
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use core::ptr::addr_eq;
 
 use crate::abi::RingFlags;
 use crate::engine::Engine;
+use crate::events::hub::Hub;
 use crate::events::signals::Signals;
 use crate::generic::Choice;
 use crate::host::HostSide;
@@ -127,6 +128,7 @@ pub(crate) type Cell = Arc<RingCell<dyn Engine>>;
 /// The rings that a port has bound, the hardware's before the host's.
 pub(crate) struct Bound {
     pub(crate) name: String,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) tx: Vec<BoundRing>,
     pub(crate) rx: Vec<BoundRing>,
     pub(crate) lease: Arc<dyn Lease>,

@@ -170,7 +170,8 @@ impl Session {
             let (tx, rx) = (numbers(&tx), numbers(&rx));
             log::info!(target: "netmap", "{name}: a port binds transmit rings {tx:?} and receive rings {rx:?}, {sharing:?}");
         }
-        Ok(Bound { name, tx, rx, lease: self.clone() })
+        let hub = self.adapter.signals().hub().clone();
+        Ok(Bound { name, hub, tx, rx, lease: self.clone() })
     }
 
     /// Whether a port is open.

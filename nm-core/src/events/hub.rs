@@ -64,7 +64,8 @@ impl Hub {
 
     pub(crate) fn ticket(&self) -> Ticket {
         // Relaxed: only that each number comes once matters.
-        Ticket(self.written.tickets.fetch_add(1, Ordering::Relaxed))
+        let number = self.written.tickets.fetch_add(1, Ordering::Relaxed);
+        Ticket { hub: core::ptr::from_ref(self).addr(), number }
     }
 
     pub(crate) fn now_ns(&self) -> u64 {

@@ -6,9 +6,14 @@ use core::task::Waker;
 use super::hub::Hub;
 use crate::sync::Mutex;
 
-/// One wait. The same ticket may be in several lists, and is in each of them once.
+/// One wait. The same ticket may be in several lists, and is in each of them once. Lists of several netmaps may hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ticket(pub(super) u64);
+pub(crate) struct Ticket {
+    /// Address of the hub that made it.
+    pub(super) hub: usize,
+    /// Number among the tickets of that hub.
+    pub(super) number: u64,
+}
 
 /// A list of waiters. Its lock is never taken by an interrupt handler, and no waker is cloned, dropped or called under it.
 pub(crate) struct Waiters(Mutex<VecDeque<(Ticket, Waker)>>);

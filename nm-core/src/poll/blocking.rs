@@ -1,15 +1,15 @@
 //! Polling that keeps the caller until there is something.
 //!
 //! [`poll`] → [`pass`] → [`Wait::sleep`] → [`register`] → [`pass`] → [`Wait::rest`] → [`Sleeper::sleep`] →
-//! [`Hub::run_pending`] → … → [`cancel`]; on a machine that cannot sleep, [`Wait::spin`] instead.
+//! [`Hubs::run_pending`] → … → [`cancel`]; on a machine that cannot sleep, [`Wait::spin`] instead.
 
 use core::hint::spin_loop;
 use core::task::Waker;
 
-use super::pass::{Rest, cancel, hub_of, pass, register};
+use super::hubs::Hubs;
+use super::pass::{Rest, cancel, pass, register};
 use super::set::{Entry, PollSet};
 use super::{Interest, PollError, Polled, Ready, Timeout};
-use crate::events::hub::Hub;
 use crate::events::waiters::Ticket;
 use crate::platform::{Sleeper, Slept};
 use crate::port::Port;
@@ -40,7 +40,7 @@ impl<D: Side> Ring<D> {
 }
 
 /// Waits until a ring of one of the ports has something of what is waited for there. Says how much all of them have, and
-/// in each [`Polled::ready`] what that port has. All ports belong to one [`Netmap`](crate::Netmap).
+/// in each [`Polled::ready`] what that port has. The ports may belong to several netmaps; the time is that of the first.
 pub fn poll_any(ports: &mut [Polled<'_>], timeout: Timeout) -> Result<Ready, PollError> {
     poll(ports, timeout)
 }
@@ -49,16 +49,16 @@ fn poll(mut set: impl PollSet, timeout: Timeout) -> Result<Ready, PollError> {
     if let Some(outcome) = pass(&mut set) {
         return outcome;
     }
-    let Some(hub) = hub_of(&set).filter(|_| timeout != Timeout::Now) else { return Ok(Ready::default()) };
+    let Some(hubs) = Hubs::of(&set).filter(|_| timeout != Timeout::Now) else { return Ok(Ready::default()) };
     let deadline_ns = match timeout {
         Timeout::After(time) => {
             let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-            hub.now_ns().checked_add(ns)
+            hubs.now_ns().checked_add(ns)
         }
         Timeout::Now | Timeout::Never => None,
     };
-    let mut wait = Wait { set, hub: &hub, deadline_ns };
-    match hub.sleeper() {
+    let mut wait = Wait { set, hubs: &hubs, deadline_ns };
+    match hubs.sleeper() {
         Some(sleeper) => wait.sleep(sleeper),
         None => wait.spin(),
     }
@@ -67,13 +67,13 @@ fn poll(mut set: impl PollSet, timeout: Timeout) -> Result<Ready, PollError> {
 /// A wait for the rings of `set`.
 struct Wait<'a, S> {
     set: S,
-    hub: &'a Hub,
+    hubs: &'a Hubs,
     deadline_ns: Option<u64>,
 }
 
 impl<S: PollSet> Wait<'_, S> {
     fn is_over(&self) -> bool {
-        self.deadline_ns.is_some_and(|deadline| self.hub.now_ns() >= deadline)
+        self.deadline_ns.is_some_and(|deadline| self.hubs.now_ns() >= deadline)
     }
 
     fn spin(&mut self) -> Result<Ready, PollError> {
@@ -85,15 +85,15 @@ impl<S: PollSet> Wait<'_, S> {
             if is_over {
                 return Ok(Ready::default());
             }
-            self.hub.run_pending();
+            self.hubs.run_pending();
             spin_loop();
         }
     }
 
     fn sleep(&mut self, sleeper: &dyn Sleeper) -> Result<Ready, PollError> {
-        let (ticket, waker) = (self.hub.ticket(), sleeper.waker());
+        let (ticket, waker) = (self.hubs.ticket(), sleeper.waker());
         let outcome = loop {
-            let wakes = self.hub.wakes();
+            let wakes = self.hubs.wakes();
             let rest = register(&self.set, ticket, &waker);
             let is_over = self.is_over();
             if let Some(outcome) = pass(&mut self.set) {
@@ -105,7 +105,7 @@ impl<S: PollSet> Wait<'_, S> {
             if rest == Rest::Sleep && self.rest(sleeper, ticket, &waker, wakes) == Slept::Interrupted {
                 break Ok(Ready::default());
             }
-            self.hub.run_pending();
+            self.hubs.run_pending();
         };
         cancel(&self.set, ticket);
         outcome
@@ -114,19 +114,19 @@ impl<S: PollSet> Wait<'_, S> {
     /// Sleeps until somebody is woken, or the time is over. `wakes` is the count from before the registration. An
     /// interrupt that wakes nobody, because its ring's interval is not over, moves the end of the sleep instead.
     fn rest(&self, sleeper: &dyn Sleeper, ticket: Ticket, waker: &Waker, wakes: u32) -> Slept {
-        let is_woken = || self.hub.wakes() != wakes;
+        let is_woken = || self.hubs.wakes() != wakes;
         let slept = loop {
-            self.hub.sleepers().register(ticket, waker);
-            let due_ns = self.hub.next_due_ns();
-            let is_due = || self.hub.has_pending() || is_woken() || self.hub.next_due_ns() != due_ns;
+            self.hubs.register_sleeper(ticket, waker);
+            let due_ns = self.hubs.next_due_ns();
+            let is_due = || self.hubs.has_pending() || is_woken() || self.hubs.next_due_ns() != due_ns;
             let until_ns = [self.deadline_ns, due_ns].into_iter().flatten().min();
             let slept = sleeper.sleep(&is_due, until_ns);
-            self.hub.run_pending();
+            self.hubs.run_pending();
             if slept == Slept::Interrupted || is_woken() || self.is_over() {
                 break slept;
             }
         };
-        self.hub.sleepers().cancel(ticket);
+        self.hubs.cancel_sleeper(ticket);
         slept
     }
 }

@@ -1,15 +1,14 @@
 //! Polling as a future.
 
-use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
-use super::pass::{Rest, cancel, hub_of, pass, register};
+use super::hubs::Hubs;
+use super::pass::{Rest, cancel, pass, register};
 use super::set::{Entry, Rings};
 use super::{Interest, PollError, Ready};
-use crate::events::hub::Hub;
 use crate::events::waiters::Ticket;
 use crate::port::Port;
 use crate::raw::RawPort;
@@ -44,12 +43,27 @@ impl<D: Side> Ring<D> {
 pub struct Readiness<'a> {
     entry: Entry<'a>,
     /// From the first registration on.
-    waiting: Option<(Arc<Hub>, Ticket)>,
+    waiting: Option<(Hubs, Ticket)>,
 }
 
 impl<'a> Readiness<'a> {
     fn new(rings: &'a dyn Rings, interest: Interest) -> Self {
         Self { entry: Entry { rings, interest }, waiting: None }
+    }
+
+    /// Registers `waker`, if an interrupt can wake it.
+    fn register(&mut self, waker: &Waker) -> Rest {
+        let Self { entry, waiting } = self;
+        if waiting.is_none() {
+            *waiting = Hubs::of(entry).map(|hubs| {
+                let ticket = hubs.ticket();
+                (hubs, ticket)
+            });
+        }
+        match waiting {
+            Some((hubs, ticket)) if hubs.sleeper().is_some() => register(entry, *ticket, waker),
+            _ => Rest::LookAgain,
+        }
     }
 
     fn end(&mut self) {
@@ -64,15 +78,8 @@ impl Future for Readiness<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut outcome = pass(&mut self.entry);
-        if outcome.is_none()
-            && let Some(hub) = hub_of(&self.entry)
-        {
-            let ticket = self.waiting.get_or_insert_with(|| (hub.clone(), hub.ticket())).1;
-            let rest = if hub.sleeper().is_some() {
-                register(&self.entry, ticket, context.waker())
-            } else {
-                Rest::LookAgain
-            };
+        if outcome.is_none() {
+            let rest = self.register(context.waker());
             outcome = pass(&mut self.entry);
             if outcome.is_none() && rest == Rest::LookAgain {
                 context.waker().wake_by_ref();

@@ -13,9 +13,9 @@
 //! | step | what |
 //! |---|---|
 //! | 1 | a ring whose interface has disappeared ends the poll |
-//! | 2 | the windows of all rings that are asked for are looked at, without entering any; what is ready is not asked for any more |
-//! | 3 | transmit rings that are still asked for are synced. Others too if slots wait to be sent, unless the port is [`without_tx_poll`](Port::without_tx_poll) |
-//! | 4 | receive rings that are still asked for are synced. In transparent mode (see [`host`](crate::host#transparent-mode)) what was released is carried on: up to the stack, and down to the card if the port has all rings of both. The time of the sync is written to the ring (see [`RxRing::timestamp`](crate::RxRing::timestamp)) unless the tunable `no_timestamp` says not to and the ring does not ask for it |
+//! | 2 | if room is asked for, the windows of the transmit rings are looked at, without entering any; room in one of them is enough |
+//! | 3 | if room is asked for and there is none, all transmit rings are synced. Otherwise those are in which slots wait to be sent, unless the port is [`without_tx_poll`](Port::without_tx_poll) |
+//! | 4 | if frames are asked for, each receive ring is synced that has none for the application, or of which it has released slots. In transparent mode (see [`host`](crate::host#transparent-mode)) what was released is carried on: up to the stack, and down to the card if the port has all rings of both. The time of the sync is written to the ring (see [`RxRing::timestamp`](crate::RxRing::timestamp)) unless the tunable `no_timestamp` says not to and the ring does not ask for it |
 //!
 //! When nothing is ready, the waiter registers, the cards are armed, and the pass is made once more: only then does
 //! the caller sleep. Why that loses no wake-up is told in [`events`](crate::events). A port that has all rings of its
@@ -28,6 +28,7 @@
 
 mod blocking;
 mod future;
+mod hubs;
 mod pass;
 mod set;
 

@@ -3,19 +3,17 @@
 //! [`pass`] → [`pass_one`] → [`transmit`] → [`receive`] → [`count`]; nothing is ready → [`register`] → [`pass`] → sleep →
 //! … → [`cancel`].
 
-use alloc::sync::Arc;
 use core::task::Waker;
 
 use super::set::{Entry, Member, PollSet};
 use super::{Interest, PollError, Ready};
-use crate::events::hub::Hub;
 use crate::events::waiters::Ticket;
 use crate::host::forward::{self, Look};
 use crate::kring::SyncError;
 use crate::nic::Armed;
 use crate::stats::Direction;
 
-const BOTH: [Direction; 2] = [Direction::Tx, Direction::Rx];
+pub(super) const BOTH: [Direction; 2] = [Direction::Tx, Direction::Rx];
 
 /// What a pass has found.
 #[derive(Default)]
@@ -78,14 +76,13 @@ fn pass_one(entry: Entry<'_>) -> Found {
     if found.error.is_some() {
         return found;
     }
-    let [wants_tx, wants_rx] = BOTH.map(|direction| {
-        let is_asked = entry.interest.contains(Interest::of(direction));
-        is_asked && count(entry, direction, &mut found.ready) == 0
-    });
+    let [asks_tx, asks_rx] = BOTH.map(|direction| entry.interest.contains(Interest::of(direction)));
+    // Room in one ring is room enough: then only pending slots are sent.
+    let wants_tx = asks_tx && count(entry, Direction::Tx, &mut found.ready) == 0;
     if wants_tx || entry.rings.sends() {
         transmit(entry, wants_tx, &mut found);
     }
-    if wants_rx {
+    if asks_rx {
         receive(entry, &mut found);
     }
     found
@@ -102,17 +99,35 @@ fn transmit(entry: Entry<'_>, is_wanted: bool, found: &mut Found) {
     }
 }
 
-/// Syncs the receive rings. In transparent mode released frames are carried on.
+/// Syncs the receive rings that have nothing for the application, or that it has released slots of: frames that it has not
+/// looked at on one ring must keep neither the other rings from being served nor buffers from the card. In transparent
+/// mode released frames are carried on.
 fn receive(entry: Entry<'_>, found: &mut Found) {
     let card_tx = entry.rings.card_tx();
     let mut now_ns = None;
     entry.rings.visit(Direction::Rx, &mut |member| {
-        found.note(member, forward::rxsync(member.ring, card_tx, Look::IfDue));
+        match needs_rxsync(member) {
+            Ok(true) => found.note(member, forward::rxsync(member.ring, card_tx, Look::IfDue)),
+            Ok(false) => return,
+            Err(error) => found.note(member, Err(error)),
+        }
         if member.ring.is_stamped_in_poll() {
             member.ring.stamp(*now_ns.get_or_insert_with(|| member.ring.signals().hub().now_ns()));
         }
     });
     count(entry, Direction::Rx, &mut found.ready);
+}
+
+/// Whether a receive ring is to be synced. A ring with frames that were not looked at is ready whatever happens to it: if
+/// another thread is in it, or it is being reset, released slots wait for the next pass.
+fn needs_rxsync(member: Member<'_>) -> Result<bool, SyncError> {
+    if member.avail() == 0 {
+        return Ok(true);
+    }
+    match member.ring.cell().has_given() {
+        Err(SyncError::Busy | SyncError::Stopped) => Ok(false),
+        given => given,
+    }
 }
 
 /// Adds the slots of one direction that were not looked at to `ready`, and returns them.
@@ -121,17 +136,6 @@ fn count(entry: Entry<'_>, direction: Direction, ready: &mut Ready) -> u32 {
     entry.rings.visit(direction, &mut |member| slots = slots.saturating_add(member.avail()));
     ready.add(direction, slots);
     slots
-}
-
-/// The hub of the rings of a set, if it has any.
-pub(super) fn hub_of(set: &impl PollSet) -> Option<Arc<Hub>> {
-    let mut hub = None;
-    for (entry, direction) in set.entries().flat_map(|entry| BOTH.map(|direction| (entry, direction))) {
-        entry.rings.visit(direction, &mut |member| {
-            hub.get_or_insert_with(|| member.ring.signals().hub().clone());
-        });
-    }
-    hub
 }
 
 /// Whether the caller may sleep.

@@ -1,8 +1,11 @@
 //! What can be polled: anything that has rings.
 
+use alloc::sync::Arc;
+
 use super::{Interest, Polled, Ready};
 use crate::Port;
 use crate::adapter::BoundRing;
+use crate::events::hub::Hub;
 use crate::events::waiters::Waiters;
 use crate::host::forward::CardTx;
 use crate::raw::RawPort;
@@ -39,6 +42,9 @@ impl<'a> Member<'a> {
 
 /// The rings of one port, or one of them.
 pub(super) trait Rings: Sync {
+    /// The hub of the netmap that the port was opened on.
+    fn hub(&self) -> &Arc<Hub>;
+
     /// Goes through the rings of one direction.
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>));
 
@@ -98,6 +104,10 @@ fn visit<'a>(rings: impl Iterator<Item = &'a BoundRing> + Clone, visitor: &mut d
 }
 
 impl Rings for Port {
+    fn hub(&self) -> &Arc<Hub> {
+        Port::hub(self)
+    }
+
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>)) {
         match direction {
             Direction::Tx => visit(self.bound_tx().map(Ring::bound), visitor),
@@ -115,6 +125,10 @@ impl Rings for Port {
 }
 
 impl Rings for RawPort {
+    fn hub(&self) -> &Arc<Hub> {
+        RawPort::hub(self)
+    }
+
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>)) {
         let (tx, rx) = self.bound();
         match direction {
@@ -133,6 +147,10 @@ impl Rings for RawPort {
 }
 
 impl<D: Side> Rings for Ring<D> {
+    fn hub(&self) -> &Arc<Hub> {
+        self.bound().signals().hub()
+    }
+
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>)) {
         if direction == D::DIRECTION {
             visit(core::iter::once(self.bound()), visitor);

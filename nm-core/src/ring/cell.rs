@@ -69,13 +69,18 @@ impl<E: Engine + ?Sized> RingCell<E> {
         self.with(|Inside { kring, engine }| if engine.is_due() { engine.sync(kring) } else { Ok(()) })?
     }
 
-    /// As [`sync`](Self::sync), if the application has submitted slots that the core has not taken over.
+    /// As [`sync`](Self::sync), if the application has submitted or released slots that the core has not taken over.
     pub(crate) fn flush(&self) -> Result<(), SyncError> {
         self.with(
             |Inside { kring, engine }| {
                 if kring.ring.head() == kring.hwcur.get() { Ok(()) } else { engine.sync(kring) }
             },
         )?
+    }
+
+    /// Whether the application has submitted or released slots that the core has not taken over.
+    pub(crate) fn has_given(&self) -> Result<bool, SyncError> {
+        self.with(|inside| inside.kring.ring.head() != inside.kring.hwcur.get())
     }
 
     /// Asks what is behind the ring for an interrupt.
