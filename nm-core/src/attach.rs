@@ -120,6 +120,14 @@ impl Attachment {
         core::iter::once(&self.first).chain(&self.second)
     }
 
+    /// Whether 16 bits number the rings of the card and of the host one way, as the interface's header has it.
+    fn are_numbered(&self) -> bool {
+        let (host_tx, host_rx) = self.stack.as_ref().map_or((0, 0), |(_, rings)| (rings.tx, rings.rx));
+        self.sources().all(|Source { most: (tx, rx), .. }| {
+            tx.checked_add(host_tx).is_some() && rx.checked_add(host_rx).is_some()
+        })
+    }
+
     /// Why no interface can be called `name` and be this.
     fn check(&self, name: &str) -> Result<(), AttachError> {
         let has_valid_stack = self.stack.as_ref().is_none_or(|(_, rings)| rings.is_valid());
@@ -129,6 +137,7 @@ impl Attachment {
             () if !self.sources().all(|source| source.has_rings) => {
                 Err(AttachError::NoRings(name.to_string()))
             }
+            () if !self.are_numbered() => Err(AttachError::TooManyRings(name.to_string())),
             () => Ok(()),
         }
     }
@@ -189,13 +198,15 @@ pub enum AttachError {
     NoRings(String),
     /// The number of host rings or of their slots is out of range.
     HostRings(String),
+    /// The card and the host have more than 65535 rings together, one way.
+    TooManyRings(String),
 }
 
 impl AttachError {
     /// The number that netmap gives for it.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Name(_) | Self::NoRings(_) | Self::HostRings(_) => errno::EINVAL,
+            Self::Name(_) | Self::NoRings(_) | Self::HostRings(_) | Self::TooManyRings(_) => errno::EINVAL,
             Self::Exists(_) => errno::EEXIST,
         }
     }
@@ -207,6 +218,9 @@ impl fmt::Display for AttachError {
             Self::Name(name) => write!(f, "\"{name}\" cannot be the name of an interface"),
             Self::Exists(name) => write!(f, "an interface {name} exists already"),
             Self::NoRings(name) => write!(f, "{name} has no transmit or no receive ring of two slots"),
+            Self::TooManyRings(name) => {
+                write!(f, "{name} has more than {} rings of the card and the host one way", u16::MAX)
+            }
             Self::HostRings(name) => {
                 let (rings, slots) = (HostRings::RINGS_MAX, HostRings::SLOTS_MAX);
                 write!(f, "{name} needs 1 to {rings} host rings each way, of 2 to {slots} slots")

@@ -76,9 +76,20 @@ fn host_rings_need_a_stack_and_sensible_numbers() {
         netmap.attach_as("em1", Attachment::rings(nic).with_stack(FakeStack::new(), none)).unwrap_err();
     assert_eq!((&error, error.errno()), (&AttachError::HostRings("em1".into()), errno::EINVAL));
     assert_eq!(error.to_string(), "em1 needs 1 to 64 host rings each way, of 2 to 1024 slots");
-    let (nic, _) = card(CardSpec::new(2, 8, Order::Posted));
+    for (tx, rx) in [(65535, 1), (1, 65535)] {
+        let (nic, _) = card(CardSpec::new(2, 8, Order::Posted).with_queues(tx, rx));
+        let error =
+            netmap.attach_as("em1", Attachment::rings(nic).with_stack(FakeStack::new(), ONE)).unwrap_err();
+        assert_eq!((&error, error.errno()), (&AttachError::TooManyRings("em1".into()), errno::EINVAL));
+        assert_eq!(error.to_string(), "em1 has more than 65535 rings of the card and the host one way");
+    }
+    let (nic, _) = card(CardSpec::new(2, 8, Order::Posted).with_queues(65534, 1));
     netmap.attach_as("em1", Attachment::rings(nic).with_stack(FakeStack::new(), ONE)).unwrap();
-    assert_eq!(netmap.host("em1").unwrap().name(), "em1");
+    let error = netmap.open("em1*").unwrap_err().to_string();
+    assert_eq!(error, "the if pool has objects of 1024 bytes, 524352 are needed (tunable if_size)");
+    let (nic, _) = card(CardSpec::new(3, 8, Order::Posted));
+    netmap.attach_as("em2", Attachment::rings(nic).with_stack(FakeStack::new(), ONE)).unwrap();
+    assert_eq!(netmap.host("em2").unwrap().name(), "em2");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use nm_core::errno;
 use nm_core::mem::{MapError, MemId, Regions, Spare};
 use nm_core::platform::Platform;
 use nm_core::ring::DifferentRegion;
-use nm_core::testing::{HeapPlatform, Order};
+use nm_core::testing::{CardSpec, HeapPlatform, Order, card};
 use nm_core::tunables::{Sizes, Tunables};
 use proptest::prelude::*;
 
@@ -86,6 +86,16 @@ fn spare_buffers_know_their_region_and_their_limits() {
     assert_eq!(none.errno(), errno::ENOMEM);
     drop((rest, foreign));
     assert_eq!(other.memory().free, 62);
+}
+
+#[test]
+fn an_exhausted_pool_says_what_the_port_needs_and_what_there_is() {
+    let (_, netmap) = netmap(2 + 120);
+    let (nic, _wire) = card(CardSpec::new(0, 256, Order::Posted).with_queues(4, 4));
+    netmap.attach("em0", nic).unwrap();
+    let error = netmap.open("em0").unwrap_err().to_string();
+    assert_eq!(error, "the buf pool has 120 free objects, 128 are needed (tunable buf_num)");
+    assert_eq!(netmap.memory().free, 120, "none was taken");
 }
 
 #[test]

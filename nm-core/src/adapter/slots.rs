@@ -3,7 +3,6 @@
 use core::fmt;
 
 use super::Rings;
-use crate::stats::Direction;
 
 /// Rings are not made smaller than this for want of buffers.
 const SLOTS_MIN: u32 = 16;
@@ -22,7 +21,7 @@ impl Slots {
     /// the hardware's, then all.
     pub(super) fn shrink(mut self, rings: Rings, share: u32) -> Self {
         let half = |slots: u32| (slots / 2).max(slots.min(SLOTS_MIN));
-        while self.total(rings) > share {
+        while self.total(rings) > u64::from(share) {
             let before = self;
             self.host = half(self.host);
             if before.host <= before.tx.max(before.rx) || before.host == self.host {
@@ -36,9 +35,10 @@ impl Slots {
     }
 
     /// Slots of all rings.
-    fn total(self, rings: Rings) -> u32 {
-        let host = rings.host(Direction::Tx) + rings.host(Direction::Rx);
-        u32::from(rings.tx) * self.tx + u32::from(rings.rx) * self.rx + u32::from(host) * self.host
+    fn total(self, rings: Rings) -> u64 {
+        let all = |rings: u16, slots: u32| u64::from(rings) * u64::from(slots);
+        let Rings { tx, rx, host_tx, host_rx } = rings;
+        all(tx, self.tx) + all(rx, self.rx) + all(host_tx, self.host) + all(host_rx, self.host)
     }
 }
 
@@ -69,5 +69,8 @@ mod tests {
         assert_eq!(Slots { tx: 8, rx: 64, host: 0 }.shrink(rings, 0), Slots { tx: 8, rx: 16, host: 0 });
         let few = Slots { tx: 64, rx: 64, host: 8 }.shrink(rings, 100);
         assert_eq!(few, Slots { tx: 32, rx: 32, host: 8 });
+        let most = Rings { tx: 65535, rx: 65535, host_tx: 0, host_rx: 0 };
+        let largest = Slots { tx: 65535, rx: 65535, host: 0 };
+        assert_eq!(largest.shrink(most, u32::MAX), Slots { tx: 32767, rx: 32767, host: 0 });
     }
 }

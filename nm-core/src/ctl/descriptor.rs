@@ -88,9 +88,10 @@ impl Descriptor {
         }
         // SAFETY: the caller promises the same.
         let port = unsafe { self.netmap.open_raw(name, options) }.map_err(RegisterError::Open)?;
-        let used = port.mapping().region_id();
-        let mapped = self.mapped.as_ref().map(Mapping::region_id);
-        if let Some(mapped) = mapped.filter(|mapped| *mapped != used) {
+        let used = port.mapping();
+        // By identity: a region of another netmap may have the same number.
+        if let Some(mapped) = self.mapped.as_ref().filter(|mapped| !mapped.is_of(used.region())) {
+            let (used, mapped) = (used.region_id(), mapped.region_id());
             return Err(RegisterError::OtherRegion { name: port.name().to_string(), used, mapped });
         }
         let info = PortInfo::of(&port);

@@ -34,6 +34,11 @@ impl Mapping {
         self.region.bytes()
     }
 
+    /// Whether it is a mapping of this very region.
+    pub(crate) fn is_of(&self, region: &Region) -> bool {
+        core::ptr::eq(&raw const *self.region, region)
+    }
+
     pub(crate) fn region(&self) -> &Region {
         &self.region
     }

@@ -59,6 +59,7 @@ impl PortMemory {
         hands: Hands,
     ) -> Result<Self, MemoryError> {
         check_sizes(region, shapes)?;
+        check_buffers(region, shapes, hands)?;
         let header = PortHeader::new(region, shapes.len())?;
         let mut memory = Self {
             region: region.clone(),
@@ -160,6 +161,17 @@ fn check_sizes(region: &Region, shapes: &[RingShape]) -> Result<(), MemoryError>
     let needed = SLOTS_OFFSET + slots as usize * size_of::<Slot>();
     let fits = needed <= size as usize;
     if fits { Ok(()) } else { Err(MemoryError::TooSmall { region: region.id(), pool, needed, size }) }
+}
+
+/// Whether there are buffers for all slots: so an error names what the port needs, not what one of its rings lacks.
+fn check_buffers(region: &Region, shapes: &[RingShape], hands: Hands) -> Result<(), MemoryError> {
+    let (region, pool, available) = (region.id(), PoolKind::Buffer, region.available(hands));
+    let requested = shapes.iter().map(|shape| shape.size.slots()).fold(0, u32::saturating_add);
+    if requested <= available {
+        Ok(())
+    } else {
+        Err(MemoryError::Exhausted { region, pool, requested, available })
+    }
 }
 
 impl Drop for PortMemory {

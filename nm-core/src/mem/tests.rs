@@ -190,14 +190,14 @@ fn rings_that_a_raw_port_opens_are_made_of_resting_buffers_first() {
     assert_eq!((spares.len(), region.report().free), (34, 0));
     assert!(buffers(&safe).is_disjoint(&had) && spares.iter().all(|spare| !had.contains(&spare.buf_idx())));
     let error = open(region, Hands::Safe).unwrap_err().to_string();
-    assert_eq!(error, "the buf pool has 0 free objects, 4 are needed (tunable buf_num)");
+    assert_eq!(error, "the buf pool has 0 free objects, 8 are needed (tunable buf_num)");
     let again = raw_port(region);
     assert_eq!((buffers(&again), region.report().resting), (had, 0));
     let extra = header(&again, 1);
     assert_eq!(extra.extra(), 0, "there is none left");
     drop((extra, spares.pop()));
     let error = open(region, Hands::Raw).unwrap_err().to_string();
-    assert_eq!(error, "the buf pool has 1 free objects, 4 are needed (tunable buf_num)");
+    assert_eq!(error, "the buf pool has 1 free objects, 8 are needed (tunable buf_num)");
     drop((again, other, safe, spares));
     assert_all_free(region);
 }
@@ -376,7 +376,7 @@ fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
     );
     assert_eq!(
         refused(&[shape(Direction::Tx, 16); 4]),
-        "the buf pool has 10 free objects, 16 are needed (tunable buf_num)"
+        "the buf pool has 58 free objects, 64 are needed (tunable buf_num)"
     );
     assert_all_free(region);
     let sizes = Sizes { if_size: 128, if_num: 1, ..Sizes::default() };

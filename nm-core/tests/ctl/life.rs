@@ -7,9 +7,10 @@ use nm_core::ctl::{PortError, Request};
 use nm_core::mem::MapError;
 use nm_core::poll::{Interest, Timeout};
 use nm_core::raw::{RawOptions, Sharing, TxPoll};
-use nm_core::{SyncError, errno};
+use nm_core::testing::{CardSpec, Order, card};
+use nm_core::{Attachment, SyncError, errno};
 
-use crate::common::frame;
+use crate::common::{assert_all_home, frame, netmap};
 use crate::world::{GIFADDR, World, bound, register, submit, told, world};
 
 #[test]
@@ -134,6 +135,13 @@ fn a_port_of_another_region_than_the_mapped_one_is_refused() {
     assert_eq!(told!(register(&mut descriptor, "em3")), (refused.to_string(), errno::ENODEV));
     assert!(descriptor.port().is_none() && !world.wires[3].is_running());
     assert!(!world.private.info().usage.is_used(), "nothing is left of the attempt");
+    // Nor does a region of another netmap that has the same number.
+    let (_, other) = netmap(64);
+    let (nic, wire) = card(CardSpec::new(4, 8, Order::Posted));
+    world.netmap.attach_as("em4", Attachment::rings(nic).in_region(other.regions().shared())).unwrap();
+    let refused = "em4 uses memory region 1 and the descriptor has mapped region 1; open another one, and map after binding";
+    assert_eq!(told!(register(&mut descriptor, "em4")), (refused.to_string(), errno::ENODEV));
+    assert_all_home(&other, &[&wire]);
     // It still binds what it can reach; and without a mapping the other port binds too.
     register(&mut descriptor, "em0").unwrap();
     let other = bound(&world, "em3");
