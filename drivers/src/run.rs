@@ -3,8 +3,10 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem::ManuallyDrop;
 
 use log::error;
+use nm_core::nic::Stopped;
 use nm_core::platform::DmaMemory;
 
 /// Whether a card runs, and the memory of its queues and commands while it does.
@@ -23,8 +25,10 @@ enum State {
     #[default]
     Stopped,
     Running,
-    /// The device could not be stopped and was cut off from memory. It is not used again.
-    Lost,
+    /// The device could not be stopped, and is not used again. It may use memory unless it was cut off.
+    Lost {
+        is_cut_off: bool,
+    },
 }
 
 impl Run {
@@ -43,7 +47,7 @@ impl Run {
 
     /// Whether the device could not be stopped, so that it is not used again.
     pub(crate) fn is_lost(&self) -> bool {
-        self.state == State::Lost
+        matches!(self.state, State::Lost { .. })
     }
 
     /// Keeps memory that the device is about to be told of.
@@ -51,15 +55,31 @@ impl Run {
         self.in_use.push(memory.clone());
     }
 
-    /// Lets go of the memory, now that the device has `stopped`; or has it cut off, and gives the memory up.
-    pub(crate) fn end<E: fmt::Display>(&mut self, stopped: Result<(), E>, cut_off: impl FnOnce() -> bool) {
-        let memory = core::mem::take(&mut self.in_use);
-        self.state = State::Stopped;
-        if let Err(problem) = stopped {
-            self.state = State::Lost;
-            let cut_off = if cut_off() { "is" } else { "cannot be" };
-            error!("{problem}: its DMA {cut_off} disabled, {} blocks of its memory are lost", memory.len());
-            core::mem::forget(memory);
+    /// Stops `device` by `stop`, if it is on. If that fails, the device is cut off from memory by `cut_off`, if it can be, and
+    /// the memory of its queues is given up for good.
+    pub(crate) fn end<D: ?Sized, E: fmt::Display>(
+        &mut self,
+        device: &mut D,
+        stop: impl FnOnce(&mut D) -> Result<(), E>,
+        cut_off: impl FnOnce(&mut D) -> bool,
+    ) -> Stopped {
+        if self.is_on() {
+            // What follows may panic: until it has ended, the device counts as lost and the memory as in use.
+            let memory = ManuallyDrop::new(core::mem::take(&mut self.in_use));
+            self.state = State::Lost { is_cut_off: false };
+            match stop(device) {
+                Ok(()) => {
+                    self.state = State::Stopped;
+                    drop(ManuallyDrop::into_inner(memory));
+                }
+                Err(problem) => {
+                    let is_cut_off = cut_off(device);
+                    self.state = State::Lost { is_cut_off };
+                    let is = if is_cut_off { "is" } else { "cannot be" };
+                    error!("{problem}: its DMA {is} disabled, {} blocks of its memory are lost", memory.len());
+                }
+            }
         }
+        if self.state == (State::Lost { is_cut_off: false }) { Stopped::No } else { Stopped::Yes }
     }
 }

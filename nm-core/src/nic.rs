@@ -109,6 +109,17 @@ pub enum Armed {
     Never,
 }
 
+/// Whether a card has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a card that has not stopped may go on writing to its buffers"]
+pub enum Stopped {
+    /// The device uses no buffer and no queue any more.
+    Yes,
+    /// The device did not confirm it, and nothing else keeps it from memory: it may use every buffer that it was given, for
+    /// ever. The card is not used again.
+    No,
+}
+
 /// The running queues of a card. They may be of several types; after a reset each is of the type that it was before.
 #[derive(Debug)]
 pub struct Queues {
@@ -124,8 +135,9 @@ pub type StartResult<N> = Result<Queues, <N as Nic>::Error>;
 /// A network card.
 ///
 /// # Safety
-/// After [`stop`](Nic::stop) returns, and after the value is dropped, the device reads and writes no buffer that was
-/// ever given to its queues. The memory of the queues themselves lives until then, even if a queue is dropped before.
+/// After [`stop`](Nic::stop) returns [`Stopped::Yes`], the device reads and writes no buffer that was ever given to its
+/// queues, until it is started again. The memory of the queues themselves lives until then, even if a queue is dropped
+/// before, and for good after [`Stopped::No`]. Dropping the value stops the card as `stop` does.
 pub unsafe trait Nic: Send + 'static {
     /// Why it does not start.
     type Error: core::error::Error + Send + Sync + 'static;
@@ -154,8 +166,9 @@ pub unsafe trait Nic: Send + 'static {
     /// Resets the card and starts its queues, empty. Called on a stopped card only.
     fn start(&mut self) -> Result<Queues, Self::Error>;
 
-    /// Stops the card: no further access of the device to any buffer or queue.
-    fn stop(&mut self);
+    /// Stops the card: no further access of the device to any buffer or queue. Says whether that is so. A card that is stopped
+    /// already, or could not be stopped before, says the same again.
+    fn stop(&mut self) -> Stopped;
 }
 
 /// The queue has no room for another buffer.

@@ -13,7 +13,7 @@ use log::Level;
 use nm_core::host::{HostRings, Outgoing, TransmitError};
 use nm_core::nic::{
     AnyRxQueue, AnyTxQueue, DmaBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Received, RxQueue,
-    StartResult, TxQueue,
+    StartResult, Stopped, TxQueue,
 };
 use nm_core::testing::{CardSpec, FakeCard, FakeStack, Order, Wire, card};
 use nm_core::{Attachment, Netmap, SyncError, errno};
@@ -196,8 +196,8 @@ unsafe impl Nic for Fickle {
         Ok(queues)
     }
 
-    fn stop(&mut self) {
-        self.card.stop();
+    fn stop(&mut self) -> Stopped {
+        self.card.stop()
     }
 }
 

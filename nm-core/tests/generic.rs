@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use common::{frame, netmap};
 use nm_core::generic::{Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, TransmitError};
-use nm_core::nic::{AnyRxQueue, Link, Nic};
+use nm_core::nic::{AnyRxQueue, Link, Nic, Stopped};
 use nm_core::poll::{Interest, Ready, Timeout};
 use nm_core::testing::{FakeDevice, Line, frame_device};
 use nm_core::tunables::{Knobs, Sizes};
@@ -258,7 +258,7 @@ fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
     assert!(rx.take().is_some(), "a forced sync looks all the same");
     assert!(rx.is_due(), "there may be more");
     assert_eq!(nic.counters().looks.get(), 2);
-    nic.stop();
+    assert_eq!(nic.stop(), Stopped::Yes);
     assert!(rx.take().is_none());
 }
 

@@ -12,7 +12,7 @@ use std::thread;
 use common::{assert_all_home, frame, netmap};
 use nm_core::generic::Choice;
 use nm_core::host::{HostRings, Outgoing};
-use nm_core::nic::{Link, Nic, NicInfo, StartResult};
+use nm_core::nic::{Link, Nic, NicInfo, StartResult, Stopped};
 use nm_core::testing::{CardSpec, FakeCard, FakeStack, Order, Wire, card, frame_device};
 use nm_core::{Attachment, Netmap};
 
@@ -61,8 +61,8 @@ unsafe impl Nic for Watched {
         self.0.start()
     }
 
-    fn stop(&mut self) {
-        self.0.stop();
+    fn stop(&mut self) -> Stopped {
+        self.0.stop()
     }
 }
 

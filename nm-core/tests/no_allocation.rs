@@ -19,7 +19,7 @@ use nm_core::generic::{FrameDevice, ReceiveError, TransmitError};
 use nm_core::host::{HostRings, HostStack, Outgoing, StackRefused};
 use nm_core::nic::{
     Content, DmaBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received, RxQueue, StartResult,
-    TxQueue,
+    Stopped, TxQueue,
 };
 use nm_core::poll::{Interest, Polled, Timeout, poll_any};
 use nm_core::raw::{RawOptions, RawPort};
@@ -112,7 +112,9 @@ unsafe impl Nic for Endless {
         })
     }
 
-    fn stop(&mut self) {}
+    fn stop(&mut self) -> Stopped {
+        Stopped::Yes
+    }
 }
 
 // SAFETY: each id is reported once.

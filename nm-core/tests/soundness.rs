@@ -17,7 +17,7 @@ use nm_core::mem::Region;
 use nm_core::poll::{Interest, Timeout};
 use nm_core::testing::{CardSpec, FakeStack, Order, Wire, card};
 use nm_core::tunables::Sizes;
-use nm_core::{Attachment, Netmap, Port};
+use nm_core::{Attachment, Netmap, Port, SyncError};
 use programs::{SplitMix, exchange, named};
 
 const SLOTS: u16 = 8;
@@ -223,6 +223,39 @@ fn what_is_forgotten_stays_taken() {
     assert!(netmap.open("em0-0").is_err() && netmap.open("em0^").is_ok());
     assert!(a.wire.is_running(), "the forgotten ring may have frames on their way");
     assert_eq!(a.wire.breaches(), Vec::<String>::new());
+}
+
+#[test]
+fn the_buffers_of_a_card_that_does_not_stop_are_nobodys() {
+    for way in ["close", "reset", "detach"] {
+        let (heap, netmap) = netmap(256);
+        let Interface { wire, mut port, .. } = Interface::open(&netmap, "em0", netmap.regions().shared());
+        let held = netmap.memory().held;
+        wire.set_stops(false);
+        match way {
+            "reset" => {
+                netmap.reset("em0").unwrap_err();
+                assert_eq!(port.rx_rings()[0].rxsync(), Err(SyncError::Gone));
+            }
+            "detach" => netmap.detach("em0").unwrap(),
+            _ => {}
+        }
+        drop(port);
+        assert!(wire.is_running());
+        let report = netmap.memory();
+        assert_eq!((report.held, report.lost(), report.free), (held, 0, report.total - held), "{way}");
+        if way != "detach" {
+            netmap.open("em0").unwrap_err();
+        }
+        // Frames go into buffers that no safe code can reach.
+        let mut spares = netmap.regions().shared().spares(u32::MAX);
+        spares.iter_mut().for_each(|spare| spare.set_len(60).unwrap().fill(1));
+        (0..SLOTS).for_each(|_| wire.send(&[0x66; 60]));
+        assert!(spares.iter().all(|spare| spare.frame() == [1; 60]), "{way}");
+        drop((spares, netmap));
+        wire.send(&[0x66; 60]);
+        assert_eq!((heap.trampled(), heap.blocks_in_use()), (0, 1), "{way}: the region does not go back");
+    }
 }
 
 const PROGRAMS: u64 = if cfg!(miri) { 2 } else { 60 };

@@ -6,7 +6,7 @@ use alloc::vec;
 use core::fmt;
 
 use nm_core::events::Events;
-use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult};
+use nm_core::nic::{Link, Nic, NicInfo, Queues, StartResult, Stopped};
 use nm_core::platform::Platform;
 
 use super::registers::{TXDCTL_82574, cause, ctrl, ivar, status, tctl};
@@ -128,22 +128,22 @@ unsafe impl<R: Registers> Nic for E1000<R> {
     }
 
     fn start(&mut self) -> StartResult<Self> {
-        self.stop();
+        // If it cannot be stopped, `begin` refuses.
+        let _ = self.stop();
         if !self.run.begin() {
             return Err(StartError::NoReset(self.model));
         }
         let started = self.bring_up();
         if started.is_err() {
-            self.stop();
+            // It has no buffers yet, and `run` keeps its queues.
+            let _ = self.stop();
         }
         started
     }
 
-    fn stop(&mut self) {
-        if self.run.is_on() {
-            let stopped = reset(&self.registers, self.model, self.platform.as_ref());
-            self.run.end(stopped, || self.registers.cut_off());
-        }
+    fn stop(&mut self) -> Stopped {
+        let Self { run, registers, model, platform, .. } = self;
+        run.end(registers, |registers| reset(registers, *model, platform.as_ref()), R::cut_off)
     }
 }
 
@@ -159,6 +159,7 @@ impl<R: Registers> fmt::Debug for E1000<R> {
 
 impl<R: Registers> Drop for E1000<R> {
     fn drop(&mut self) {
-        self.stop();
+        // The core has stopped it before it gave any buffer back; `run` keeps its queues.
+        let _ = self.stop();
     }
 }

@@ -34,7 +34,7 @@ use core::fmt;
 
 use log::warn;
 use nm_core::events;
-use nm_core::nic::{AnyRxQueue, AnyTxQueue, Link, Nic, NicInfo, Queues, StartResult};
+use nm_core::nic::{AnyRxQueue, AnyTxQueue, Link, Nic, NicInfo, Queues, StartResult, Stopped};
 use nm_core::platform::{DmaMemory, Platform};
 
 use self::facts::{Facts, offered_size};
@@ -90,8 +90,7 @@ impl VirtioNet {
     /// Finds out whether the device takes the queue pairs that it offers, and uses one if it does not.
     fn try_pairs(&mut self) -> Result<(), NetError> {
         let started = self.start().map(drop);
-        self.stop();
-        if self.run.is_lost() {
+        if self.stop() == Stopped::No || self.run.is_lost() {
             return Err(NetError::NoReset);
         }
         if let Err(error) = started {
@@ -282,21 +281,25 @@ unsafe impl Nic for VirtioNet {
     }
 
     fn start(&mut self) -> StartResult<Self> {
-        self.stop();
+        // If it cannot be stopped, `begin` refuses.
+        let _ = self.stop();
         if !self.run.begin() {
             return Err(NetError::NoReset);
         }
         let started = self.bring_up();
         if started.is_err() {
-            self.stop();
+            // It has no buffers yet, and `run` keeps its queues.
+            let _ = self.stop();
         }
         started
     }
 
-    fn stop(&mut self) {
-        if self.run.is_on() {
-            self.run.end(reset(self.transport.as_mut()), || self.transport.quiesce());
-        }
+    fn stop(&mut self) -> Stopped {
+        self.run.end(
+            &mut self.transport,
+            |transport| reset(transport.as_mut()),
+            |transport| transport.quiesce(),
+        )
     }
 }
 
@@ -323,6 +326,7 @@ impl fmt::Debug for VirtioNet {
 
 impl Drop for VirtioNet {
     fn drop(&mut self) {
-        self.stop();
+        // The core has stopped it before it gave any buffer back; `run` keeps its queues.
+        let _ = self.stop();
     }
 }

@@ -8,7 +8,7 @@ use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
 use millrace_drivers::virtio::queue::{CommandQueue, Events, Placement, QueueSize, RingMemory};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Transport, activate_queue};
-use nm_core::nic::{Content, Nic, Received};
+use nm_core::nic::{Content, Nic, Received, Stopped};
 use nm_core::platform::Platform;
 
 use crate::bench::{CAPACITY, FALLBACK_MAC, frame};
@@ -193,7 +193,7 @@ fn no_memory_of_a_command_is_freed_before_the_device_is_stopped<W: Way>() {
     let queues = card.start().unwrap();
     drop(queues);
     assert_eq!(machine.blocks(), 4, "two queues, the control queue and its command");
-    card.stop();
+    assert_eq!(card.stop(), Stopped::Yes);
     assert_eq!(machine.blocks(), 0);
 }
 

@@ -8,7 +8,7 @@ use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::TransportError;
-use nm_core::nic::{Link, Nic};
+use nm_core::nic::{Link, Nic, Stopped};
 
 use crate::bench::{Bench, FALLBACK_MAC, RECEIVE, TRANSMIT};
 use crate::ways::Way;
@@ -237,7 +237,7 @@ fn a_card_starts_again_after_a_stop<W: Way>() {
     for _ in 0..3 {
         assert!(bench.put(0, b"in flight when it stops") && bench.give(0));
         bench.tx.kick();
-        bench.nic.stop();
+        assert_eq!(bench.nic.stop(), Stopped::Yes);
         assert!(!bench.device.is_running());
         let mut queues = bench.nic.start().unwrap();
         (bench.tx, bench.rx) = (queues.tx.remove(0), queues.rx.remove(0));
@@ -251,7 +251,7 @@ fn queue_memory_outlives_queues_until_the_device_is_stopped<W: Way>() {
     drop((tx, rx));
     assert_eq!(machine.blocks(), 5, "two queues, the control queue and its command, and the packet buffers");
     device.fetch();
-    nic.stop();
+    assert_eq!(nic.stop(), Stopped::Yes);
     assert_eq!(machine.blocks(), 1);
     drop(buffers);
     assert_eq!(device.violations(), []);
@@ -275,8 +275,11 @@ fn a_device_that_does_not_stop_keeps_its_memory_and_is_cut_off<W: Way>() {
             setup.quirks.slow_reset = Slow::Forever;
             setup.quirks.cannot_be_cut_off = cannot_be_cut_off;
         });
-        bench.nic.stop();
-        assert_eq!(bench.device.is_cut_off(), W::CUTS_OFF && !cannot_be_cut_off);
+        let can_be_cut_off = W::CUTS_OFF && !cannot_be_cut_off;
+        let is_harmless = can_be_cut_off || W::CUTS_OFF_BY_BUS;
+        let expected = if is_harmless { Stopped::Yes } else { Stopped::No };
+        assert_eq!([bench.nic.stop(), bench.nic.stop()], [expected; 2]);
+        assert_eq!(bench.device.is_cut_off(), can_be_cut_off);
         assert_eq!(bench.nic.start().map(|_| ()).unwrap_err(), NetError::NoReset, "it is not used again");
         let Bench { machine, nic, tx, rx, buffers, .. } = bench;
         drop((nic, tx, rx, buffers));

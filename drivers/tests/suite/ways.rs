@@ -17,6 +17,8 @@ pub trait Way {
     /// A device that does not stop can be cut off from memory, and the model sees that it is (what configuration space says
     /// of it is for the tests of PCI).
     const CUTS_OFF: bool;
+    /// A device that does not stop can be cut off by configuration space, which the model does not see.
+    const CUTS_OFF_BY_BUS: bool = false;
     /// The device says whether it takes the size of a queue.
     const CONFIRMS_SIZE: bool;
     /// The device says how many entries a queue has, and the driver takes them as they are.
@@ -141,6 +143,7 @@ impl Way for Mmio1Apart {
 impl Way for LegacyPci {
     const IS_LEGACY: bool = true;
     const CUTS_OFF: bool = false;
+    const CUTS_OFF_BY_BUS: bool = true;
     const CONFIRMS_SIZE: bool = true;
     const HAS_FIXED_SIZES: bool = true;
     const DESCRIPTORS: u16 = 1;
@@ -154,6 +157,7 @@ impl Way for LegacyPci {
 impl Way for LegacyPciApart {
     const IS_LEGACY: bool = true;
     const CUTS_OFF: bool = false;
+    const CUTS_OFF_BY_BUS: bool = true;
     const CONFIRMS_SIZE: bool = true;
     const HAS_FIXED_SIZES: bool = true;
     const DESCRIPTORS: u16 = 2;

@@ -19,7 +19,7 @@ use crate::events::signals::Signals;
 use crate::gate::Stop;
 use crate::index::RingSize;
 use crate::mem::{PortMemory, Region, RingShape};
-use crate::nic::{AnyNic, Nic, NicInfo};
+use crate::nic::{AnyNic, Nic, NicInfo, Stopped};
 use crate::port::OpenError;
 use crate::stats::{Direction, RingKind};
 
@@ -42,10 +42,27 @@ struct State {
     is_running: bool,
 }
 
-/// The locked state of an adapter that is in netmap mode.
+impl State {
+    /// Stops the card if it runs.
+    fn halt(&mut self) -> Stopped {
+        if core::mem::replace(&mut self.is_running, false) { self.nic.stop() } else { Stopped::Yes }
+    }
+
+    /// Stops the card for good under a session that goes on without it. What it may still use is kept from others.
+    fn halt_under(&mut self, session: Option<&Session>) {
+        if self.halt() == Stopped::No
+            && let Some(session) = session
+        {
+            session.give_up_memory();
+        }
+    }
+}
+
+/// The locked state of an adapter that is in netmap mode. The state is unlocked before the session is let go of: dropping
+/// what may be the last reference to it takes the lock.
 struct Entered<'a> {
-    state: MutexGuard<'a, State>,
     session: Arc<Session>,
+    state: MutexGuard<'a, State>,
     /// The rings that were asked for.
     set: RingSet,
     /// Whether the session began just now.
@@ -81,14 +98,11 @@ impl HardwareAdapter {
     }
 
     /// The last reference to the session has gone: the card stops.
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self) -> Stopped {
         let mut state = self.state.lock();
         self.signals.set_on(false);
         state.has_session = false;
-        if state.is_running {
-            state.nic.stop();
-            state.is_running = false;
-        }
+        state.halt()
     }
 
     /// The adapter's state and its session, which is started if there is none.
@@ -253,7 +267,8 @@ impl Adapter for HardwareAdapter {
     }
 
     fn bind(self: Arc<Self>, request: &Request<'_>) -> Result<Bound, OpenError> {
-        let Entered { state, session, set, is_new } = self.enter(request)?;
+        // In this order: should the device panic, the state is unlocked before the session is let go of.
+        let Entered { session, state, set, is_new } = self.enter(request)?;
         let Wanted { sharing, .. } = request.wanted;
         let bound = session.bind(set, sharing, is_new);
         // A session that nobody has bound ends here, and takes the lock for it.
@@ -270,13 +285,12 @@ impl Adapter for HardwareAdapter {
             return Err(OpenError::Gone(self.common.name.clone()));
         }
         session.stop(Stop::Pause);
-        state.nic.stop();
+        let stopped = state.nic.stop();
         let started = state.nic.start().map_err(|cause| self.failed(cause));
         let outcome = started.and_then(|queues| session.restart(queues));
-        if outcome.is_err() {
+        if outcome.is_err() || stopped == Stopped::No {
             session.stop(Stop::Gone);
-            state.nic.stop();
-            state.is_running = false;
+            state.halt_under(Some(&session));
         }
         drop(state);
         drop(session);
@@ -292,10 +306,7 @@ impl Adapter for HardwareAdapter {
         if let Some(session) = &session {
             session.stop(Stop::Gone);
         }
-        if state.is_running {
-            state.nic.stop();
-            state.is_running = false;
-        }
+        state.halt_under(session.as_deref());
         self.signals.set_on(false);
         drop(state);
         drop(session);

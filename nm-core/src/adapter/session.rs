@@ -12,6 +12,7 @@
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
 
 use spin::Mutex;
 
@@ -26,7 +27,7 @@ use crate::gate::Stop;
 use crate::host::HostSide;
 use crate::kring::Kring;
 use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
-use crate::nic::{AnyRxQueue, AnyTxQueue, Queues};
+use crate::nic::{AnyRxQueue, AnyTxQueue, Queues, Stopped};
 use crate::port::OpenError;
 use crate::ring::cell::RingCell;
 use crate::stats::{Direction, RingKind, RingName};
@@ -45,8 +46,8 @@ pub(super) struct Session {
     host_tx: Vec<Arc<RingCell<HostTx>>>,
     host_rx: Vec<Arc<RingCell<HostRx>>>,
     users: Mutex<Users>,
-    /// Behind the engines, so that it is dropped after them.
-    memory: PortMemory,
+    /// Behind the engines, so that it is dropped after them. A clone that is forgotten keeps it for good.
+    memory: Arc<PortMemory>,
 }
 
 impl Session {
@@ -58,7 +59,7 @@ impl Session {
         queues: Queues,
         memory: PortMemory,
     ) -> Result<Arc<Self>, OpenError> {
-        let users = Mutex::new(Users::new(rings));
+        let (users, memory) = (Mutex::new(Users::new(rings)), Arc::new(memory));
         let (tx, rx, host_tx, host_rx) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut session = Self { adapter, rings, tx, rx, host_tx, host_rx, users, memory };
         session.check(&queues)?;
@@ -152,19 +153,19 @@ impl Session {
             let (kind, ring) = rings.place(direction, ring);
             OpenError::Busy { name: name.clone(), kind, ring }
         })?;
+        self.note_bound(&users);
+        drop(users);
         let bind = |direction| -> Vec<BoundRing> {
             let bind_one = |ring| {
-                let cell = self.cell(direction, ring)?;
-                if !is_new && before.is_free(direction, ring) {
-                    freshen(&cell);
-                }
-                let signals = self.adapter.signals().clone();
+                let (cell, signals) = (self.cell(direction, ring)?, self.adapter.signals().clone());
                 Some(BoundRing::new(rings, ring, direction, cell, signals, self.clone()))
             };
             set.iter(direction).filter_map(bind_one).collect()
         };
         let (tx, rx) = (bind(Direction::Tx), bind(Direction::Rx));
-        self.note_bound(&users);
+        // Calls the device, which may panic: the rings are then released as they are dropped, which takes the users' lock.
+        let is_reused = |ring: &&BoundRing| !is_new && before.is_free(ring.direction(), ring.ringid());
+        tx.iter().chain(&rx).filter(is_reused).for_each(|ring| freshen(ring.cell()));
         if self.adapter.signals().hub().knobs().verbose().contains(Verbose::BINDING) {
             let numbers = |rings: &[BoundRing]| rings.iter().map(BoundRing::ringid).collect::<Vec<_>>();
             let (tx, rx) = (numbers(&tx), numbers(&rx));
@@ -215,6 +216,14 @@ impl Session {
         self.host_tx.iter().for_each(|cell| cell.stop(why));
         self.rx.iter().for_each(|cell| cell.stop(why));
         self.host_rx.iter().for_each(|cell| cell.stop(why));
+    }
+
+    /// The card may use the buffers for ever: nobody else gets them, nor does the region's memory ever go back.
+    #[cold]
+    pub(super) fn give_up_memory(&self) {
+        core::mem::forget(self.memory.clone());
+        let (name, rings) = (&self.adapter.common().name, self.memory.rings().len());
+        log::error!(target: "netmap", "{name} did not stop: the buffers of its {rings} rings are lost");
     }
 
     fn host(&self) -> Option<&Arc<HostSide>> {
@@ -308,6 +317,11 @@ impl Drop for Session {
         if let Some(host) = self.host() {
             host.end();
         }
-        self.adapter.leave();
+        // Until the card has stopped, the memory is kept, also if the driver panics meanwhile.
+        let memory = ManuallyDrop::new(self.memory.clone());
+        match self.adapter.leave() {
+            Stopped::Yes => drop(ManuallyDrop::into_inner(memory)),
+            Stopped::No => self.give_up_memory(),
+        }
     }
 }

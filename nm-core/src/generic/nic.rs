@@ -17,7 +17,7 @@ use super::tidings::Tidings;
 use super::tx::{GenericTx, TxState};
 use super::{Clock, FrameDevice, GenericCounters};
 use crate::events::Events;
-use crate::nic::{Link, Nic, NicInfo, QueueHealth, Queues, StartResult};
+use crate::nic::{Link, Nic, NicInfo, QueueHealth, Queues, StartResult, Stopped};
 use crate::tunables::Knobs;
 
 /// A [`Nic`] over a device that knows no rings: one ring each way.
@@ -134,10 +134,11 @@ unsafe impl<D: FrameDevice> Nic for GenericNic<D> {
         Ok(queues)
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self) -> Stopped {
         if let Some(running) = self.running.take() {
             running.end();
         }
+        Stopped::Yes
     }
 }
 

@@ -10,7 +10,7 @@ use core::error::Error;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
-use super::{Link, Nic, NicInfo, Queues, RxQueue, TxQueue};
+use super::{Link, Nic, NicInfo, Queues, RxQueue, Stopped, TxQueue};
 use crate::engine::{CardCell, RxEngine, Transparent, TxEngine, Up};
 use crate::events::Events;
 use crate::events::signals::Signal;
@@ -203,7 +203,7 @@ unsafe impl<N: Nic> Nic for Erased<N> {
         self.0.start().map_err(|cause| Arc::new(cause) as Self::Error)
     }
 
-    fn stop(&mut self) {
-        self.0.stop();
+    fn stop(&mut self) -> Stopped {
+        self.0.stop()
     }
 }

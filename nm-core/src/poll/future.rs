@@ -39,6 +39,9 @@ impl<D: Side> Ring<D> {
 ///
 /// It is woken by [`Netmap::run_pending`](crate::Netmap::run_pending), which somebody has to call after interrupts. On a
 /// machine that takes none, it asks to be polled again at once.
+///
+/// The waker stays registered until the wait ends. If it owns the future, and the future owns the port, as a task of an
+/// executor does, then the executor has to drop the tasks that it does not run to their end: they keep each other otherwise.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Readiness<'a> {
     entry: Entry<'a>,

@@ -2,7 +2,7 @@
 
 use millrace_drivers::e1000::{Offset, Registers};
 use millrace_drivers::testing::{IntelSetup, Ring};
-use nm_core::nic::{Armed, Nic};
+use nm_core::nic::{Armed, Nic, Stopped};
 
 use super::bench::{Bench, MODELS, frame};
 
@@ -65,7 +65,7 @@ fn each_queue_asks_for_its_own_cause() {
     let writes = bench.device.writes(Offset::Ims);
     bench.rx.disarm();
     assert_eq!(bench.device.writes(Offset::Ims), writes, "what is off already costs nothing");
-    bench.nic.stop();
+    assert_eq!(bench.nic.stop(), Stopped::Yes);
     assert_eq!(mask(&bench), 0);
     bench.finish();
 }

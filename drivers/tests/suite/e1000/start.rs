@@ -6,7 +6,7 @@ use millrace_drivers::e1000::{E1000, Model, Offset, StartError};
 use millrace_drivers::testing::{
     FakeMachine, IntelDevice, IntelRegisters, IntelSetup, IntelViolation, Ring, Slow,
 };
-use nm_core::nic::{Link, Nic};
+use nm_core::nic::{Link, Nic, Stopped};
 
 use super::bench::{Bench, FALLBACK_MAC, MODELS, frame};
 
@@ -104,7 +104,7 @@ fn a_card_starts_again_after_a_stop_also_if_its_rings_outlive_a_reset() {
                 assert!(bench.tx.kick() && bench.rx.kick());
                 assert!(bench.device.transmit().is_some());
                 assert!(bench.device.receive(&frame(round, 100)));
-                bench.nic.stop();
+                assert_eq!(bench.nic.stop(), Stopped::Yes);
                 assert!(!bench.device.is_running());
                 assert!(!bench.device.receive(b"while it is stopped"));
                 bench.restart();
@@ -149,7 +149,7 @@ fn ring_memory_outlives_queues_until_the_card_is_stopped() {
     drop((tx, rx));
     assert_eq!(machine.blocks(), 3, "two rings and the packet buffers");
     assert!(device.receive(&frame(1, 60)), "into memory that is there");
-    nic.stop();
+    assert_eq!(nic.stop(), Stopped::Yes);
     assert_eq!(machine.blocks(), 1);
     drop(buffers);
     assert_eq!(device.violations(), []);
@@ -170,7 +170,8 @@ fn a_card_that_does_not_stop_keeps_its_memory_and_is_cut_off() {
                 (setup.quirks.slow_reset, setup.quirks.slow_quiet) = (slow_reset, slow_quiet);
                 setup.quirks.cannot_be_cut_off = cannot_be_cut_off;
             });
-            bench.nic.stop();
+            let expected = if cannot_be_cut_off { Stopped::No } else { Stopped::Yes };
+            assert_eq!([bench.nic.stop(), bench.nic.stop()], [expected; 2]);
             assert_eq!(bench.device.is_cut_off(), !cannot_be_cut_off);
             let again = bench.nic.start().map(|_| ()).unwrap_err();
             assert_eq!(again, StartError::NoReset(model), "it is not used again");
@@ -184,7 +185,7 @@ fn a_card_that_does_not_stop_keeps_its_memory_and_is_cut_off() {
 #[test]
 fn a_stopped_card_hears_no_more_doorbells() {
     let mut bench = Bench::new(IntelSetup::default());
-    bench.nic.stop();
+    assert_eq!(bench.nic.stop(), Stopped::Yes);
     assert!(bench.put(0, &frame(1, 60)));
     bench.tx.kick();
     let expected = [IntelViolation::DoorbellWhileOff { ring: Ring::Transmit }];

@@ -7,7 +7,7 @@ use super::state::{Posted, State};
 use super::{CardError, CardSpec};
 use crate::nic::{
     Armed, DmaBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received, RxQueue, StartResult,
-    TxQueue,
+    Stopped, TxQueue,
 };
 use crate::stats::Direction;
 use crate::sync::Mutex;
@@ -53,8 +53,8 @@ unsafe impl Nic for FakeCard {
 
     fn start(&mut self) -> StartResult<Self> {
         let mut state = self.0.lock();
-        let CardSpec { starts, info, .. } = state.spec.clone();
-        if !starts {
+        let CardSpec { starts, stops, info, .. } = state.spec.clone();
+        if !starts || !stops {
             return Err(CardError);
         }
         state.start();
@@ -68,8 +68,8 @@ unsafe impl Nic for FakeCard {
         })
     }
 
-    fn stop(&mut self) {
-        self.0.lock().stop();
+    fn stop(&mut self) -> Stopped {
+        self.0.lock().stop()
     }
 }
 

@@ -27,6 +27,8 @@ pub struct CardSpec {
     pub order: Order,
     /// Whether [`Nic::start`](crate::nic::Nic::start) succeeds.
     pub starts: bool,
+    /// Whether the card stops when it is told to. If not, it goes on with the buffers that it has.
+    pub stops: bool,
     /// The longest time that each transmit queue takes to report a sent frame, counted in looks at the card. Queues beyond
     /// the list take none.
     pub tx_delays: Vec<u32>,
@@ -48,6 +50,7 @@ impl CardSpec {
             queues_max: None,
             order,
             starts: true,
+            stops: true,
             tx_delays: Vec::new(),
             rx_delays: Vec::new(),
             full_one_in: 0,

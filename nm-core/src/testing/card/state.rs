@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::spec::Random;
 use super::{CardSpec, Order};
 use crate::events::Events;
-use crate::nic::{Armed, Content, Link, QueueFull, QueueHealth, Received};
+use crate::nic::{Armed, Content, Link, QueueFull, QueueHealth, Received, Stopped};
 use crate::stats::Direction;
 use crate::testing::HeapPlatform;
 
@@ -135,10 +135,14 @@ impl State {
         self.moved = 0;
     }
 
-    /// Lets everything go.
-    pub(super) fn stop(&mut self) {
+    /// Lets everything go, unless it does not stop.
+    pub(super) fn stop(&mut self) -> Stopped {
+        if !self.spec.stops {
+            return Stopped::No;
+        }
         self.is_running = false;
         (self.tx, self.rx) = (Vec::new(), Vec::new());
+        Stopped::Yes
     }
 
     fn queues(&mut self, direction: Direction) -> &mut Vec<Queue> {

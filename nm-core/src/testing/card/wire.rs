@@ -91,6 +91,12 @@ impl Wire {
         self.0.lock().spec.starts = starts;
     }
 
+    /// Whether the card stops when it is told to. One that does not goes on with the buffers that it has, and does not start
+    /// again.
+    pub fn set_stops(&self, stops: bool) {
+        self.0.lock().spec.stops = stops;
+    }
+
     /// From now on the card says that it is what `change` makes of it. It is so from its next start on.
     pub fn reconfigure(&self, change: impl FnOnce(&mut NicInfo)) {
         change(&mut self.0.lock().spec.info);
