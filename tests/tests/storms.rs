@@ -59,15 +59,15 @@ fn the_console_answers(setting: Setting) -> Result<()> {
     let (wire, monitor) = (Wire::new()?, Monitor::new()?);
     let mut guest = boot_in_a_loop(setting, &wire, &monitor)?;
     let mut session = monitor.connect()?;
-    while_it_storms(&wire, || {
-        circulates(&mut guest, setting)?;
+    let counters = while_it_storms(&wire, |storm| {
+        circulates(&mut guest, setting, storm)?;
         for (card, port) in setting.ports().iter().enumerate() {
             pull_and_plug(&guest, &mut session, card, port)?;
-            circulates(&mut guest, setting)?;
+            circulates(&mut guest, setting, storm)?;
         }
-        Ok(())
+        storm.is_left_alone.store(true, Relaxed);
+        guest.stop()
     })?;
-    let counters = guest.stop()?;
     guest.check_log()?;
     assert_eq!(counters.dropped(), 0);
     Ok(())
@@ -85,8 +85,19 @@ fn boot_in_a_loop(setting: Setting, wire: &Wire, monitor: &Monitor) -> Result<Gu
     Ok(guest)
 }
 
-/// Does `deed` while broadcasts circulate: sends new ones whenever none passes.
-fn while_it_storms(wire: &Wire, deed: impl FnOnce() -> Result<()>) -> Result<()> {
+/// What the thread that keeps the storm up is told.
+#[derive(Default)]
+struct Storm {
+    /// New broadcasts are wanted, even if some circulate: with a cable plugged in just behind them, they may do so in one
+    /// direction only.
+    is_wanted: AtomicBool,
+    /// No broadcast is to be sent any more.
+    is_left_alone: AtomicBool,
+    is_over: AtomicBool,
+}
+
+/// Does `deed` while broadcasts circulate: new ones are sent whenever none passes, and whenever they are wanted.
+fn while_it_storms<T>(wire: &Wire, deed: impl FnOnce(&Storm) -> Result<T>) -> Result<T> {
     let mut generator = Generator::new();
     let frames: Vec<_> = (0..BROADCASTS)
         .map(|_| {
@@ -94,37 +105,53 @@ fn while_it_storms(wire: &Wire, deed: impl FnOnce() -> Result<()>) -> Result<()>
             generator.frame_to(BROADCAST, &[], length)
         })
         .collect();
-    let is_over = AtomicBool::new(false);
+    let storm = Storm::default();
     thread::scope(|scope| {
-        let feeder = scope.spawn(|| keep_up(wire, &frames, &is_over));
-        let done = deed();
-        is_over.store(true, Relaxed);
-        done.and(feeder.join().map_err(|_| anyhow!("the feeder panicked"))?)
+        let keeper = scope.spawn(|| keep_up(wire, &frames, &storm));
+        let done = deed(&storm);
+        storm.is_over.store(true, Relaxed);
+        keeper.join().map_err(|_| anyhow!("the wire's thread panicked"))?.and(done)
     })
 }
 
-/// Sends `frames` whenever none passes, until it is over. Those that pass are among them, unchanged.
-fn keep_up(wire: &Wire, frames: &[Vec<u8>], is_over: &AtomicBool) -> Result<()> {
+/// Keeps the storm up with `frames`. Those that pass are among them, unchanged.
+///
+/// The wire is read all the time: while a hub's port takes no frame and both NICs have full rings, QEMU lets each NIC wait
+/// for the other.
+fn keep_up(wire: &Wire, frames: &[Vec<u8>], storm: &Storm) -> Result<()> {
     let known: HashSet<&[u8]> = frames.iter().map(Vec::as_slice).collect();
-    while !is_over.load(Relaxed) {
-        if let Some(frame) = wire.try_receive()? {
-            ensure!(
-                known.contains(frame.as_slice()),
-                "a frame of {} bytes came that was not sent",
-                frame.len()
-            );
-        } else if !wait_any(&[(wire, Interest::Receive)], Some(SILENCE))? {
-            for frame in frames {
-                wire.wait(Some(SILENCE), Interest::Send)?;
-                wire.try_send(frame)?;
+    let mut outgoing = frames.iter().peekable();
+    while !storm.is_over.load(Relaxed) {
+        while let Some(frame) = wire.try_receive()? {
+            let length = frame.len();
+            ensure!(known.contains(frame.as_slice()), "a frame of {length} bytes came that was not sent");
+        }
+        if storm.is_left_alone.load(Relaxed) {
+            outgoing = [].iter().peekable();
+        } else if storm.is_wanted.swap(false, Relaxed) {
+            outgoing = frames.iter().peekable();
+        }
+        if let Some(frame) = outgoing.peek() {
+            let is_taken = wire.try_send(frame);
+            if storm.is_left_alone.load(Relaxed) {
+                // QEMU may have ended meanwhile.
+                continue;
             }
+            if is_taken? {
+                outgoing.next();
+            } else {
+                wait_any(&[(wire, Interest::Receive), (wire, Interest::Send)], Some(SILENCE))?;
+            }
+        } else if !wait_any(&[(wire, Interest::Receive)], Some(SILENCE))? {
+            storm.is_wanted.store(true, Relaxed);
         }
     }
     Ok(())
 }
 
 /// The console answers again and again, until each ring has passed many frames in between.
-fn circulates(guest: &mut Guest, setting: Setting) -> Result<()> {
+fn circulates(guest: &mut Guest, setting: Setting, storm: &Storm) -> Result<()> {
+    storm.is_wanted.store(true, Relaxed);
     let deadline = Instant::now() + PATIENCE;
     let before = guest.counters()?;
     let mut answers = 0;

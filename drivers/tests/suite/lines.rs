@@ -316,6 +316,12 @@ fn behind_bridges_the_pins_are_rotated() {
     assert_eq!(way(at(64, 5), 3, &both), Some(vec![(at(64, 5), 3)]));
     assert_eq!(way(at(66, 5), 3, &roots(&[])), None, "no bridge leads there from bus 0");
     assert_eq!(way(at(9, 1), 0, &both), None, "no bridge leads there");
+    pci.insert(at(64, 2), FakeFunction::bridge(4));
+    assert_eq!(
+        way(at(4, 1), 0, &both),
+        None,
+        "the number of the bus behind a bridge is above that of its own"
+    );
     // A bridge on bus 0 that claims a root bus has no part in it.
     pci.insert(at(0, 4), FakeFunction::bridge(64));
     assert_eq!(way(at(64, 5), 3, &both), Some(vec![(at(64, 5), 3)]));

@@ -132,7 +132,8 @@ fn a_pci_to_pci_bridge_with_a_table_of_its_own_answers_for_its_bus() {
     let card = |device| pin(device, 0);
     let (below, above) = (Pin { device: 2, function: 3, pin: 1 }, pin(7, 0));
     let nested = device(b"BRDG", &[address(2, 3), table(5, 50)].concat());
-    let upper = device(b"UPPR", &[address(7, 0), nested].concat());
+    // All functions of device 7.
+    let upper = device(b"UPPR", &[b"\x08_ADR\x0c\xff\xff\x07\0".as_slice(), &nested].concat());
     let host = |number, input, terms: &[u8]| {
         let [number, _] = says(b"_BBN", number);
         let terms = [b"\x08_HID\x0dPNP0A03\0".as_slice(), &number, &table(7, input), terms].concat();
