@@ -17,6 +17,7 @@ use millrace_tests::{Card, Iso, Machine, Qemu, Wire, image, on_pc_and_q35};
 on_pc_and_q35!(
     no_card,
     one_card,
+    a_card_without_a_driver,
     unknown_key,
     unknown_application,
     unknown_port,
@@ -42,6 +43,20 @@ fn no_card(machine: Machine) -> Result<()> {
 
 fn one_card(machine: Machine) -> Result<()> {
     refused(machine, 1, "app=bridge", &["2 network cards", "only vtnet0"])
+}
+
+/// 10ec:8139 is the RTL8139.
+fn a_card_without_a_driver(machine: Machine) -> Result<()> {
+    let wire = Wire::new()?;
+    let qemu = Qemu::new(machine, image::appliance()?).command_line("app=bridge");
+    let qemu = qemu.device_on("rtl8139,romfile=,addr=0x10", "hubport", "hubid=0").wire(&wire);
+    let mut guest = qemu.start()?;
+    guest.wait_status(STATUS_REFUSED)?;
+    let (line, _) = guest.wait_for(Mark::default(), "no driver")?;
+    assert!(line.ends_with(" WARN cards: 00:10.0: no driver for network controller 10ec:8139"), "{line}");
+    let (line, _) = guest.wait_for(Mark::default(), "EXIT code=0x11 reason=")?;
+    assert!(line.ends_with("there is only vtnet0; without a driver: 00:10.0 10ec:8139"), "{line}");
+    Ok(())
 }
 
 fn unknown_key(machine: Machine) -> Result<()> {

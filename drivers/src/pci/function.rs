@@ -52,7 +52,15 @@ pub struct SubsystemId {
     pub device: u16,
 }
 
+/// Base class of network controllers, whatever their subclass (PCI Code and ID Assignment Specification, section 1.3).
+const NETWORK_CONTROLLER: u8 = 0x02;
+
 impl Function {
+    /// Whether its base class is that of network controllers.
+    pub fn is_network_controller(&self) -> bool {
+        self.class == NETWORK_CONTROLLER
+    }
+
     /// Reads the facts of the function at `address`; `None` when none answers there.
     pub fn read(config: &dyn ConfigSpace, address: Address) -> Option<Self> {
         let (vendor, device) = halves(config.read32(address, register::VENDOR_AND_DEVICE));

@@ -55,6 +55,18 @@ fn further_functions_are_looked_for_only_where_function_0_says_so() {
 }
 
 #[test]
+fn a_network_controller_is_known_by_its_base_class() {
+    // Ethernet, another network, storage, a bridge; revision and interface do not matter.
+    for (class, is_one) in
+        [(0x0200_0020, true), (0x0280_0103, true), (0x0100_0000, false), (0x0602_0002, false)]
+    {
+        let mut function = FakeFunction::endpoint(0x10ec, 0x8139);
+        function.set(0x08, class);
+        assert_eq!(single(function).1.is_network_controller(), is_one, "{class:#010x}");
+    }
+}
+
+#[test]
 fn buses_behind_bridges_are_searched() {
     let config = FakePci::default();
     config.insert(at(0, 1, 0), FakeFunction::bridge(2));

@@ -64,7 +64,8 @@ impl Bridge {
 fn open_ports(netmap: &Netmap, a: Option<&str>, b: Option<&str>) -> Result<(Port, Port), AppError> {
     let present: Vec<String> = netmap.interfaces().into_iter().map(|interface| interface.name).collect();
     let [first, second, ..] = present.as_slice() else {
-        return Err(AppError::TooFewInterfaces { needed: 2, present: present.join(" ") });
+        let present = present.join(" ");
+        return Err(AppError::TooFewInterfaces { needed: 2, present, undriven: String::new() });
     };
     let open = |key, name: &str| netmap.open(name).map_err(|cause| AppError::Open { key, cause });
     let other = |taken: &Port| if taken.name() == first { second.as_str() } else { first.as_str() };

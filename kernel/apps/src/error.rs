@@ -14,6 +14,8 @@ pub enum AppError {
         needed: usize,
         /// Those that there are, with blanks between them.
         present: String,
+        /// Network controllers without a driver, with commas between them; see [`with_undriven`](Self::with_undriven).
+        undriven: String,
     },
     /// The same port was named twice.
     SamePort(String),
@@ -33,14 +35,25 @@ pub enum AppError {
     },
 }
 
+impl AppError {
+    /// The same error, where there are too few interfaces with the network controllers that have none because no driver is made
+    /// for them. Each of `controllers` is the text that the message has for one.
+    #[must_use]
+    pub fn with_undriven(mut self, controllers: &[String]) -> Self {
+        if let Self::TooFewInterfaces { undriven, .. } = &mut self {
+            *undriven = controllers.join(", ");
+        }
+        self
+    }
+}
+
 impl fmt::Display for AppError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooFewInterfaces { needed, present } if present.is_empty() => {
-                write!(f, "{needed} network cards are needed, and there is none")
-            }
-            Self::TooFewInterfaces { needed, present } => {
-                write!(f, "{needed} network cards are needed, and there is only {present}")
+            Self::TooFewInterfaces { needed, present, undriven } => {
+                write!(f, "{needed} network cards are needed, and there is ")?;
+                if present.is_empty() { f.write_str("none") } else { write!(f, "only {present}") }?;
+                if undriven.is_empty() { Ok(()) } else { write!(f, "; without a driver: {undriven}") }
             }
             Self::SamePort(name) => write!(f, "a and b are both {name}: a bridge needs two different ports"),
             Self::Open { key, cause } => write!(f, "port {key}: {cause}"),

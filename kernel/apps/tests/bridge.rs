@@ -155,6 +155,15 @@ fn what_stands_in_the_way_is_named() {
         let expected = format!("port {key}: no interface \"{name}\"; there are {both}");
         assert_eq!(error(&two, &[(key, name)]), expected);
     }
+    let undriven = ["00:03.0 10ec:8139".to_owned(), "00:05.0 15ad:07b0".to_owned()];
+    let named = |netmap: &Netmap, words: &[(&str, &str)]| {
+        start_with(netmap, words).map(drop).unwrap_err().with_undriven(&undriven).to_string()
+    };
+    assert_eq!(
+        named(&one, &[]),
+        "2 network cards are needed, and there is only em0; without a driver: 00:03.0 10ec:8139, 00:05.0 15ad:07b0"
+    );
+    assert_eq!(named(&two, &[("a", "em9")]), error(&two, &[("a", "em9")]), "another error is as it is");
     assert_eq!(
         error(&two, &[("a", "em1"), ("b", "netmap:em1")]),
         "a and b are both em1: a bridge needs two different ports"

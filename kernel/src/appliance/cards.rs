@@ -2,24 +2,38 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::fmt::Display;
 
 use millrace::Machine;
 use millrace::pci::Pci;
-use millrace_drivers::pci;
+use millrace_drivers::pci::{self, Function};
 use millrace_drivers::{Card, Options, ProbeError, probe, probe_mmio};
 use nm_apps::MmioDevice;
 use nm_core::{AttachError, Netmap};
 
 /// Attaches every card that there is a driver for, on the PCI buses and then among `mmio_devices`, which come by
 /// ascending address: `vtnet0`, `vtnet1`…, `em0`… in that order. A card that fails is named and left out, and keeps no number.
-pub(super) fn attach(machine: &Machine, mmio_devices: &[MmioDevice], options: Options, netmap: &Netmap) {
+/// A network controller on PCI without a driver is named as well. Returns the place and ids of each of these.
+pub(super) fn attach(
+    machine: &Machine,
+    mmio_devices: &[MmioDevice],
+    options: Options,
+    netmap: &Netmap,
+) -> Vec<String> {
     let mut names = Names::default();
+    let mut without_driver = Vec::new();
     if let Some(Pci { config, roots }) = &machine.pci {
         for function in pci::functions(config.as_ref(), roots) {
             log::debug!(target: "pci", "{function}");
-            names.attach(netmap, &function, probe(&machine.hal, config, &function, options));
+            let found = probe(&machine.hal, config, &function, options);
+            if found.is_none() && function.is_network_controller() {
+                let Function { address, vendor, device, .. } = function;
+                log::warn!(target: "cards", "{address}: no driver for network controller {vendor:04x}:{device:04x}");
+                without_driver.push(format!("{address} {vendor:04x}:{device:04x}"));
+            }
+            names.attach(netmap, &function, found);
         }
     }
     for device in mmio_devices {
@@ -30,6 +44,7 @@ pub(super) fn attach(machine: &Machine, mmio_devices: &[MmioDevice], options: Op
         );
     }
     netmap.interfaces().iter().for_each(|interface| log::info!(target: "cards", "{interface}"));
+    without_driver
 }
 
 /// How many cards have a name, by its letters.

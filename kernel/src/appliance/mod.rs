@@ -4,7 +4,7 @@
 //! settings   command line ──► Config            before any card is touched; with what the firmware describes
 //! interrupts taken, unless wait=spin             cards get lines, polls can sleep
 //! processors started                             each can have a worker
-//! cards      PCI functions, virtio-mmio devices ──► vtnet0, vtnet1 …  one that fails is named and left out
+//! cards      PCI functions, virtio-mmio devices ──► vtnet0, vtnet1 …  one that fails or has no driver is named and left out
 //! nm_apps    opens the ports, takes packets      ── READY
 //! crew       a worker (nm_apps::worker) for each processor and part of the application
 //! service    the first worker's steps and waits … and now and then a letter from the console, or a link that has changed
@@ -98,8 +98,8 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     // More queue pairs than workers would only be looked at by turns.
     let queue_pairs = config.queues.or_else(|| NonZeroU16::try_from(workers).ok()).unwrap_or(NonZeroU16::MIN);
     let options = Options { queue_pairs, allows_packed: config.packed };
-    cards::attach(machine, &config.mmio_devices, options, &netmap);
-    serve(&config, &netmap, workers)
+    let without_driver = cards::attach(machine, &config.mmio_devices, options, &netmap);
+    serve(&config, &netmap, workers, &without_driver)
 }
 
 /// A device as the command line would have it.
@@ -107,8 +107,15 @@ fn described(place: &MmioPlace) -> MmioDevice {
     MmioDevice { address: place.address, bytes: place.bytes, irq: place.line.gsi }
 }
 
-fn serve(config: &Config, netmap: &Netmap, workers: NonZeroUsize) -> Result<Infallible, Failure> {
-    let apps = nm_apps::start(config, netmap, workers)?;
+/// Starts the application and runs it. `without_driver` are the network controllers that have no interface for that reason.
+fn serve(
+    config: &Config,
+    netmap: &Netmap,
+    workers: NonZeroUsize,
+    without_driver: &[String],
+) -> Result<Infallible, Failure> {
+    let apps = nm_apps::start(config, netmap, workers);
+    let apps = apps.map_err(|error| error.with_undriven(without_driver))?;
     if let Some(app) = apps.first() {
         announce(app.as_ref());
     }
