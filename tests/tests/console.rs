@@ -57,11 +57,13 @@ fn letters_are_answered(machine: Machine) -> Result<()> {
     transfer::carry(&appliance.left, &appliance.right, (0..100).map(|_| generator.frame(100)))?;
     let after = appliance.counters()?.get("vtnet0 rx0", "packets")?;
     assert_eq!((before, after), (0, 100));
-    let reports = appliance.guest.console().lines_after(Mark::default());
-    let reports =
-        reports.iter().filter(|line| line.contains(" counters since boot; up ")).collect::<Vec<_>>();
-    assert!(reports[0].contains(" s, ready for ") && reports[0].ends_with(" s, first report"), "{reports:?}");
-    assert!(reports[1].contains(" s, last report ") && reports[1].ends_with(" s ago"), "{reports:?}");
+    let lines = appliance.guest.console().lines_after(Mark::default());
+    let mut reports = lines.iter().filter(|line| line.contains(" counters since boot; up "));
+    let (first, second) = (reports.next(), reports.next());
+    let is_first = |line: &String| line.contains(" s, ready for ") && line.ends_with(" s, first report");
+    let is_second = |line: &String| line.contains(" s, last report ") && line.ends_with(" s ago");
+    assert!(first.is_some_and(is_first), "{first:?}");
+    assert!(second.is_some_and(is_second), "{second:?}");
 
     let mark = appliance.guest.console().mark();
     appliance.guest.type_in("m")?;
