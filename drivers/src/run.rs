@@ -76,7 +76,10 @@ impl Run {
                     let is_cut_off = cut_off(device);
                     self.state = State::Lost { is_cut_off };
                     let is = if is_cut_off { "is" } else { "cannot be" };
-                    error!("{problem}: its DMA {is} disabled, {} blocks of its memory are lost", memory.len());
+                    error!(
+                        "{problem}: its DMA {is} disabled, {} blocks of its memory are lost",
+                        memory.len()
+                    );
                 }
             }
         }
