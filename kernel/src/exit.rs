@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | done | status 33 | power-off | halt |
 //! | application: it failed, or it, the command line, the loader's data or the machine do not fit | status 35 | power-off: a fresh start would fail again | halt |
-//! | kernel: a fault, a panic | status 37 | reset after [`PAUSE_US`]: a fresh start may do better | the same |
+//! | kernel: a fault, a panic | status 37 | reset after 5 s (`PAUSE_US`): a fresh start may do better | the same |
 //!
 //! After a fault, ACPI is not called, since it may be what has failed. The pause keeps a fault that comes back from taking
 //! the host's processors, and leaves its report on the console for a while. A halt is final: interrupts are off and all

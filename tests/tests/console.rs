@@ -160,7 +160,8 @@ impl Unread {
         let (mut expected, mut lost) = (0, 0);
         let end = lines.iter().position(|line| {
             if let Some(subject) = subject(line) {
-                assert_eq!(subject, self.answer[expected % self.answer.len()], "line {expected}: {line}");
+                let due = self.answer.get(expected % self.answer.len());
+                assert_eq!(Some(&subject), due, "line {expected}: {line}");
                 expected += 1;
             } else if let Some(count) = lost_lines(line) {
                 assert!(count > 0);
@@ -174,7 +175,7 @@ impl Unread {
         assert!(lost > 0, "no line was lost: {lines:#?}");
         assert_eq!(expected, answers * self.answer.len());
         println!("{lost} of {expected} lines were lost");
-        &lines[end.unwrap_or(lines.len())..]
+        end.and_then(|end| lines.get(end..)).unwrap_or(&[])
     }
 }
 
