@@ -4,6 +4,7 @@
 //! root pointer ─► root table ─┬─► MADT ─► processors, I/O APICs, interrupt source overrides          (madt)
 //!                             ├─► MCFG ─► where PCI configuration space is in memory                 (mcfg)
 //!                             ├─► HPET ─► where the high precision event timer is                      (hpet)
+//!                             ├─► DMAR, IVRS ─► registers of IOMMUs                                  (iommu)
 //!                             ├─► FADT ─► registers for power-off, the PM timer                      (fadt)
 //!                             │    └────► DSDT ─┐
 //!                             └─► SSDT ─────────┴─► code and names for the interpreter               (aml)
@@ -20,6 +21,7 @@
 mod description;
 mod fadt;
 mod hpet;
+mod iommu;
 mod madt;
 mod mcfg;
 #[cfg(test)]
@@ -30,6 +32,7 @@ use crate::{PhysicalMemory, Span};
 
 pub use description::Description;
 pub use fadt::{FixedHardware, PmTimer, Register, SwitchOn};
+pub use iommu::{Iommu, IommuMaker};
 pub use madt::{IoApic, IsaLine, Override, Polarity, Trigger};
 pub use mcfg::ConfigWindow;
 
@@ -85,6 +88,8 @@ pub struct Tables<'m> {
     mcfg: Option<Table<'m>>,
     hpet: Option<Table<'m>>,
     fadt: Option<Table<'m>>,
+    dmar: Option<Table<'m>>,
+    ivrs: Option<Table<'m>>,
     dsdt: Option<Table<'m>>,
     ssdts: [Option<Table<'m>>; MAX_SSDTS],
 }
@@ -113,6 +118,8 @@ impl<'m> Tables<'m> {
             (&mut self.mcfg, *b"MCFG"),
             (&mut self.hpet, *b"HPET"),
             (&mut self.fadt, *b"FACP"),
+            (&mut self.dmar, *b"DMAR"),
+            (&mut self.ivrs, *b"IVRS"),
         ] {
             *place = place.or_else(|| Table::read(memory, address, signature));
         }
@@ -133,7 +140,7 @@ impl<'m> Tables<'m> {
 
     /// What the tables occupy in memory: not to be handed out while they are still read.
     pub fn spans(&self) -> impl Iterator<Item = Span> {
-        let single = [self.madt, self.mcfg, self.hpet, self.fadt, self.dsdt];
+        let single = [self.madt, self.mcfg, self.hpet, self.fadt, self.dmar, self.ivrs, self.dsdt];
         single.into_iter().chain(self.ssdts).flatten().filter_map(|table| table.span())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! probe      which driver a PCI function or a virtio-mmio device gets
+//!   ├─ iommu                           whether an IOMMU keeps cards from memory
 //!   └─ virtio::net, e1000              a card: implements `nm_core::nic::Nic`
 //!        ├─ pci     configuration space: functions, BARs, capabilities
 //!        ├─ mmio    register windows, checked once, then one load or store an access
@@ -28,6 +29,7 @@ pub mod bank;
 pub mod e1000;
 pub mod hal;
 mod handlers;
+pub mod iommu;
 mod line;
 pub mod mmio;
 mod options;

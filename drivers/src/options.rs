@@ -2,6 +2,8 @@
 
 use core::num::NonZeroU16;
 
+use crate::iommu::ActiveIommu;
+
 /// What whoever sets up a driver decides about its card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -9,11 +11,13 @@ pub struct Options {
     pub queue_pairs: NonZeroU16,
     /// Packed queues are used where a virtio card offers them; else split ones, which every virtio card has.
     pub allows_packed: bool,
+    /// An IOMMU that keeps cards from memory, if there is one: a card that accesses memory through it is not used.
+    pub iommu: Option<ActiveIommu>,
 }
 
 impl Default for Options {
-    /// One queue pair, split.
+    /// One queue pair, split, and no IOMMU in the way.
     fn default() -> Self {
-        Self { queue_pairs: NonZeroU16::MIN, allows_packed: false }
+        Self { queue_pairs: NonZeroU16::MIN, allows_packed: false, iommu: None }
     }
 }

@@ -6,6 +6,7 @@ use core::fmt;
 
 use crate::e1000::{E1000, MapError, Model, PciRegisters, StartError};
 use crate::hal::Hal;
+use crate::iommu::ActiveIommu;
 use crate::mmio::MmioWindow;
 use crate::options::Options;
 use crate::pci::{ConfigSpace, Function};
@@ -84,6 +85,8 @@ pub enum ProbeError {
     Map(MapError),
     /// The Intel card does not start.
     Start(StartError),
+    /// An Intel card accesses memory through an IOMMU that does not let it.
+    BehindIommu(ActiveIommu),
 }
 
 /// Sets up the driver for `function`, with the card stopped; `None` when no driver here is made for it.
@@ -104,7 +107,11 @@ pub fn probe(
             }
             found => found,
         },
-        Driver::E1000(model) => probe_e1000(hal, config, function, model).map(Card::E1000),
+        // Unlike a virtio card, it cannot but access memory through the IOMMU.
+        Driver::E1000(model) => match options.iommu {
+            Some(iommu) => Err(ProbeError::BehindIommu(iommu)),
+            None => probe_e1000(hal, config, function, model).map(Card::E1000),
+        },
     })
 }
 
@@ -224,6 +231,7 @@ impl fmt::Display for ProbeError {
             Self::Net(error) => write!(f, "{error}"),
             Self::Map(error) => write!(f, "{error}"),
             Self::Start(error) => write!(f, "{error}"),
+            Self::BehindIommu(iommu) => write!(f, "{iommu}"),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! Section numbers are those of the OASIS specification "Virtual I/O Device (VIRTIO) Version 1.2".
 
 pub mod features;
+pub(crate) mod iommu;
 mod isr;
 pub mod legacy;
 pub mod mmio;

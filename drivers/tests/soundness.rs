@@ -21,7 +21,7 @@ use nm_core::tunables::Tunables;
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 fn options() -> Options {
-    Options { queue_pairs: 1.try_into().unwrap(), allows_packed: false }
+    Options { queue_pairs: 1.try_into().unwrap(), allows_packed: false, iommu: None }
 }
 
 fn netmap(machine: &Arc<FakeMachine>) -> Netmap {

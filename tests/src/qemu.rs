@@ -30,6 +30,8 @@ pub struct Qemu {
     medium: Option<Vec<OsString>>,
     /// Devices that make buses for the cards.
     buses: Vec<String>,
+    /// The IOMMU, as QEMU's device.
+    iommu: Option<String>,
     /// The words for each card, those of PCI and those without a bus.
     cards: Vec<[String; 4]>,
     mmio_cards: Vec<[String; 4]>,
@@ -53,6 +55,7 @@ impl Qemu {
             command_line: String::new(),
             medium: None,
             buses: Vec::new(),
+            iommu: None,
             cards: Vec::new(),
             mmio_cards: Vec::new(),
             options: &[],
@@ -117,6 +120,12 @@ impl Qemu {
     /// One more argument of QEMU's own.
     pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// With an IOMMU that QEMU makes of `device`. A virtio one has the first free place on the PCI bus, in front of the cards.
+    pub fn iommu(mut self, device: impl Into<String>) -> Self {
+        self.iommu = Some(device.into());
         self
     }
 
@@ -227,6 +236,8 @@ impl Qemu {
         };
         command.args(self.options);
         command.args(self.buses.iter().flat_map(|device| ["-device", device]));
+        // QEMU puts only those cards behind an IOMMU that come after it.
+        command.args(self.iommu.iter().flat_map(|device| ["-device", device]));
         command.args(self.cards.iter().flatten());
         // microvm gives the first device the highest address, and the image names them by ascending ones.
         command.args(self.mmio_cards.iter().rev().flatten());

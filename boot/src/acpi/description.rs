@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{
-    ConfigWindow, FixedHardware, IoApic, IsaLine, Override, PmTimer, Polarity, Tables, Trigger, fadt, hpet,
-    madt, mcfg,
+    ConfigWindow, FixedHardware, IoApic, Iommu, IsaLine, Override, PmTimer, Polarity, Tables, Trigger, fadt,
+    hpet, iommu, madt, mcfg,
 };
 
 /// What the tables say about the machine. Where one is missing:
@@ -17,6 +17,7 @@ use super::{
 /// | MCFG | no window: configuration space is looked for at its io ports |
 /// | HPET | no high precision event timer |
 /// | FADT | no power-off, no PM timer |
+/// | DMAR, IVRS | no IOMMU of Intel or AMD |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// Numbers of the local APICs of the processors that can be used: of the one that runs first, then the others in the
@@ -36,6 +37,8 @@ pub struct Description {
     pub pm_timer: Option<PmTimer>,
     /// Physical address of the registers of the high precision event timer (HPET).
     pub hpet: Option<u64>,
+    /// Units that can translate the addresses that devices use, 16 of each maker at most.
+    pub iommus: Vec<Iommu>,
 }
 
 impl Description {
@@ -50,6 +53,7 @@ impl Description {
             fixed_hardware: tables.fadt.and_then(|fadt| fadt::fixed_hardware(fadt.bytes())),
             pm_timer: tables.fadt.and_then(|fadt| fadt::pm_timer(fadt.bytes())),
             hpet: tables.hpet.and_then(|hpet| hpet::address(hpet.bytes())),
+            iommus: iommu::read(tables.dmar, tables.ivrs),
         };
         if let Some(table) = tables.madt {
             madt::read(table.bytes(), &mut description);

@@ -122,6 +122,7 @@ fn nothing() -> Description {
         fixed_hardware: None,
         pm_timer: None,
         hpet: None,
+        iommus: vec![],
     }
 }
 
@@ -253,6 +254,68 @@ fn registers_for_power_off_are_those_of_the_fadt() {
     );
 }
 
+/// A structure of DMAR for a unit, with so many bytes behind its fields.
+fn drhd(segment: u16, registers: u64, scope: usize) -> Vec<u8> {
+    let mut bytes = [0u16, 16 + scope as u16, 1, segment].map(u16::to_le_bytes).concat();
+    bytes.extend(registers.to_le_bytes());
+    bytes.resize(16 + scope, 0xee);
+    bytes
+}
+
+/// A structure of IVRS for a unit, of 24 bytes and more.
+fn ivhd(kind: u8, segment: u16, registers: u64, entries: usize) -> Vec<u8> {
+    let mut bytes = vec![kind, 0xff, 24 + entries as u8, 0, 0x10, 0, 0x40, 0];
+    bytes.extend(registers.to_le_bytes());
+    bytes.extend(segment.to_le_bytes());
+    bytes.resize(24 + entries, 0xee);
+    bytes
+}
+
+fn iommus(tables: &[(&[u8; 4], Vec<Vec<u8>>)]) -> Vec<(IommuMaker, u64)> {
+    let table = |(signature, structures): &(&[u8; 4], Vec<Vec<u8>>)| {
+        make_table(signature, &[[0xee; 12].to_vec(), structures.concat()].concat())
+    };
+    let tables: Vec<_> = tables.iter().map(table).collect();
+    describe(&machine(&tables)).iommus.iter().map(|unit| (unit.maker, unit.registers)).collect()
+}
+
+#[test]
+fn iommus_are_those_of_dmar_and_ivrs() {
+    use IommuMaker::{Amd, Intel};
+    const UNIT: u64 = 0xfed9_0000;
+    // Reserved memory, ATS, a unit of another segment, one without registers, units with scopes of devices.
+    let dmar = vec![
+        vec![1, 0, 8, 0, 1, 2, 3, 4],
+        drhd(0, UNIT, 8),
+        vec![2, 0, 4, 0],
+        drhd(1, 0x1000, 0),
+        drhd(0, 0, 0),
+        drhd(0, 1 << 40, 0),
+    ];
+    assert_eq!(iommus(&[(b"DMAR", dmar)]), [(Intel, UNIT), (Intel, 1 << 40)]);
+    // One unit in the old form and in a new one, another in the newest, one of another segment, memory.
+    let ivrs = vec![
+        ivhd(0x10, 0, UNIT, 8),
+        ivhd(0x11, 0, UNIT, 16),
+        vec![0x20, 0, 4, 0],
+        ivhd(0x40, 0, 0x5000, 0),
+        ivhd(0x10, 3, 0x6000, 0),
+    ];
+    assert_eq!(iommus(&[(b"IVRS", ivrs.clone())]), [(Amd, UNIT), (Amd, 0x5000)]);
+    let both = [(b"IVRS", ivrs), (b"DMAR", vec![drhd(0, UNIT, 0)])];
+    assert_eq!(iommus(&both), [(Intel, UNIT), (Amd, UNIT), (Amd, 0x5000)]);
+    let (first, second) = (drhd(0, 1, 0), drhd(0, 2, 0));
+    let after =
+        |nonsense: &[u8]| iommus(&[(b"DMAR", vec![first.clone(), nonsense.to_vec(), second.clone()])]);
+    assert_eq!(after(&[9, 9, 6, 0, 1, 1]), [(Intel, 1), (Intel, 2)], "a type that is not known is skipped");
+    assert_eq!(after(&[0, 0, 8, 0, 0, 0, 0, 0]), [(Intel, 1), (Intel, 2)], "too short for its type");
+    assert_eq!(after(&[0, 0, 0xff, 0xff]), [(Intel, 1)], "beyond the end");
+    assert_eq!(after(&[0, 0, 0, 0]), [(Intel, 1)], "a length of nothing");
+    assert_eq!(after(&[0, 0, 3, 0]), [(Intel, 1)], "less than type and length");
+    let many = (1..100).map(|unit| drhd(0, unit, 0)).collect();
+    assert_eq!(iommus(&[(b"DMAR", many)]).len(), 16);
+}
+
 #[test]
 fn timers_are_those_of_fadt_and_hpet_table() {
     let pm = |fields: &[(usize, &[u8])]| {
@@ -322,7 +385,7 @@ fn secondary_blocks_are_kept_once_and_only_so_many_bytes_of_them() {
 proptest! {
     #[test]
     fn any_tables_are_read_or_absent(
-        kind in prop::sample::select(vec![*b"MCFG", *b"APIC", *b"FACP", *b"HPET"]),
+        kind in prop::sample::select(vec![*b"MCFG", *b"APIC", *b"FACP", *b"HPET", *b"DMAR", *b"IVRS"]),
         body in prop::collection::vec(prop_oneof![3 => 0u8..16, 1 => any::<u8>()], 0..300),
         revision in 0u8..4,
         address in any::<u64>(),

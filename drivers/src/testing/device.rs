@@ -146,6 +146,45 @@ impl NetDevice {
         Some(packet.get(ring.framing.header_bytes()..).unwrap_or_default().to_vec())
     }
 
+    /// Takes what was published and sends the `count` oldest packets of the first pair, or all that wait. If the device has
+    /// promised to use buffers in order, it reports the last of them alone. Returns the frames.
+    pub fn transmit_batch(&self, count: usize) -> Vec<Vec<u8>> {
+        let mut model = self.lock();
+        model.fetch();
+        let machine = model.machine.clone();
+        let Some(ring) = model.rings.get_mut(1) else { return Vec::new() };
+        let batch: Vec<_> = core::iter::from_fn(|| ring.pick(0)).take(count).collect();
+        ring.complete_batch(&batch, 0);
+        let header = ring.framing.header_bytes();
+        let packets = batch.iter().map(|(_, owned)| owned.read(&machine).unwrap_or_default());
+        packets.map(|packet| packet.get(header..).unwrap_or_default().to_vec()).collect()
+    }
+
+    /// Takes what was published and receives frames by the first pair: `count` that fill their buffers with `byte`, or as many
+    /// as there are buffers less one, and then `last`. If the device has promised to use buffers in order, it reports the last
+    /// alone. Returns whether there was a buffer for that.
+    pub fn receive_batch(&self, count: usize, byte: u8, last: &[u8]) -> bool {
+        let mut model = self.lock();
+        model.fetch();
+        let machine = model.machine.clone();
+        let Some(ring) = model.rings.get_mut(0) else { return false };
+        let Some(count) = ring.owned.len().checked_sub(1).map(|most| most.min(count)) else { return false };
+        let header = ring.framing.received_header();
+        let full: Vec<_> = core::iter::from_fn(|| ring.pick(0)).take(count).collect();
+        for (_, owned) in &full {
+            let mut packet = header.to_vec();
+            packet.resize(owned.bytes(), byte);
+            // A buffer outside memory was complained of when it was taken.
+            let _ = owned.write(&machine, &packet);
+        }
+        let Some((id, owned)) = ring.pick(0) else { return false };
+        let packet = [header, last].concat();
+        let _ = owned.write(&machine, &packet);
+        let batch: Vec<_> = full.into_iter().chain([(id, owned)]).collect();
+        ring.complete_batch(&batch, u32::try_from(packet.len()).unwrap_or(0));
+        true
+    }
+
     /// Takes what was published and sends everything, in order.
     pub fn transmit_all(&self) -> Vec<Vec<u8>> {
         core::iter::from_fn(|| self.transmit(0)).collect()

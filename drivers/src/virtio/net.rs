@@ -6,7 +6,7 @@
 //! A packet is one descriptor: the device's header lies in the headroom right in front of the payload. So a queue of N holds
 //! N packets. (Some legacy devices want two, and the header of all of them is shorter: see `packet.rs`.) No offload
 //! is accepted: frames go through as they are. Queues are packed where the device offers that and
-//! [`Options`] allow it, else split.
+//! [`Options`] allow it, else split. A device that offers to use buffers in order may report them in batches.
 //!
 //! The set-up is the same code however the registers are reached. What passes packets has a type for each format, and rings its
 //! doorbell through a trait object: once a batch.
@@ -43,7 +43,8 @@ use self::packet::{Format, PacketLayout};
 use self::queues::{Receive, Transmit};
 use super::features::Features;
 use super::queue::{
-    CommandQueue, Direction, Events, PackedMemory, PackedQueue, QueueSize, RingMemory, SplitQueue,
+    CommandQueue, Direction, Events, FromDevice, InOrderQueue, PackedMemory, PackedQueue, QueueSize,
+    RingMemory, SkipBuffers, SplitQueue, ToDevice,
 };
 use super::transport::{Notifier, QueuePlace, Transport, activate_queue};
 use crate::handlers;
@@ -122,11 +123,11 @@ impl VirtioNet {
         Ok(match self.facts.format {
             Format::Packed => {
                 let queue = self.packed(role, pair)?;
-                Receive::new(queue, PacketLayout::MODERN, self.has_interrupt(role, pair)).into()
+                self.modern_receive_queue(queue, pair)
             }
             Format::Split => {
                 let queue = self.split(role, pair)?;
-                Receive::new(queue, PacketLayout::MODERN, self.has_interrupt(role, pair)).into()
+                self.modern_receive_queue(queue, pair)
             }
             Format::Legacy { is_header_apart } => {
                 let (queue, layout) = (self.split(role, pair)?, PacketLayout::legacy(is_header_apart));
@@ -140,17 +141,37 @@ impl VirtioNet {
         Ok(match self.facts.format {
             Format::Packed => {
                 let queue = self.packed(role, pair)?;
-                Transmit::new(queue, PacketLayout::MODERN, self.has_interrupt(role, pair)).into()
+                self.modern_transmit_queue(queue, pair)
             }
             Format::Split => {
                 let queue = self.split(role, pair)?;
-                Transmit::new(queue, PacketLayout::MODERN, self.has_interrupt(role, pair)).into()
+                self.modern_transmit_queue(queue, pair)
             }
             Format::Legacy { is_header_apart } => {
                 let (queue, layout) = (self.split(role, pair)?, PacketLayout::legacy(is_header_apart));
                 Transmit::new(queue, layout, self.has_interrupt(role, pair)).into()
             }
         })
+    }
+
+    /// The receive queue of a device with VERSION_1 over this queue.
+    fn modern_receive_queue(&self, queue: impl SkipBuffers<Direction = FromDevice>, pair: u16) -> AnyRxQueue {
+        let has_interrupt = self.has_interrupt(QueueRole::Receive, pair);
+        if self.facts.is_in_order() {
+            Receive::new(InOrderQueue::new(queue), PacketLayout::MODERN, has_interrupt).into()
+        } else {
+            Receive::new(queue, PacketLayout::MODERN, has_interrupt).into()
+        }
+    }
+
+    /// The same for a transmit queue.
+    fn modern_transmit_queue(&self, queue: impl SkipBuffers<Direction = ToDevice>, pair: u16) -> AnyTxQueue {
+        let has_interrupt = self.has_interrupt(QueueRole::Transmit, pair);
+        if self.facts.is_in_order() {
+            Transmit::new(InOrderQueue::new(queue), PacketLayout::MODERN, has_interrupt).into()
+        } else {
+            Transmit::new(queue, PacketLayout::MODERN, has_interrupt).into()
+        }
     }
 
     /// A packed queue of a pair, which the device knows of.
@@ -310,6 +331,9 @@ impl fmt::Display for VirtioNet {
         write!(f, "virtio, {format} queues")?;
         if format == Format::Split && offers_packed {
             f.write_str(" (packed ones are offered)")?;
+        }
+        if self.facts.is_in_order() {
+            f.write_str(", in order")?;
         }
         write!(f, ", features {:#x}", features.bits())
     }

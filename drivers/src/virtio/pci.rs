@@ -18,8 +18,7 @@ use crate::mmio::{MmioWindow, ReadOnly, Register, WriteOnly};
 use crate::pci::{Claim, ConfigSpace, Function, Msix};
 
 use self::layout::CommonRegisters;
-use self::windows::Windows;
-
+pub(super) use self::windows::Windows;
 pub use self::windows::{Part, PciError};
 
 /// A queue or the configuration has no MSI-X vector (section 4.1.5.1.2).

@@ -3,6 +3,7 @@
 //! ```text
 //! split     a table of descriptors, a ring that each side writes     (section 2.7: SplitQueue)
 //! packed    one ring of descriptors, which both sides write          (section 2.8: PackedQueue)
+//! in_order  either of them, with a device that keeps the order       (InOrderQueue, over the two)
 //! command   one command at a time, each answer waited for            (CommandQueue, of either kind)
 //! ```
 //!
@@ -10,6 +11,7 @@
 #![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
 
 mod command;
+mod in_order;
 mod packed;
 mod split;
 
@@ -18,6 +20,7 @@ use nm_core::nic::{QueueFull, QueueHealth};
 use crate::virtio::features::Features;
 
 pub use self::command::CommandQueue;
+pub use self::in_order::{InOrderQueue, SkipBuffers};
 pub use self::packed::{PackedMemory, PackedQueue};
 pub use self::split::{LEGACY_PAGE, Placement, RingMemory, SplitQueue};
 
@@ -79,7 +82,7 @@ pub struct Completion {
 /// # Safety
 /// The device is told of the bytes that are posted and of no others, and that it may write them only in a queue [`FromDevice`].
 /// [`pop`](Virtqueue::pop) returns an id only if it was posted, once for each post, and only after the device named it as
-/// used; [`Completion::posted`] is the number of bytes that were posted under it.
+/// used or, if the device uses buffers in order, one that was posted later; [`Completion::posted`] is the number of bytes that were posted under it.
 pub unsafe trait Virtqueue: Send + 'static {
     /// Which way the data of its buffers goes.
     type Direction: Direction;

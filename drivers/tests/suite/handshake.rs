@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millrace_drivers::Options;
+use millrace_drivers::iommu::ActiveIommu;
 use millrace_drivers::testing::{FakeMachine, NetDevice, Setup, Slow};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
@@ -24,6 +25,9 @@ in_every_way!(
     a_queue_of_fixed_size_has_one_that_can_be_used,
     a_queue_that_is_too_short_for_a_packet_is_named,
     a_card_that_will_not_agree_on_features_is_known_at_once,
+    a_card_that_insists_on_a_feature_is_told_with_what_was_not_accepted,
+    a_device_that_uses_addresses_of_the_platform_is_used,
+    a_card_behind_an_iommu_is_refused,
     a_slow_reset_is_waited_for_and_a_missing_one_is_not_forever,
     what_can_fail_at_the_start_is_told_apart,
     memory_that_runs_out_is_an_error_and_what_was_had_is_given_back,
@@ -87,7 +91,8 @@ fn packed_queues_are_used_where_they_are_offered_and_allowed<W: Way>() {
             (true, false) => "split queues (packed ones are offered)",
             (false, _) => "split queues",
         };
-        assert!(card.to_string().starts_with(&std::format!("virtio, {kind}, features 0x")), "{card}");
+        let order = if W::IS_IN_ORDER { ", in order" } else { "" };
+        assert!(card.to_string().starts_with(&std::format!("virtio, {kind}{order}, features 0x")), "{card}");
         let queues = card.start().unwrap();
         let has_packed = device.accepted_features() & Features::RING_PACKED.bits() != 0;
         assert_eq!(has_packed, offered && allowed && !W::IS_LEGACY);
@@ -99,12 +104,13 @@ fn packed_queues_are_used_where_they_are_offered_and_allowed<W: Way>() {
 fn only_what_is_used_is_accepted_and_only_version_1_is_demanded<W: Way>() {
     let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX;
     let known = Features::RING_EVENT_IDX | Features::NET_MAC | Features::NET_STATUS | of_control;
-    let demanded = match (W::IS_LEGACY, W::DESCRIPTORS) {
-        (false, _) if W::IS_PACKED => Features::VERSION_1 | Features::RING_PACKED,
+    let mut demanded = match (W::IS_LEGACY, W::DESCRIPTORS) {
         (false, _) => Features::VERSION_1,
         (true, 1) => Features::ANY_LAYOUT,
         (true, _) => Features::empty(),
     };
+    demanded.set(Features::RING_PACKED, W::IS_PACKED);
+    demanded.set(Features::IN_ORDER, W::IS_IN_ORDER);
     let bench = Bench::<W>::new(Setup::default());
     assert_eq!(bench.device.accepted_features(), (known | demanded).bits());
     bench.finish();
@@ -181,7 +187,58 @@ fn a_card_that_will_not_agree_on_features_is_known_at_once<W: Way>() {
     if !W::IS_LEGACY {
         let mut setup = Setup::default();
         setup.quirks.refuses_features = true;
-        assert_eq!(refusal::<W>(setup), NetError::FeaturesRefused);
+        assert!(matches!(refusal::<W>(setup), NetError::FeaturesRefused { .. }));
+    }
+}
+
+/// What is left of the default offer is offloads, and MRG_RXBUF and INDIRECT_DESC, which stands before them.
+fn a_card_that_insists_on_a_feature_is_told_with_what_was_not_accepted<W: Way>() {
+    if !W::IS_LEGACY {
+        let unknown = Features::from_bits_retain(1 << 49);
+        let mut setup = Setup::default();
+        setup.offered |= unknown;
+        setup.quirks.insists_on = unknown;
+        assert_eq!(
+            refusal::<W>(setup).to_string(),
+            "the device insists on a feature that this driver lacks; not accepted: INDIRECT_DESC, CSUM, GUEST_CSUM, \
+             GUEST_TSO4, HOST_TSO4, MRG_RXBUF, bit 49"
+        );
+    }
+}
+
+fn a_device_that_uses_addresses_of_the_platform_is_used<W: Way>() {
+    if !W::IS_LEGACY {
+        let platform = Features::ACCESS_PLATFORM | Features::ORDER_PLATFORM;
+        let mut setup = Setup::default();
+        setup.offered |= platform;
+        setup.quirks.insists_on = Features::ACCESS_PLATFORM;
+        let mut bench = Bench::<W>::new(setup);
+        let accepted = Features::from_bits_retain(bench.device.accepted_features());
+        assert!(accepted.contains(Features::ACCESS_PLATFORM));
+        assert_eq!(accepted.contains(Features::ORDER_PLATFORM), cfg!(target_arch = "x86_64"));
+        assert!(bench.put(0, b"out") && bench.give(0) && bench.tx.kick() && bench.rx.kick());
+        assert_eq!(bench.device.transmit_all(), [b"out".to_vec()]);
+        assert!(bench.device.receive(b"in", 0));
+        assert_eq!((bench.tx.reclaim(), bench.take()), (Some(0), Some((0, b"in".to_vec()))));
+        bench.finish();
+    }
+}
+
+/// Only a device that uses addresses of the platform is behind it.
+fn a_card_behind_an_iommu_is_refused<W: Way>() {
+    let iommu = ActiveIommu::Intel { registers: 0xfed9_0000 };
+    for (offered, is_refused) in
+        [(Features::empty(), false), (Features::ORDER_PLATFORM, false), (Features::ACCESS_PLATFORM, true)]
+    {
+        let machine = FakeMachine::new();
+        let mut setup = Setup::default();
+        setup.offered |= offered;
+        let device = NetDevice::new(&machine, setup);
+        let options = Options { iommu: Some(iommu), ..W::options(1) };
+        let card = VirtioNet::new(W::attach(&device), machine, FALLBACK_MAC, options);
+        let error = card.map(drop).err();
+        assert_eq!(error, (is_refused && !W::IS_LEGACY).then_some(NetError::BehindIommu(iommu)));
+        assert_eq!(device.violations(), []);
     }
 }
 
@@ -200,9 +257,15 @@ fn what_can_fail_at_the_start_is_told_apart<W: Way>() {
     let shrank = NetError::QueueShrank { role: QueueRole::Receive, before: 256, now: 128 };
     if !W::IS_LEGACY {
         let refuses = failed_start::<W>(|setup| setup.quirks.refuses_features = true);
-        assert_eq!(refuses, NetError::FeaturesRefused);
+        assert!(matches!(refuses, NetError::FeaturesRefused { .. }));
     }
-    assert_eq!(failed_start::<W>(|setup| setup.offered = Features::VERSION_1), NetError::FeaturesRefused);
+    let missing = Features::NET_MAC | Features::RING_EVENT_IDX;
+    let withdraws = failed_start::<W>(|setup| setup.offered.remove(missing));
+    assert_eq!(withdraws, NetError::FeaturesWithdrawn { missing });
+    assert_eq!(
+        withdraws.to_string(),
+        "the device no longer offers features that it offered before: EVENT_IDX, MAC"
+    );
     assert_eq!(failed_start::<W>(|setup| setup.queue_sizes = vec![128, 256]), shrank);
     if W::CONFIRMS_SIZE && !W::HAS_FIXED_SIZES {
         let keeps = failed_start::<W>(|setup| {

@@ -40,11 +40,15 @@ fn an_id_that_is_not_outstanding_is_counted_and_skipped<W: Way>() {
         bench.device.complete_falsely(TRANSMIT, id, 0);
     }
     assert_eq!(bench.tx.reclaim(), None);
-    // In a packed queue nothing is left that they could come back in.
-    assert_eq!(bench.tx.health(), health(4, W::IS_PACKED));
+    // In a packed queue nothing is left that they could come back in; a device that keeps the order has no such completions.
+    assert_eq!(bench.tx.health(), health(4, W::IS_PACKED || W::IS_IN_ORDER));
 }
 
+/// With a device that keeps the order it is the last of a batch; the tests of `in_order` have that.
 fn an_id_comes_back_once<W: Way>() {
+    if W::IS_IN_ORDER {
+        return;
+    }
     let mut bench = Bench::<W>::new(W::with_slots(8, 8));
     for id in 0..4 {
         assert!(bench.put(id, b"frame"));
@@ -112,6 +116,8 @@ enum Step {
     Take,
     Transmit(usize),
     Receive(usize, usize),
+    TransmitBatch(usize),
+    ReceiveBatch(usize, usize),
     Complete { queue: u16, id: u32, written: u32 },
     Jump { queue: u16, distance: u16 },
     Scribble { queue: u16, flags: u16, event: u16 },
@@ -132,6 +138,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::Take),
         4 => any::<usize>().prop_map(Step::Transmit),
         4 => (0..300usize, any::<usize>()).prop_map(|(len, place)| Step::Receive(len, place)),
+        2 => (0..10usize).prop_map(Step::TransmitBatch),
+        2 => (0..10usize, 0..300usize).prop_map(|(count, len)| Step::ReceiveBatch(count, len)),
         6 => (queue.clone(), id, written).prop_map(|(queue, id, written)| Step::Complete { queue, id, written }),
         1 => (queue.clone(), distance).prop_map(|(queue, distance)| Step::Jump { queue, distance }),
         2 => (queue, any::<u16>(), any::<u16>())
@@ -178,6 +186,8 @@ impl<W: Way> Account<W> {
             }
             Step::Transmit(place) => drop(bench.device.transmit(place)),
             Step::Receive(len, place) => drop(bench.device.receive(&vec![7; len], place)),
+            Step::TransmitBatch(count) => drop(bench.device.transmit_batch(count)),
+            Step::ReceiveBatch(count, len) => drop(bench.device.receive_batch(count, 7, &vec![7; len])),
             Step::Complete { queue, id, written } => bench.device.complete_falsely(queue, id, written),
             Step::Jump { queue, distance } => bench.device.jump(queue, distance),
             Step::Scribble { queue, flags, event } => bench.device.scribble(queue, flags, event),

@@ -17,6 +17,8 @@ mod control;
 mod e1000;
 mod handshake;
 mod hostile;
+mod in_order;
+mod iommu;
 mod lines;
 mod loopback;
 mod machine;

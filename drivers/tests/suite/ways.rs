@@ -27,6 +27,8 @@ pub trait Way {
     const DESCRIPTORS: u16;
     /// Queues are packed.
     const IS_PACKED: bool = false;
+    /// The device has promised to use buffers in order, and does.
+    const IS_IN_ORDER: bool = false;
 
     /// The driver's way to `device`, which becomes one of this way.
     fn attach(device: &NetDevice) -> Box<dyn Transport>;
@@ -38,7 +40,8 @@ pub trait Way {
 
     /// How a card of this way is to be used, with so many queue pairs.
     fn options(pairs: u16) -> Options {
-        Options { queue_pairs: pairs.try_into().expect("a pair or more"), allows_packed: Self::IS_PACKED }
+        let queue_pairs = pairs.try_into().expect("a pair or more");
+        Options { queue_pairs, allows_packed: Self::IS_PACKED, ..Options::default() }
     }
 
     /// A card that has room for so many packets to receive and to transmit.
@@ -58,6 +61,12 @@ pub enum PlainPacked {}
 
 /// virtio-mmio, version 2, and the same. The device does not mark what it has written as written, as QEMU's.
 pub enum Mmio2Packed {}
+
+/// Each register by a method of its own, and a device that offers to use buffers in order.
+pub enum InOrder {}
+
+/// The same with packed queues.
+pub enum PackedInOrder {}
 
 /// virtio-mmio, version 1, and a device that takes packets in any layout.
 pub enum Mmio1 {}
@@ -113,6 +122,31 @@ impl Way for Mmio2Packed {
         offer_packed(device);
         device.change_setup(|setup| setup.quirks.omits_write_flag = true);
         Mmio2::attach(device)
+    }
+}
+
+impl Way for InOrder {
+    const CUTS_OFF: bool = true;
+    const CONFIRMS_SIZE: bool = true;
+    const DESCRIPTORS: u16 = 1;
+    const IS_IN_ORDER: bool = true;
+
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
+        device.change_setup(|setup| setup.offered |= Features::IN_ORDER);
+        Plain::attach(device)
+    }
+}
+
+impl Way for PackedInOrder {
+    const CUTS_OFF: bool = true;
+    const CONFIRMS_SIZE: bool = true;
+    const DESCRIPTORS: u16 = 1;
+    const IS_PACKED: bool = true;
+    const IS_IN_ORDER: bool = true;
+
+    fn attach(device: &NetDevice) -> Box<dyn Transport> {
+        device.change_setup(|setup| setup.offered |= Features::IN_ORDER);
+        PlainPacked::attach(device)
     }
 }
 
@@ -207,6 +241,8 @@ macro_rules! in_every_way {
             in_ways! { $test
                 plain Plain,
                 plain_packed PlainPacked,
+                in_order InOrder,
+                packed_in_order PackedInOrder,
                 mmio_2 Mmio2,
                 mmio_2_packed Mmio2Packed,
                 mmio_1 Mmio1,
@@ -224,11 +260,24 @@ macro_rules! in_every_way_with_split_queues {
         mod $test {
             in_ways! { $test
                 plain Plain,
+                in_order InOrder,
                 mmio_2 Mmio2,
                 mmio_1 Mmio1,
                 mmio_1_header_apart Mmio1Apart,
                 legacy_pci LegacyPci,
                 legacy_pci_header_apart LegacyPciApart,
+            }
+        }
+    )+ };
+}
+
+/// The same for each way with a device that has promised to use buffers in order.
+macro_rules! in_every_way_in_order {
+    ($($test:ident),+ $(,)?) => { $(
+        mod $test {
+            in_ways! { $test
+                in_order InOrder,
+                packed_in_order PackedInOrder,
             }
         }
     )+ };

@@ -8,6 +8,8 @@ use core::fmt::Display;
 
 use millrace::Machine;
 use millrace::pci::Pci;
+use millrace_boot::acpi::IommuMaker;
+use millrace_drivers::iommu::ActiveIommu;
 use millrace_drivers::pci::{self, Function};
 use millrace_drivers::{Card, Options, ProbeError, probe, probe_mmio};
 use nm_apps::MmioDevice;
@@ -45,6 +47,18 @@ pub(super) fn attach(
     }
     netmap.interfaces().iter().for_each(|interface| log::info!(target: "cards", "{interface}"));
     without_driver
+}
+
+/// The first IOMMU found that keeps cards from memory: a unit that the firmware's tables have, or a virtio IOMMU on PCI.
+pub(super) fn active_iommu(machine: &Machine) -> Option<ActiveIommu> {
+    let hal = machine.hal.as_ref();
+    let mut units = machine.acpi.iommus.iter();
+    let active = units.find_map(|unit| match unit.maker {
+        IommuMaker::Intel => ActiveIommu::intel(hal, unit.registers),
+        IommuMaker::Amd => ActiveIommu::amd(hal, unit.registers),
+    });
+    let on_pci = |Pci { config, roots }: &Pci| ActiveIommu::virtio(hal, config.as_ref(), roots);
+    active.or_else(|| machine.pci.as_ref().and_then(on_pci))
 }
 
 /// How many cards have a name, by its letters.

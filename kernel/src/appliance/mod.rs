@@ -97,7 +97,8 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     let netmap = Netmap::new(&platform, tunables)?;
     // More queue pairs than workers would only be looked at by turns.
     let queue_pairs = config.queues.or_else(|| NonZeroU16::try_from(workers).ok()).unwrap_or(NonZeroU16::MIN);
-    let options = Options { queue_pairs, allows_packed: config.packed };
+    let iommu = cards::active_iommu(machine);
+    let options = Options { queue_pairs, allows_packed: config.packed, iommu };
     let without_driver = cards::attach(machine, &config.mmio_devices, options, &netmap);
     serve(&config, &netmap, workers, &without_driver)
 }

@@ -83,7 +83,7 @@ impl ControlRing {
             Commands::AnsweredForAnother => (id + 1, answer),
         };
         let is_told = self.memory.area().machine.write(reply.answer, &[answer]).is_some()
-            && self.memory.complete(self.used, id, 1).is_some();
+            && self.memory.complete(self.used, reply.positions, id, 1).is_some();
         if !is_told {
             violations.push(self.memory.area().gone());
         }

@@ -90,7 +90,9 @@ impl Registers {
 
     fn are_features_acceptable(&self, setup: &Setup) -> bool {
         let is_version_1 = self.accepted >> 32 & 1 == 1;
-        is_version_1 && self.accepted & !setup.offered_bits() == 0 && !setup.quirks.refuses_features
+        let has_all = setup.quirks.insists_on.bits() & !self.accepted == 0;
+        let is_offered = self.accepted & !setup.offered_bits() == 0;
+        is_version_1 && has_all && is_offered && !setup.quirks.refuses_features
     }
 
     /// The driver writes the features that it accepts.

@@ -217,9 +217,11 @@ impl DeviceRing {
 
 /// Giving buffers back.
 impl DeviceRing {
-    /// Removes the buffer that is at `place` (modulo their number) among those that the device owns.
+    /// Removes the buffer that is at `place` (modulo their number) among those that the device owns; the oldest if it has promised
+    /// to use them in order.
     pub fn pick(&mut self, place: usize) -> Option<(u16, Owned)> {
         let place = place.checked_rem(self.pending.len())?;
+        let place = if self.is_in_order() { 0 } else { place };
         let id = self.pending.remove(place);
         let owned = self.owned.remove(&id)?;
         let complaint = self.complaint(id, &owned);
@@ -231,13 +233,38 @@ impl DeviceRing {
     pub fn complete(&mut self, id: u16, owned: &Owned, written: u32) {
         let given_back = self.memory.given_back(self.used, owned.positions, &owned.parts);
         self.check_descriptors_kept(&given_back);
-        self.go_on(&given_back, owned.positions, |memory, used| memory.complete(used, id.into(), written));
+        self.go_on(&given_back, owned.positions, |memory, used| {
+            memory.complete(used, owned.positions, id.into(), written)
+        });
+    }
+
+    /// Tells the driver that the device is done with buffers that it [picked](Self::pick) one after the other: all but the last
+    /// completely, and `written` bytes of that. Where use in order is agreed on, it reports the last of them alone.
+    pub fn complete_batch(&mut self, batch: &[(u16, Owned)], written: u32) {
+        let Some(((last, owned), before)) = batch.split_last() else { return };
+        if !self.is_in_order() {
+            for (id, owned) in before {
+                let bytes = if self.way == Way::In { owned.bytes() } else { 0 };
+                self.complete(*id, owned, u32::try_from(bytes).unwrap_or(u32::MAX));
+            }
+            return self.complete(*last, owned, written);
+        }
+        let positions = batch.iter().map(|(_, owned)| owned.positions).sum();
+        let parts: Vec<_> = batch.iter().flat_map(|(_, owned)| owned.parts.iter().cloned()).collect();
+        let given_back = self.memory.given_back(self.used, positions, &parts);
+        self.check_descriptors_kept(&given_back);
+        let id = u32::from(*last);
+        self.go_on(&given_back, positions, |memory, used| memory.complete(used, positions, id, written));
+    }
+
+    fn is_in_order(&self) -> bool {
+        self.memory.area().terms.is_in_order
     }
 
     /// Says so of any buffer, whether or not it makes sense.
     pub fn complete_falsely(&mut self, id: u32, written: u32) {
         let given_back = self.memory.given_back(self.used, 1, &[]);
-        self.go_on(&given_back, 1, |memory, used| memory.complete(used, id, written));
+        self.go_on(&given_back, 1, |memory, used| memory.complete(used, 1, id, written));
     }
 
     /// Goes on by `distance` positions, or as many as can be, without saying anything about buffers.

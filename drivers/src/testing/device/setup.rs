@@ -42,6 +42,8 @@ pub struct Quirks {
     pub slow_reset: Slow,
     /// FEATURES_OK does not stay.
     pub refuses_features: bool,
+    /// FEATURES_OK does not stay unless these features were accepted (section 6.2 lets a device insist on some).
+    pub insists_on: Features,
     /// The size of a queue does not change when written.
     pub keeps_queue_size: bool,
     /// Queues are enabled from the start, by what the registers say.

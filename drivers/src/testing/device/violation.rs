@@ -131,6 +131,13 @@ pub enum Violation {
         /// What the entry or the descriptor holds.
         id: u16,
     },
+    /// A descriptor of a split queue is not the next in ring order though IN_ORDER was negotiated (section 2.7.5).
+    NotInRingOrder {
+        /// The queue.
+        queue: u16,
+        /// The descriptor.
+        id: u16,
+    },
     /// A place of a packed queue is neither made available in the lap that has come to it nor left as it was in the one before
     /// (section 2.8.1), or it continues a buffer that was made available before it (section 2.8.17).
     WrongWrapCounter {

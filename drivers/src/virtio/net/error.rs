@@ -4,6 +4,8 @@ use core::fmt;
 
 use nm_core::platform::OutOfDmaMemory;
 
+use crate::iommu::ActiveIommu;
+use crate::virtio::features::Features;
 use crate::virtio::transport::TransportError;
 
 /// What a queue is for.
@@ -33,8 +35,18 @@ pub enum NetError {
     NoReset,
     /// The device does not follow version 1 of the specification.
     NotVersion1,
-    /// The device takes back its consent to the features that it offered.
-    FeaturesRefused,
+    /// The device does not agree to what was accepted of the features that it offers: it insists on one of those that were not.
+    FeaturesRefused {
+        /// What it offers and was not accepted.
+        not_accepted: Features,
+    },
+    /// The device no longer offers features that it offered when it was looked at first.
+    FeaturesWithdrawn {
+        /// Which.
+        missing: Features,
+    },
+    /// The device accesses memory through an IOMMU that does not let it.
+    BehindIommu(ActiveIommu),
     /// The device reports an error while it is being set up.
     DeviceFailed,
     /// The device has no such queue, or one without entries.
@@ -106,7 +118,19 @@ impl fmt::Display for NetError {
         match self {
             Self::NoReset => f.write_str("the device does not confirm a reset"),
             Self::NotVersion1 => f.write_str("the device does not offer VIRTIO_F_VERSION_1"),
-            Self::FeaturesRefused => f.write_str("the device refuses features that it offered"),
+            Self::FeaturesRefused { not_accepted } if not_accepted.is_empty() => {
+                f.write_str("the device does not agree though all features that it offers were accepted")
+            }
+            Self::FeaturesRefused { not_accepted } => {
+                write!(
+                    f,
+                    "the device insists on a feature that this driver lacks; not accepted: {not_accepted}"
+                )
+            }
+            Self::FeaturesWithdrawn { missing } => {
+                write!(f, "the device no longer offers features that it offered before: {missing}")
+            }
+            Self::BehindIommu(iommu) => write!(f, "{iommu}, or start the card with iommu_platform=off"),
             Self::DeviceFailed => f.write_str("the device reports an error while it is being set up"),
             Self::NoQueue { role } => write!(f, "the device's {role} queue has no entries"),
             Self::FixedSize { role, entries } => {

@@ -69,6 +69,11 @@ impl Facts {
         self.features.contains(Features::NET_MQ).then_some(self.pairs_offered)
     }
 
+    /// The device uses buffers in the order in which they are posted.
+    pub fn is_in_order(&self) -> bool {
+        self.features.contains(Features::IN_ORDER)
+    }
+
     /// Entries of each queue with this role.
     pub fn size(&self, role: QueueRole) -> QueueSize {
         match role {

@@ -44,15 +44,32 @@ pub(super) fn begin(transport: &mut dyn Transport) -> Result<(), NetError> {
     Ok(())
 }
 
+/// The barriers of the queues satisfy ORDER_PLATFORM, by which the device may be one in hardware. On x86 they are the same for
+/// a processor and for a device: devices see stores to memory in program order, so that a release store is an ordinary one;
+/// loads are in program order, so that an acquire load is; the sequentially consistent fence in front of each look at whether
+/// the device wants a doorbell is the one that orders a store before a load; and a doorbell, a store to uncached memory or an
+/// io port, follows all stores before it (Intel SDM volume 3, sections 8.2.2 and 11.3). On other architectures a barrier
+/// between processors is not enough.
+const IS_ORDERED_FOR_DEVICES: bool = cfg!(target_arch = "x86_64");
+
+/// What this driver uses of how a device that is not a legacy one lays queues out and accesses memory.
+fn modern_features(options: Options) -> Features {
+    let mut features = Features::VERSION_1 | Features::ACCESS_PLATFORM | Features::IN_ORDER;
+    features.set(Features::ORDER_PLATFORM, IS_ORDERED_FOR_DEVICES);
+    features.set(Features::RING_PACKED, options.allows_packed);
+    features
+}
+
 /// What this driver uses of what the device offers. Only VERSION_1 is demanded, of a device that is not a legacy one.
 pub(super) fn wanted_features(transport: &dyn Transport, options: Options) -> Result<Features, NetError> {
-    let generation = if transport.is_legacy() { Features::ANY_LAYOUT } else { Features::VERSION_1 };
-    let has_packed = options.allows_packed && !transport.is_legacy();
-    let format = if has_packed { Features::RING_PACKED } else { Features::empty() };
+    let of_generation = if transport.is_legacy() { Features::ANY_LAYOUT } else { modern_features(options) };
     let of_control = Features::NET_CTRL_VQ | Features::NET_CTRL_RX | Features::NET_MQ;
     let of_cards = Features::NET_MAC | Features::NET_STATUS | of_control;
-    let used = generation | format | Features::RING_EVENT_IDX | of_cards;
+    let used = of_generation | Features::RING_EVENT_IDX | of_cards;
     let mut wanted = transport.offered_features() & used;
+    if let Some(iommu) = options.iommu.filter(|_| wanted.contains(Features::ACCESS_PLATFORM)) {
+        return Err(NetError::BehindIommu(iommu));
+    }
     // The two need the queue (section 5.1.3.1), and the queue is for the two.
     if !wanted.contains(Features::NET_CTRL_VQ) || !wanted.intersects(of_control - Features::NET_CTRL_VQ) {
         wanted.remove(of_control);
@@ -72,15 +89,20 @@ fn agreed(transport: &dyn Transport) -> Status {
 
 /// Agrees on `features` with the device.
 pub(super) fn negotiate(transport: &mut dyn Transport, features: Features) -> Result<(), NetError> {
-    if !transport.offered_features().contains(features) {
-        return Err(NetError::FeaturesRefused);
+    let offered = transport.offered_features();
+    if !offered.contains(features) {
+        return Err(NetError::FeaturesWithdrawn { missing: features.difference(offered) });
     }
     transport.accept_features(features);
     if transport.is_legacy() {
         return Ok(());
     }
     transport.set_status(agreed(transport));
-    if transport.status().contains(Status::FEATURES_OK) { Ok(()) } else { Err(NetError::FeaturesRefused) }
+    if transport.status().contains(Status::FEATURES_OK) {
+        Ok(())
+    } else {
+        Err(NetError::FeaturesRefused { not_accepted: offered.difference(features) })
+    }
 }
 
 /// Lets the device work.

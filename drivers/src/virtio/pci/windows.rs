@@ -62,7 +62,7 @@ pub enum PciError {
 
 /// The parts of a function that the driver uses.
 #[derive(Debug)]
-pub(super) struct Windows {
+pub(in crate::virtio) struct Windows {
     pub common: Place,
     pub notify: Place,
     /// Distance of two doorbells in bytes, to be multiplied with a queue's `queue_notify_off`.
@@ -74,7 +74,7 @@ pub(super) struct Windows {
 
 /// Where a part lies in physical memory.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(in crate::virtio) struct Place {
     phys: u64,
     bytes: u64,
 }

@@ -28,8 +28,8 @@
 //! and an id that is not outstanding has a free place without a look at how many there are. Once no place is posted and not used
 //! though ids are outstanding, none of those can come back any more: the queue is broken.
 //!
-//! The specification also has sizes that are no powers of two, indirect descriptors and use in order, which are not needed here.
-//! Chains of descriptors are for commands alone: see `command.rs`.
+//! The specification also has sizes that are no powers of two and indirect descriptors, which are not needed here.
+//! Chains of descriptors are for commands alone: see `command.rs`. For use in order see `in_order.rs`.
 #![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
 
 mod command;
@@ -43,7 +43,7 @@ use core::marker::PhantomData;
 
 use nm_core::nic::{QueueFull, QueueHealth};
 
-use super::{Completion, Direction, Events, Virtqueue};
+use super::{Completion, Direction, Events, SkipBuffers, Virtqueue};
 use crate::virtio::transport::Notifier;
 
 pub(super) use self::command::PackedCommands;
@@ -156,5 +156,27 @@ unsafe impl<D: Direction> Virtqueue for PackedQueue<D> {
 
     fn disable_notifications(&mut self) {
         self.ring.disable_interrupts();
+    }
+}
+
+impl<D: Direction> SkipBuffers for PackedQueue<D> {
+    /// Up to the next place to post in: the device writes to the first place of a batch, and goes on behind its last (section
+    /// 2.8.9).
+    fn skip(&mut self, count: u16) -> bool {
+        let circle = self.ring.circle();
+        let is_posted = count <= circle.count(self.next_used, self.next_avail);
+        if is_posted {
+            self.next_used = circle.skip(self.next_used, count);
+        }
+        is_posted
+    }
+
+    #[inline]
+    fn take_skipped(&mut self, id: u16) -> u32 {
+        self.posted.get_mut(usize::from(id)).map_or(0, core::mem::take)
+    }
+
+    fn enable_in_order(&mut self, completions: u16) -> bool {
+        self.arm_in_order(completions)
     }
 }

@@ -30,7 +30,7 @@ use core::marker::PhantomData;
 
 use nm_core::nic::{QueueFull, QueueHealth};
 
-use super::{Completion, DESCRIPTOR_NEXT, Direction, Events, Virtqueue};
+use super::{Completion, DESCRIPTOR_NEXT, Direction, Events, SkipBuffers, Virtqueue};
 use crate::virtio::transport::Notifier;
 
 pub(super) use self::command::SplitCommands;
@@ -195,5 +195,26 @@ unsafe impl<D: Direction> Virtqueue for SplitQueue<D> {
 
     fn disable_notifications(&mut self) {
         self.disarm();
+    }
+}
+
+impl<D: Direction> SkipBuffers for SplitQueue<D> {
+    /// Up to the device's index: the device moves it by the whole batch (section 2.7.9).
+    fn skip(&mut self, count: u16) -> bool {
+        let is_used = count <= self.used_seen.wrapping_sub(self.next_used);
+        if is_used {
+            self.next_used = self.next_used.wrapping_add(count);
+        }
+        is_used
+    }
+
+    #[inline]
+    fn take_skipped(&mut self, id: u16) -> u32 {
+        self.posted.get_mut(usize::from(id)).map_or(0, core::mem::take)
+    }
+
+    /// The index counts skipped buffers, too.
+    fn enable_in_order(&mut self, completions: u16) -> bool {
+        self.arm(completions)
     }
 }

@@ -29,6 +29,35 @@ fn a_descriptor_is_offered_once() {
 }
 
 #[test]
+fn descriptors_are_taken_in_ring_order_where_that_is_agreed_on() {
+    let driver = ByHand::running_in_order();
+    for id in 0..SIZE {
+        driver.post(TX, id, id);
+        driver.expect_none();
+        assert_eq!(driver.device.transmit_batch(1).len(), 1);
+    }
+    driver.post(TX, SIZE, 0);
+    driver.expect_none();
+    driver.post(TX, SIZE + 1, 2);
+    driver.expect(Violation::NotInRingOrder { queue: TX, id: 2 });
+    let driver = ByHand::running(0);
+    driver.post(TX, 0, 2);
+    driver.expect_none();
+}
+
+/// Descriptors that follow each other in the table, and entries of the used ring: one for three buffers.
+#[test]
+fn a_batch_is_one_entry_and_an_index_that_counts_all() {
+    let driver = ByHand::running_in_order();
+    (0..3).for_each(|id| driver.post(TX, id, id));
+    assert_eq!(driver.device.transmit_batch(3).len(), 3);
+    let used = driver.machine.read(driver.place(TX).used, 4 + 3 * 8).unwrap();
+    assert_eq!(used[..12], [0, 0, 3, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(used[12..], [0; 16], "nothing is written for those that are skipped");
+    driver.expect_none();
+}
+
+#[test]
 fn a_descriptor_is_not_reused_while_the_device_owns_it() {
     let driver = ByHand::running(0);
     driver.post(TX, 0, 3);

@@ -19,6 +19,7 @@ pub const DRIVER_OK: u8 = 4;
 pub const FEATURES_OK: u8 = 8;
 pub const VERSION_1: u64 = 1 << 32;
 pub const EVENT_IDX: u64 = 1 << 29;
+pub const IN_ORDER: u64 = 1 << 35;
 pub const ANY_LAYOUT: u64 = 1 << 27;
 pub const CTRL_VQ: u64 = 1 << 17;
 pub const CTRL_RX: u64 = 1 << 18;
@@ -82,6 +83,13 @@ impl ByHand {
     /// At a running device.
     pub fn running(features: u64) -> Self {
         Self::negotiated(features).start(FEATURES_OK, &[RX, TX])
+    }
+
+    /// At a running device that has promised to use buffers in order.
+    pub fn running_in_order() -> Self {
+        let driver = Self::new();
+        driver.device.change_setup(|setup| setup.offered |= Features::from_bits_retain(IN_ORDER));
+        driver.agree(IN_ORDER).start(FEATURES_OK, &[RX, TX])
     }
 
     /// At a running device with two queue pairs, of which these `queues` are enabled.

@@ -53,8 +53,9 @@ pub trait QueueMemory: Debug + Send {
     /// knows, and goes on from `used` by so many positions.
     fn given_back(&self, used: u64, positions: u64, parts: &[Part]) -> Vec<u16>;
 
-    /// Tells the driver at the position `used` that a buffer was used, and that `written` bytes of it were written.
-    fn complete(&mut self, used: u64, id: u32, written: u32) -> Option<()>;
+    /// Tells the driver at the position `used` that a buffer was used, and that `written` bytes of it were written. The device
+    /// goes on by so many positions: those of the buffer, or with buffers in order those of a batch that it is the last of.
+    fn complete(&mut self, used: u64, positions: u64, id: u32, written: u32) -> Option<()>;
 
     /// Has buffers look used that were not, `distance` positions from `used` on or as many as that can be. Returns how many;
     /// `None` where the memory is gone.

@@ -162,7 +162,7 @@ impl QueueMemory for PackedMemory {
     }
 
     /// The length and the id, and then the flags: FLAG_WRITE says whether there is a length (sections 2.8.3 and 2.8.4).
-    fn complete(&mut self, used: u64, id: u32, written: u32) -> Option<()> {
+    fn complete(&mut self, used: u64, _positions: u64, id: u32, written: u32) -> Option<()> {
         let [a, b, c, d] = written.to_le_bytes();
         let [e, f, ..] = id.to_le_bytes();
         self.area.machine.write(self.flags_address(used) - 6, &[a, b, c, d, e, f])?;

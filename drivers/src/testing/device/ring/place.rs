@@ -5,6 +5,7 @@ use crate::testing::device::{Interface, Setup, Violation};
 
 const RING_EVENT_IDX: u64 = 1 << 29;
 const RING_PACKED: u64 = 1 << 34;
+const IN_ORDER: u64 = 1 << 35;
 
 /// What driver and device have agreed on about all queues, and what the device makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Terms {
     pub format: Format,
     /// Each side says at which position it wants to be notified.
     pub has_event_idx: bool,
+    /// The device uses buffers in the order in which they come, and the driver takes descriptors in ring order.
+    pub is_in_order: bool,
     /// The device says of a packed queue's buffer whether it has written to it.
     pub has_write_flag: bool,
 }
@@ -28,10 +31,12 @@ pub enum Format {
 impl Terms {
     /// What goes with these accepted features. The packed format came with version 1.1: legacy devices have none.
     pub fn of(setup: &Setup, accepted: u64) -> Self {
-        let is_packed = setup.interface == Interface::Modern && accepted & RING_PACKED != 0;
+        let is_modern = setup.interface == Interface::Modern;
+        let is_packed = is_modern && accepted & RING_PACKED != 0;
         Self {
             format: if is_packed { Format::Packed } else { Format::Split },
             has_event_idx: accepted & RING_EVENT_IDX != 0,
+            is_in_order: is_modern && accepted & IN_ORDER != 0,
             has_write_flag: !setup.quirks.omits_write_flag,
         }
     }

@@ -10,6 +10,8 @@ use crate::testing::device::Violation;
 #[derive(Debug)]
 pub struct SplitMemory {
     area: Area,
+    /// The next descriptor in ring order.
+    next: u16,
 }
 
 /// The index that is in memory for a position: its lower 16 bits.
@@ -19,12 +21,22 @@ fn index(position: u64) -> u16 {
 
 impl SplitMemory {
     pub fn new(area: Area) -> Self {
-        Self { area }
+        Self { area, next: 0 }
     }
 
     /// The address of the entry in a ring that begins at `ring`.
     fn entry(&self, ring: u64, position: u64, bytes: u64) -> u64 {
         ring + 4 + bytes * u64::from(index(position) & self.area.place.size.wrapping_sub(1))
+    }
+
+    /// Complains about a descriptor that is not the next in ring order, where that is agreed on (section 2.7.5).
+    fn check_order(&mut self, id: u16) -> Result<(), Violation> {
+        let expected = self.next;
+        self.next = id.wrapping_add(1) & self.area.place.size.wrapping_sub(1);
+        if self.area.terms.is_in_order && id != expected {
+            return Err(Violation::NotInRingOrder { queue: self.area.queue, id });
+        }
+        Ok(())
     }
 
     fn publish_used(&self, used: u64) -> Option<()> {
@@ -64,14 +76,16 @@ impl QueueMemory for SplitMemory {
 
     /// An entry of the available ring, and the descriptors from there on.
     fn chain(&mut self, seen: u64) -> Result<Chain, Violation> {
-        let Area { machine, queue, place, .. } = &self.area;
-        let head = machine.load16(self.entry(place.available, seen, 2)).ok_or(self.area.gone())?;
+        let Area { queue, place, .. } = self.area;
+        let entry = self.entry(place.available, seen, 2);
+        let head = self.area.machine.load16(entry).ok_or(self.area.gone())?;
         let mut parts = Vec::new();
         let mut next = Some(head);
         while let Some(id) = next {
             if id >= place.size || parts.len() >= usize::from(place.size) {
-                return Err(Violation::NoSuchDescriptor { queue: *queue, id });
+                return Err(Violation::NoSuchDescriptor { queue, id });
             }
+            self.check_order(id)?;
             let descriptor = self.area.descriptor(id)?;
             let [flags, following] = descriptor.last;
             parts.push(Part::new(id, &descriptor, flags));
@@ -88,12 +102,12 @@ impl QueueMemory for SplitMemory {
         parts.iter().map(|part| part.number).collect()
     }
 
-    fn complete(&mut self, used: u64, id: u32, written: u32) -> Option<()> {
+    fn complete(&mut self, used: u64, positions: u64, id: u32, written: u32) -> Option<()> {
         let [a, b, c, d] = id.to_le_bytes();
         let [e, f, g, h] = written.to_le_bytes();
         let entry = self.entry(self.area.place.used, used, 8);
         self.area.machine.write(entry, &[a, b, c, d, e, f, g, h])?;
-        self.publish_used(used + 1)
+        self.publish_used(used + positions)
     }
 
     fn jump(&mut self, used: u64, distance: u16) -> Option<u64> {

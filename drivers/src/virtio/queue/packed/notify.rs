@@ -56,13 +56,8 @@ impl<D: Direction> PackedQueue<D> {
     /// may use the last before the first (section 2.8.12), and may have thought of the interrupt by then: so it is asked for one
     /// at the first.
     pub(super) fn arm(&mut self, completions: u16) -> bool {
-        let circle = self.ring.circle();
-        let posted = circle.count(self.next_used, self.next_avail);
-        let ahead = match self.events {
-            Events::Index => completions.min(posted).saturating_sub(1),
-            Events::Flag => 0,
-        };
-        let (first, last) = (self.next_used, circle.skip(self.next_used, ahead));
+        let (posted, last) = self.last_of(completions);
+        let first = self.next_used;
         self.ask_at(last);
         if posted == 0 || !self.is_used(last) {
             return true;
@@ -72,6 +67,25 @@ impl<D: Direction> PackedQueue<D> {
         }
         self.ask_at(first);
         !self.is_used(first)
+    }
+
+    /// The same for a device that uses buffers in order: it may pass the last place without a word, but has used the first when it has
+    /// used any. So `false` means that at least one completion is there.
+    pub(super) fn arm_in_order(&mut self, completions: u16) -> bool {
+        let (posted, last) = self.last_of(completions);
+        self.ask_at(last);
+        posted == 0 || !self.is_used(self.next_used)
+    }
+
+    /// How many places are posted and not used, and the last of so many `completions` in them, as far as events have places.
+    fn last_of(&self, completions: u16) -> (u16, Place) {
+        let circle = self.ring.circle();
+        let posted = circle.count(self.next_used, self.next_avail);
+        let ahead = match self.events {
+            Events::Index => completions.min(posted).saturating_sub(1),
+            Events::Flag => 0,
+        };
+        (posted, circle.skip(self.next_used, ahead))
     }
 
     /// Asks the device for an interrupt, at this place where it knows places; what is looked at next is looked at after that.

@@ -1,4 +1,5 @@
-//! Commands in a split ring: always the same three descriptors, published one command at a time.
+//! Commands in a split ring: three descriptors each, published one command at a time. Descriptors are taken in ring order, as
+//! IN_ORDER demands (section 2.7.5); other devices do not mind.
 #![expect(unsafe_code, reason = "a descriptor is written without a second check of its number")]
 
 use super::layout::{NO_INTERRUPT, RingMemory};
@@ -12,6 +13,10 @@ pub(in crate::virtio::queue) struct SplitCommands {
     events: Events,
     /// Commands so far, modulo 65536.
     count: u16,
+    /// The first descriptor of the command that was sent last.
+    sent: u16,
+    /// That of the next command.
+    next: u16,
 }
 
 impl SplitCommands {
@@ -22,18 +27,27 @@ impl SplitCommands {
             Events::Index => ring.write_used_event(u16::MAX),
             Events::Flag => ring.write_available_flags(NO_INTERRUPT),
         }
-        CommandQueue::is_long_enough(ring.size()).then_some(Self { ring, events, count: 0 })
+        CommandQueue::is_long_enough(ring.size()).then_some(Self { ring, events, count: 0, sent: 0, next: 0 })
+    }
+
+    /// The descriptor behind this one.
+    fn behind(&self, number: u16) -> u16 {
+        let next = number + 1;
+        if next < self.ring.size() { next } else { 0 }
     }
 }
 
 impl CommandRing for SplitCommands {
     fn send(&mut self, parts: [Part; PARTS as usize]) -> bool {
-        for (number, Part { address, bytes, flags }) in (0..).zip(parts) {
-            // SAFETY: `new` saw that the ring has a descriptor for each part.
-            unsafe { self.ring.write_descriptor(number, address, bytes, flags, number + 1) };
+        self.sent = self.next;
+        for Part { address, bytes, flags } in parts {
+            let number = self.next;
+            self.next = self.behind(number);
+            // SAFETY: the ring has a descriptor with each number that `behind` returns, and one with the number 0.
+            unsafe { self.ring.write_descriptor(number, address, bytes, flags, self.next) };
         }
         let before = self.count;
-        self.ring.write_available(before, 0);
+        self.ring.write_available(before, self.sent);
         self.count = before.wrapping_add(1);
         self.ring.publish_available(self.count);
         is_doorbell_wanted(&self.ring, self.events, before, self.count)
@@ -43,7 +57,9 @@ impl CommandRing for SplitCommands {
         let before = self.count.wrapping_sub(1);
         match self.ring.used_index() {
             index if index == before => Outcome::Pending,
-            index if index == self.count && self.ring.used_id(before) == 0 => Outcome::Answered,
+            index if index == self.count && self.ring.used_id(before) == u32::from(self.sent) => {
+                Outcome::Answered
+            }
             _ => Outcome::Confused,
         }
     }
