@@ -118,9 +118,9 @@ fn a_request_that_does_not_fit_says_which_pool_and_how_much() {
     netmap.attach("em0", nic).unwrap();
     let error = netmap.open("em0").unwrap_err();
     let (region, pool) = (MemId::SHARED, PoolKind::Buffer);
-    let expected = MemoryError::Exhausted { region, pool, requested: 16, available: 4 };
+    let expected = MemoryError::Exhausted { region, pool, requested: 32, available: 20 };
     assert!(matches!(error, OpenError::Memory(e) if e == expected), "{error}");
-    assert_eq!(error.to_string(), "the buf pool has 4 free objects, 16 are needed (tunable buf_num)");
+    assert_eq!(error.to_string(), "the buf pool has 20 free objects, 32 are needed (tunable buf_num)");
     assert_eq!(error.errno(), errno::ENOMEM);
     assert_all_home(&netmap, &[&wire]);
 }

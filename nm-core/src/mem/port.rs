@@ -59,7 +59,6 @@ impl PortMemory {
         hands: Hands,
     ) -> Result<Self, MemoryError> {
         check_sizes(region, shapes)?;
-        check_buffers(region, shapes, hands)?;
         let header = PortHeader::new(region, shapes.len())?;
         let mut memory = Self {
             region: region.clone(),
@@ -69,6 +68,7 @@ impl PortMemory {
             header,
         };
         region.take(PoolKind::Ring, shapes.len() as u32, &mut memory.ring_objects)?;
+        check_buffers(region, shapes, hands)?;
         for (at, shape) in shapes.iter().enumerate() {
             memory.make_ring(at, shape, hands)?;
         }

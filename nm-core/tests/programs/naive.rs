@@ -125,6 +125,11 @@ impl Ring {
     pub fn has_unsent(&self) -> bool {
         self.head != self.card
     }
+
+    /// Whether slots were released since the last sync.
+    pub fn has_released(&self) -> bool {
+        self.head != self.taken
+    }
 }
 
 /// A card with its rings. Rings that nobody has are there too while it runs.

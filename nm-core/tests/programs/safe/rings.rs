@@ -56,11 +56,8 @@ pub fn poll(
     let writable = |card: &Card| tx.iter().map(|number| card.tx[*number].avail()).sum::<u32>();
     let readable = |card: &Card| rx.iter().map(|number| card.rx[*number].avail()).sum::<u32>();
     let (has_tx, has_rx) = (interest.contains(Interest::WRITABLE), interest.contains(Interest::READABLE));
-    let mut ready = Ready {
-        readable: if has_rx { readable(card) } else { 0 },
-        writable: if has_tx { writable(card) } else { 0 },
-    };
-    let (wants_tx, wants_rx) = (has_tx && ready.writable == 0, has_rx && ready.readable == 0);
+    let mut ready = Ready { readable: 0, writable: if has_tx { writable(card) } else { 0 } };
+    let wants_tx = has_tx && ready.writable == 0;
     let mut failed = None;
     let mut note = |direction, ring: usize, synced: Result<(), SyncError>| {
         if let Err(cause) = synced {
@@ -72,14 +69,16 @@ pub fn poll(
             note(Direction::Tx, number, card.txsync(number));
         }
     }
-    for &number in rx.iter().filter(|_| wants_rx) {
-        note(Direction::Rx, number, card.rxsync(number));
+    for &number in rx.iter().filter(|_| has_rx) {
+        if card.rx[number].avail() == 0 || card.rx[number].has_released() {
+            note(Direction::Rx, number, card.rxsync(number));
+        }
     }
     // What was ready was counted before what waited was sent.
     if wants_tx {
         ready.writable = writable(card);
     }
-    if wants_rx {
+    if has_rx {
         ready.readable = readable(card);
     }
     match failed {
