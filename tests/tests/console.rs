@@ -179,8 +179,11 @@ impl Unread {
     }
 }
 
-/// What a line of counters is about: a ring's name, or `buffers`.
+/// What a line of the counters' report is about: `uptime`, a ring's name, or `buffers`.
 fn subject(line: &str) -> Option<String> {
+    if line.contains(" uptime: ") {
+        return Some("uptime".to_owned());
+    }
     let text = stats_message(line)?;
     let words: Vec<&str> = text.split_whitespace().take_while(|word| !word.contains('=')).collect();
     Some(words.join(" "))
