@@ -66,7 +66,8 @@ impl ActiveIommu {
         (control & AMD_ENABLED != 0).then_some(Self::Amd { registers })
     }
 
-    /// The first virtio IOMMU on PCI, on these root buses and behind their bridges, that blocks. One whose registers cannot be reached counts as one that does not.
+    /// The first virtio IOMMU on these root buses and behind their bridges that blocks. A device whose registers cannot be
+    /// reached counts as one that does not block.
     pub fn virtio(hal: &dyn Hal, config: &dyn ConfigSpace, roots: &RootBuses) -> Option<Self> {
         let blocks = |function: &_| virtio::iommu::blocks(hal, config, function) == Some(true);
         let is_blocking = |function: &_| virtio::iommu::is_one(function) && blocks(function);

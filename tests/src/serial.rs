@@ -1,6 +1,6 @@
 //! The image's serial port at a unix socket, which is read only when a test does so.
 //!
-//! A socket takes a few hundred bytes that nobody reads, since each byte that QEMU sends is a message of its own to the host.
+//! An unread socket holds only a few hundred bytes, since QEMU sends each byte as a separate message.
 //! Then the port accepts nothing until the other side reads.
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -218,7 +218,8 @@ impl Session {
         self.host_rx.iter().for_each(|cell| cell.stop(why));
     }
 
-    /// The card may use the buffers for ever: nobody else gets them, nor does the region's memory ever go back.
+    /// Leaks the buffers of the rings, and the region with them, since the card may still access them. They are never
+    /// allocated again or freed.
     #[cold]
     pub(super) fn give_up_memory(&self) {
         core::mem::forget(self.memory.clone());

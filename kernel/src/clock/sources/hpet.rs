@@ -15,7 +15,7 @@ const MAX_PERIOD_FS: u32 = 100_000_000;
 /// Configuration, and in it: the counter counts.
 const CONFIGURATION: usize = 0x010;
 const ENABLE: u32 = 1;
-/// Lower half of the counter. The upper half is not needed: at 100 MHz this one comes round after 42 s.
+/// Lower half of the counter. The upper half is not needed: at 100 MHz the lower half wraps after 42 s.
 const COUNTER: usize = 0x0f0;
 
 struct Hpet {
