@@ -28,8 +28,9 @@ use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::{IER, LSR};
 use uart_16550::{BaudRate, Config, Uart16550};
 
+use crate::clock::Stamp;
 use crate::time_limit::TimeLimit;
-use crate::{acpi, interrupts, logger};
+use crate::{acpi, interrupts};
 
 /// First I/O port of COM1.
 const COM1: u16 = 0x3f8;
@@ -193,7 +194,7 @@ fn lost_note(out: &mut dyn Write, count: u64) -> fmt::Result {
     write!(
         out,
         "{} WARN console: {count} {lines} lost: the serial port did not accept them",
-        logger::Stamp::now()
+        Stamp::now()
     )
 }
 

@@ -34,12 +34,14 @@ pub mod cpu;
 pub mod exit;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
+pub mod hardware;
 pub mod interrupts;
 pub mod logger;
 pub mod memory;
 mod panic;
 pub mod pci;
 mod ports;
+mod registers;
 pub mod processors;
 pub mod start;
 mod time_limit;

@@ -4,7 +4,8 @@ use core::fmt;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::{clock, console};
+use crate::clock::Stamp;
+use crate::console;
 
 struct Logger;
 
@@ -38,23 +39,4 @@ pub fn answer(target: &str, text: fmt::Arguments<'_>) {
 
 fn write(level: Level, target: &str, text: &fmt::Arguments<'_>) {
     console::line(format_args!("{} {level} {target}: {text}", Stamp::now()));
-}
-
-/// A time since the image was entered, as log lines begin with it.
-pub(crate) struct Stamp {
-    us: u64,
-}
-
-impl Stamp {
-    /// The time now.
-    pub(crate) fn now() -> Self {
-        Self { us: clock::uptime_us() }
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, fraction) = (self.us / 1_000_000, self.us % 1_000_000);
-        write!(f, "[{seconds:5}.{fraction:06}]")
-    }
 }

@@ -14,13 +14,13 @@ mod bridge;
 mod devices;
 mod hardware;
 mod power;
-mod register;
 mod routes;
 
 use alloc::vec::Vec;
 
 use millrace_boot::acpi::{Description, Tables};
 use millrace_boot::aml::Interpreter;
+use millrace_drivers::hal::Hal;
 use spin::Once;
 
 use crate::cpu;
@@ -30,20 +30,23 @@ pub use devices::{MmioPlace, mmio_devices};
 
 pub(crate) use bridge::{HostBridge, host_bridge, root_buses};
 pub(crate) use power::power_off;
-pub(crate) use register::open;
 pub(crate) use routes::input;
 
 static ACPI: Once<Acpi> = Once::new();
 
 struct Acpi {
     description: Description,
+    /// Access to registers that the tables describe.
+    hal: &'static dyn Hal,
     /// The code of the definition blocks.
     blocks: Vec<Vec<u8>>,
 }
 
-/// Keeps what the tables say. Needs the heap; the tables themselves are not read later.
-pub(crate) fn init(tables: &Tables<'_>) -> &'static Description {
+/// Keeps what the tables say. Needs the heap; the tables themselves are not read later. `hal` gives access to the registers
+/// that the tables describe, and is used after memory is ready.
+pub(crate) fn init(tables: &Tables<'_>, hal: &'static dyn Hal) -> &'static Description {
     let read = || Acpi {
+        hal,
         description: Description::read(tables, cpu::apic_id()),
         blocks: tables.definition_blocks().map(<[u8]>::to_vec).collect(),
     };

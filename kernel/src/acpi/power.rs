@@ -8,8 +8,9 @@ use core::hint::spin_loop;
 use millrace_boot::acpi::{FixedHardware, Register, SwitchOn};
 use millrace_boot::aml::{Path, Value};
 use millrace_drivers::bank::RegisterBank;
+use millrace_drivers::hal::Hal;
 
-use crate::clock;
+use crate::{clock, registers};
 
 /// In a PM1 control register (4.8.3.2.1): ACPI is on; what kind of sleep; sleep.
 const ACPI_ON: u16 = 1;
@@ -28,18 +29,20 @@ const OFF_US: u64 = 1_000_000;
 
 /// Switches the machine off. Comes back when that cannot be done, or does not happen. Needs the heap.
 pub(crate) fn power_off() {
-    let Some(hardware) = super::description().and_then(|acpi| acpi.fixed_hardware) else { return };
+    let Some(acpi) = super::ACPI.get() else { return };
+    let Some(hardware) = acpi.description.fixed_hardware else { return };
+    let hal = acpi.hal;
     let Some([a, b]) = kinds() else { return };
     match hardware {
         FixedHardware::SleepControl(register) => {
             let value = a << REDUCED_KIND_SHIFT | u64::from(REDUCED_SLEEP);
-            with(register, 1, |bank| bank.write8(0, value as u8));
+            with(hal, register, 1, |bank| bank.write8(0, value as u8));
         }
         FixedHardware::Pm1 { a: first, b: second, switch_on } => {
-            switch_on_acpi(first, switch_on);
-            sleep(first, a);
+            switch_on_acpi(hal, first, switch_on);
+            sleep(hal, first, a);
             if let Some(second) = second {
-                sleep(second, b);
+                sleep(hal, second, b);
             }
         }
     }
@@ -58,28 +61,28 @@ fn kinds() -> Option<[u64; 2]> {
 }
 
 /// Writes a PM1 control register; its other bits stay.
-fn sleep(register: Register, kind: u64) {
-    with(register, 2, |bank| {
+fn sleep(hal: &dyn Hal, register: Register, kind: u64) {
+    with(hal, register, 2, |bank| {
         let others = bank.read16(0) & !((KINDS as u16) << KIND_SHIFT | SLEEP);
         bank.write16(0, others | (kind as u16) << KIND_SHIFT | SLEEP);
     });
 }
 
 /// The registers work only once the firmware has let go of them.
-fn switch_on_acpi(register: Register, switch_on: Option<SwitchOn>) {
+fn switch_on_acpi(hal: &dyn Hal, register: Register, switch_on: Option<SwitchOn>) {
     let is_on = || {
         let mut is_on = true;
-        with(register, 2, |bank| is_on = bank.read16(0) & ACPI_ON != 0);
+        with(hal, register, 2, |bank| is_on = bank.read16(0) & ACPI_ON != 0);
         is_on
     };
     let Some(SwitchOn { port, value }) = switch_on.filter(|_| !is_on()) else { return };
-    with(Register::Port(port), 1, |bank| bank.write8(0, value));
+    with(hal, Register::Port(port), 1, |bank| bank.write8(0, value));
     wait(SWITCH_ON_US, is_on);
 }
 
 /// Does something with a register, if it can be reached.
-fn with(register: Register, bytes: u16, access: impl FnOnce(&dyn RegisterBank)) {
-    if let Some(bank) = super::open(register, bytes) {
+fn with(hal: &dyn Hal, register: Register, bytes: u16, access: impl FnOnce(&dyn RegisterBank)) {
+    if let Some(bank) = registers::open(hal, register, bytes) {
         access(bank.as_ref());
     }
 }

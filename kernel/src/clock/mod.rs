@@ -4,13 +4,16 @@
 //! ACPI's tables describe (`init_by_acpi`). Until it is known, the time is 0.
 
 mod sources;
+mod stamp;
 mod tsc;
 
 use log::Level;
 use millrace_boot::acpi::Description;
+use millrace_drivers::hal::Hal;
 use spin::Once;
 
 pub use sources::Source;
+pub(crate) use stamp::Stamp;
 pub use tsc::ticks;
 
 static CLOCK: Once<Clock> = Once::new();
@@ -33,9 +36,9 @@ pub(crate) fn init(entry: u64) {
 
 /// Starts the clock, if `init` did not: by the timers that the tables describe, then by the real-time clock, which takes
 /// up to 2 s. Where none of them is there, a frequency is assumed.
-pub(crate) fn init_by_acpi(entry: u64, acpi: &Description) {
+pub(crate) fn init_by_acpi(entry: u64, acpi: &Description, hal: &dyn Hal) {
     if CLOCK.get().is_none() {
-        let (source, hertz) = sources::with_tables(acpi);
+        let (source, hertz) = sources::with_tables(acpi, hal);
         start(entry, source, hertz);
         report();
     }

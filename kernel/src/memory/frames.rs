@@ -17,12 +17,12 @@ where
 }
 
 /// Hands out a contiguous run of whole pages. Its content is whatever was there.
-pub(super) fn allocate(bytes: u64, align: u64) -> Option<Span> {
+pub(crate) fn allocate(bytes: u64, align: u64) -> Option<Span> {
     FRAMES.lock().allocate(bytes, align)
 }
 
 /// Takes a run back as it was handed out.
-pub(super) fn free(run: Span) -> Result<(), FreeError> {
+pub(crate) fn free(run: Span) -> Result<(), FreeError> {
     FRAMES.lock().free(run)
 }
 

@@ -14,7 +14,8 @@ use linked_list_allocator::Heap;
 use millrace_boot::{PAGE_BYTES, Span};
 use spin::Mutex;
 
-use super::{MemoryError, frames};
+use super::error::MemoryError;
+use super::frames;
 
 /// The list gets this part of RAM, within the limits below.
 const PART_OF_RAM: u64 = 32;

@@ -15,8 +15,8 @@
 //! Locks, in the order in which they are taken: page tables (`window`), then frames. The heap's is never held
 //! while another is taken. Nobody allocates from the heap while holding one of them.
 
+mod error;
 mod frames;
-mod hardware;
 mod heap;
 mod loader_view;
 mod low_page;
@@ -25,46 +25,16 @@ mod window;
 
 use core::fmt;
 
-use millrace_boot::{BootInfo, Full, Span, image};
+use millrace_boot::{BootInfo, Span, image};
 
-pub use hardware::Hardware;
+pub use error::MemoryError;
+pub(crate) use frames::{allocate as allocate_frames, free as free_frames};
 pub(crate) use loader_view::LoaderView;
 pub(crate) use low_page::LowPage;
 #[cfg(feature = "fault-injection")]
 pub(crate) use low_page::address as low_page;
 pub use paging::PagingError;
-
-/// Why the kernel cannot use the memory that there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemoryError {
-    /// RAM lies in more separate stretches than the frame allocator can keep apart.
-    TooScattered,
-    /// There is no run of pages for the heap.
-    NoHeap {
-        /// How much was asked for, in bytes.
-        bytes: u64,
-    },
-    /// The page tables could not be built.
-    Paging(PagingError),
-}
-
-impl fmt::Display for MemoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MemoryError::TooScattered => f.write_str("RAM consists of too many separate ranges"),
-            MemoryError::NoHeap { bytes } => write!(f, "no {bytes} bytes of contiguous RAM for the heap"),
-            MemoryError::Paging(error) => write!(f, "page tables: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for MemoryError {}
-
-impl From<Full> for MemoryError {
-    fn from(Full: Full) -> Self {
-        MemoryError::TooScattered
-    }
-}
+pub(crate) use window::map_device;
 
 /// How much memory there is, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

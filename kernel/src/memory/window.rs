@@ -33,7 +33,7 @@ pub(super) fn init(space: AddressSpace, memory: MemoryMap) {
 
 /// Maps `bytes` of device registers at the physical address `phys`, uncached. `None` when there is nothing to map, when the
 /// range passes what the processor can address or touches RAM, or when window or memory for tables is used up.
-pub(super) fn map_device(phys: u64, bytes: usize) -> Option<NonNull<u8>> {
+pub(crate) fn map_device(phys: u64, bytes: usize) -> Option<NonNull<u8>> {
     let wanted = Span::sized(phys, bytes as u64).filter(|span| span.end() <= 1 << cpu::physical_bits())?;
     OPEN.lock().as_mut()?.map_device(wanted)
 }

@@ -2,9 +2,10 @@
 
 use millrace_boot::acpi::Description;
 use millrace_boot::tsc::Timer;
+use millrace_drivers::hal::Hal;
 use millrace_drivers::mmio::{MmioWindow, ReadOnly, ReadWrite, Register};
 
-use crate::memory::Hardware;
+use super::measured::hertz_by;
 
 /// Bytes of its registers.
 const BYTES: usize = 1024;
@@ -27,13 +28,13 @@ struct Hpet {
 }
 
 /// The frequency of the TSC.
-pub(super) fn hertz(acpi: &Description) -> Option<u64> {
-    super::by(Hpet::find(acpi.hpet?)?)
+pub(super) fn hertz(acpi: &Description, hal: &dyn Hal) -> Option<u64> {
+    hertz_by(Hpet::find(acpi.hpet?, hal)?)
 }
 
 impl Hpet {
-    fn find(address: u64) -> Option<Self> {
-        let window = MmioWindow::map(&Hardware::new(), address, BYTES).ok()?;
+    fn find(address: u64, hal: &dyn Hal) -> Option<Self> {
+        let window = MmioWindow::map(hal, address, BYTES).ok()?;
         let period = window.register::<u32, ReadOnly>(PERIOD).ok()?.read();
         let configuration = window.register::<u32, ReadWrite>(CONFIGURATION).ok()?;
         let counter = window.register(COUNTER).ok()?;

@@ -11,6 +11,7 @@
 
 mod hpet;
 mod kvm;
+mod measured;
 mod pit;
 mod pm_timer;
 mod rtc;
@@ -19,9 +20,7 @@ mod stated;
 use core::fmt;
 
 use millrace_boot::acpi::Description;
-use millrace_boot::tsc::{Timer, measure};
-
-use super::ticks;
+use millrace_drivers::hal::Hal;
 
 /// What is assumed when there is no way to know. Hardly any processor's TSC is faster: no delay is shorter than asked for.
 const ASSUMED_HERTZ: u64 = 4_000_000_000;
@@ -69,8 +68,8 @@ impl fmt::Display for Source {
 
 /// How a source is asked for the frequency in Hz.
 type Ask = fn() -> Option<u64>;
-/// The same, with what ACPI's tables describe.
-type AskByTables = fn(&Description) -> Option<u64>;
+/// The same, with what ACPI's tables describe, and access to device registers.
+type AskByTables = fn(&Description, &dyn Hal) -> Option<u64>;
 
 /// The sources that need nothing of the machine but ports and registers that each has at the same place.
 const WITHOUT_TABLES: [(Source, Ask); 4] = [
@@ -84,8 +83,8 @@ const WITHOUT_TABLES: [(Source, Ask); 4] = [
 const WITH_TABLES: [(Source, AskByTables); 4] = [
     (Source::Hpet, hpet::hertz),
     (Source::PmTimer, pm_timer::hertz),
-    (Source::BaseFrequency, |_| stated::base_frequency()),
-    (Source::RealTimeClock, |_| rtc::hertz()),
+    (Source::BaseFrequency, |_, _| stated::base_frequency()),
+    (Source::RealTimeClock, |_, _| rtc::hertz()),
 ];
 
 /// The frequency in Hz by the first source that needs no tables, and which that is.
@@ -94,12 +93,7 @@ pub(super) fn without_tables() -> Option<(Source, u64)> {
 }
 
 /// The same by the others, or by assumption.
-pub(super) fn with_tables(acpi: &Description) -> (Source, u64) {
-    let found = WITH_TABLES.iter().find_map(|(source, hertz)| Some((*source, hertz(acpi)?)));
+pub(super) fn with_tables(acpi: &Description, hal: &dyn Hal) -> (Source, u64) {
+    let found = WITH_TABLES.iter().find_map(|(source, hertz)| Some((*source, hertz(acpi, hal)?)));
     found.unwrap_or((Source::Assumed, ASSUMED_HERTZ))
-}
-
-/// The frequency of the TSC by this timer.
-fn by(mut timer: impl Timer) -> Option<u64> {
-    measure(&mut timer, &ticks)
 }

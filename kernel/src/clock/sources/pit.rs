@@ -2,6 +2,7 @@
 
 use millrace_boot::tsc::Timer;
 
+use super::measured::hertz_by;
 use crate::ports::IoPort;
 
 /// Length of a tick in femtoseconds, at 1.193182 MHz.
@@ -17,7 +18,7 @@ struct Channel0;
 
 /// The frequency of the TSC. The channel's interrupt goes nowhere.
 pub(super) fn hertz() -> Option<u64> {
-    super::by(Channel0)
+    hertz_by(Channel0)
 }
 
 impl Timer for Channel0 {

@@ -5,8 +5,10 @@ use alloc::boxed::Box;
 use millrace_boot::acpi::Description;
 use millrace_boot::tsc::Timer;
 use millrace_drivers::bank::RegisterBank;
+use millrace_drivers::hal::Hal;
 
-use crate::acpi;
+use super::measured::hertz_by;
+use crate::registers;
 
 /// Length of a tick in femtoseconds, at 3.579545 MHz (ACPI 6.5, 4.8.3.3).
 const PERIOD_FS: u64 = 1_000_000_000_000_000 / 3_579_545;
@@ -17,9 +19,9 @@ struct PmTimer {
 }
 
 /// The frequency of the TSC.
-pub(super) fn hertz(acpi: &Description) -> Option<u64> {
+pub(super) fn hertz(acpi: &Description, hal: &dyn Hal) -> Option<u64> {
     let timer = acpi.pm_timer?;
-    super::by(PmTimer { register: acpi::open(timer.register, 4)?, mask: timer.mask })
+    hertz_by(PmTimer { register: registers::open(hal, timer.register, 4)?, mask: timer.mask })
 }
 
 impl Timer for PmTimer {

@@ -2,11 +2,12 @@
 
 use millrace_boot::tsc::RealTimeClock;
 
+use super::measured::hertz_by;
 use crate::ports::IoPort;
 
 /// The frequency of the TSC, after 1 to 2 s.
 pub(super) fn hertz() -> Option<u64> {
-    super::by(RealTimeClock::find(read)?)
+    hertz_by(RealTimeClock::find(read)?)
 }
 
 /// Reads a register. The highest bit of the index, which masks NMIs, stays clear.

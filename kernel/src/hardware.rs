@@ -10,9 +10,8 @@ use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::hal::{Hal, InterruptLine, LineSource, SharedLine};
 use nm_core::platform::{DmaBlock, Platform, Sleeper};
 
-use super::{frames, window};
 use crate::ports::PortBank;
-use crate::{clock, interrupts};
+use crate::{clock, interrupts, memory};
 
 /// Largest alignment that is promised for device memory, in bytes.
 const MAX_ALIGN: usize = 4096;
@@ -22,8 +21,8 @@ const MAX_ALIGN: usize = 4096;
 pub struct Hardware(());
 
 impl Hardware {
-    /// Made when the memory is ready, see [`Machine`](crate::Machine).
-    pub(crate) fn new() -> Self {
+    /// Access to this machine, of use once [`memory`] is set up.
+    pub(crate) const fn new() -> Self {
         Self(())
     }
 }
@@ -36,7 +35,7 @@ unsafe impl Platform for Hardware {
         if bytes == 0 || !align.is_power_of_two() || align > MAX_ALIGN {
             return None;
         }
-        let run = frames::allocate(bytes as u64, align as u64)?;
+        let run = memory::allocate_frames(bytes as u64, align as u64)?;
         let virt = NonNull::new(run.start() as *mut u8)?;
         Some(DmaBlock { virt, phys: run.start(), bytes })
     }
@@ -51,7 +50,7 @@ unsafe impl Platform for Hardware {
 
     unsafe fn release_dma(&self, block: DmaBlock) {
         let run = Span::sized(block.phys, block.bytes as u64).and_then(|span| span.pages_touched());
-        match run.map(frames::free) {
+        match run.map(memory::free_frames) {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 log::error!(target: "memory", "{} bytes at {:#x}: {error}", block.bytes, block.phys)
@@ -66,7 +65,7 @@ unsafe impl Platform for Hardware {
 // SAFETY: the window maps the whole range uncached and never takes it away.
 unsafe impl Hal for Hardware {
     fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
-        window::map_device(phys, bytes)
+        memory::map_device(phys, bytes)
     }
 
     fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>> {
