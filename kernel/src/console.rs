@@ -18,7 +18,6 @@
 
 use alloc::boxed::Box;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use millrace_boot::acpi::Trigger;
 use millrace_boot::line_queue::LineQueue;
@@ -44,9 +43,6 @@ const STEP_BYTES: usize = 256;
 const STUCK_US: u64 = 2_000_000;
 /// How long it waits in all.
 const FLUSH_US: u64 = 10_000_000;
-
-/// Set by the interrupt, cleared before the port is read.
-static HAS_EVENT: AtomicBool = AtomicBool::new(false);
 
 static LINES: Mutex<Lines> = Mutex::new(Lines::new());
 
@@ -98,7 +94,7 @@ pub fn listen(hal: &dyn Hal) {
     let line = if counts_edges { hal.shared_line(COM1_LINE) } else { None };
     let Some(line) = line else { return };
     line.connect(Box::new(|| {
-        HAS_EVENT.store(true, Ordering::Release);
+        interrupts::set_boot_event(true);
         true
     }));
     let mut port = PORT.lock();
@@ -109,12 +105,12 @@ pub fn listen(hal: &dyn Hal) {
         uart.enable_interrupts(IER::DATA_READY);
     }
     // A key that came before has no edge any more.
-    HAS_EVENT.store(true, Ordering::Release);
+    interrupts::set_boot_event(true);
 }
 
 /// Whether the port has interrupted since it was read last. Always false without its interrupt.
 pub fn has_event() -> bool {
-    HAS_EVENT.load(Ordering::Acquire)
+    interrupts::has_boot_event()
 }
 
 /// Writes one line. What the port does not accept at once waits, see [`send`].
@@ -136,10 +132,10 @@ pub fn send() -> Output {
 /// The next byte that was typed, if there is one.
 pub fn poll() -> Option<u8> {
     // Cleared before the port is read: a key that comes afterwards interrupts again, if the port was empty by then.
-    HAS_EVENT.store(false, Ordering::Release);
+    interrupts::set_boot_event(false);
     let key = PORT.lock().uart.as_mut()?.try_receive_byte().ok();
     if key.is_some() && interrupts::are_taken() {
-        HAS_EVENT.store(true, Ordering::Release);
+        interrupts::set_boot_event(true);
     }
     key
 }
@@ -191,11 +187,7 @@ pub(crate) unsafe fn seize() {
 
 fn lost_note(out: &mut dyn Write, count: u64) -> fmt::Result {
     let lines = if count == 1 { "line" } else { "lines" };
-    write!(
-        out,
-        "{} WARN console: {count} {lines} lost: the serial port did not accept them",
-        Stamp::now()
-    )
+    write!(out, "{} WARN console: {count} {lines} lost: the serial port did not accept them", Stamp::now())
 }
 
 impl Port {

@@ -28,6 +28,7 @@
 extern crate alloc;
 
 pub mod acpi;
+mod apic;
 pub mod clock;
 pub mod console;
 pub mod cpu;
@@ -41,8 +42,9 @@ pub mod memory;
 mod panic;
 pub mod pci;
 mod ports;
-mod registers;
 pub mod processors;
+mod registers;
+pub mod smp;
 pub mod start;
 mod time_limit;
 

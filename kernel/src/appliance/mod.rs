@@ -26,7 +26,7 @@ use core::num::{NonZeroU16, NonZeroUsize};
 
 use crew::Crew;
 use millrace::acpi::{self, MmioPlace};
-use millrace::{ExitCode, Machine, clock, console, exit, interrupts, memory, processors};
+use millrace::{ExitCode, Machine, clock, console, exit, interrupts, memory, smp};
 use millrace_drivers::Options;
 use nm_apps::config::Wait;
 use nm_apps::{AppError, Application, Config, MmioDevice};
@@ -91,7 +91,7 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
         interrupts::take(machine.hal.as_ref());
         console::listen(machine.hal.as_ref());
     }
-    let workers = processors::start(machine.hal.as_ref(), machine.acpi);
+    let workers = smp::start(machine.hal.as_ref(), machine.acpi);
     let platform: Arc<dyn Platform> = machine.hal.clone();
     let tunables = Tunables::for_memory(memory::usage().largest_run, &config.tunables)?;
     let netmap = Netmap::new(&platform, tunables)?;

@@ -18,7 +18,6 @@
 
 mod io_apic;
 mod lines;
-mod local_apic;
 mod shared;
 mod sleep;
 mod timer;
@@ -30,52 +29,39 @@ use millrace_drivers::hal::{Hal, InterruptLine, LineSource, SharedLine};
 use nm_core::platform::Sleeper;
 use spin::Once;
 
-use crate::acpi;
+use crate::apic::{ApicError, LocalApic, SPURIOUS, TIMER, WAKE};
 use crate::ports::IoPort;
-use crate::processors;
+use crate::{acpi, apic, processors};
 use io_apic::IoApics;
-pub(crate) use local_apic::Ipi;
-use local_apic::LocalApic;
-pub(crate) use sleep::halt;
+use sleep::InterruptSleeper;
 use timer::Timer;
 
-/// The vector of other processors that end a sleep.
-const WAKE: u8 = 0xfd;
-/// The timer's vector.
-const TIMER: u8 = 0xfe;
-/// The vector of an interrupt that went away while it was being delivered (Intel SDM volume 3, 11.9).
-const SPURIOUS: u8 = 0xff;
+pub(crate) use sleep::{halt, has_boot_event, set_boot_event};
 
-/// The local APIC, once it is in use.
-static APIC: Once<LocalApic> = Once::new();
 /// The interrupts of this machine, once they are taken.
 static INTERRUPTS: Once<Interrupts> = Once::new();
 
 /// What waiting for interrupts takes.
 struct Interrupts {
-    apic: &'static LocalApic,
-    timer: Timer,
+    sleeper: InterruptSleeper,
     io_apics: IoApics,
 }
 
 /// Why the machine takes no interrupts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InterruptError {
-    /// The processor has no local APIC, or does not let it be enabled.
-    ApicMissing,
-    /// The local APIC's registers cannot be mapped.
-    RegistersUnmapped,
+enum InterruptError {
+    /// There is no local APIC.
+    Apic(ApicError),
     /// Its timer does not run.
     TimerStopped,
 }
 
 impl fmt::Display for InterruptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            InterruptError::ApicMissing => "the processor has no local APIC",
-            InterruptError::RegistersUnmapped => "the registers of the local APIC cannot be mapped",
-            InterruptError::TimerStopped => "the timer of the local APIC does not run",
-        })
+        match self {
+            InterruptError::Apic(error) => error.fmt(f),
+            InterruptError::TimerStopped => f.write_str("the timer of the local APIC does not run"),
+        }
     }
 }
 
@@ -84,9 +70,10 @@ pub fn take(hal: &dyn Hal) {
     // Nothing is to come by a way that has no handler.
     IoPort::PIC_1_MASK.write(0xff_u8);
     IoPort::PIC_2_MASK.write(0xff_u8);
-    match find_apic(hal).and_then(|apic| Interrupts::new(hal, apic)) {
+    match Interrupts::find(hal) {
         Ok(interrupts) => {
-            let Interrupts { apic, timer, io_apics } = INTERRUPTS.call_once(|| interrupts);
+            let Interrupts { sleeper, io_apics } = INTERRUPTS.call_once(|| interrupts);
+            let InterruptSleeper { apic, timer } = sleeper;
             log::info!(target: "interrupts", "{apic}, {timer}, {} lines, {} inputs", lines::COUNT, io_apics.inputs());
             x86_64::instructions::interrupts::enable();
         }
@@ -95,22 +82,18 @@ pub fn take(hal: &dyn Hal) {
 }
 
 /// Has the local APIC of the first processor take interrupts, which the processor itself does not do by that.
-pub(crate) fn prepare(hal: &dyn Hal) -> Result<(), InterruptError> {
-    find_apic(hal).map(drop)
-}
-
-fn find_apic(hal: &dyn Hal) -> Result<&'static LocalApic, InterruptError> {
-    let apic = APIC.try_call_once(|| LocalApic::find(hal))?;
+pub(crate) fn prepare(hal: &dyn Hal) -> Result<&'static LocalApic, ApicError> {
+    let apic = apic::find(hal)?;
     processors::current().set_apic_id(apic.id());
     Ok(apic)
 }
 
 /// The same on another processor, which runs this; with its timer, if interrupts are taken.
 pub(crate) fn join() {
-    let Some(apic) = APIC.get() else { return };
+    let Some(apic) = apic::get() else { return };
     apic.join();
-    if let Some(Interrupts { timer, .. }) = INTERRUPTS.get() {
-        timer.join(apic);
+    if let Some(Interrupts { sleeper, .. }) = INTERRUPTS.get() {
+        sleeper.timer.join(apic);
     }
 }
 
@@ -119,40 +102,24 @@ pub(crate) fn are_taken() -> bool {
     INTERRUPTS.get().is_some()
 }
 
-/// Whether the processor that runs this has the local APIC with this number.
-pub(crate) fn is_at(apic_id: u32) -> bool {
-    APIC.get().is_some_and(|apic| apic.id() == apic_id)
-}
-
-/// Whether a message to this number is for one processor: the highest of 8 or 32 bits is for all.
-pub(crate) fn is_single(apic_id: u32) -> bool {
-    APIC.get().is_some_and(|apic| apic_id < apic.everybody())
-}
-
-/// Sends a message to the processor whose local APIC has this number.
-pub(crate) fn send(to: u32, message: Ipi) {
-    if let Some(apic) = APIC.get() {
-        apic.send(to, message);
-    }
-}
-
 impl Interrupts {
-    fn new(hal: &dyn Hal, apic: &'static LocalApic) -> Result<Self, InterruptError> {
+    fn find(hal: &dyn Hal) -> Result<Self, InterruptError> {
+        let apic = prepare(hal).map_err(InterruptError::Apic)?;
         let timer = Timer::find(apic).ok_or(InterruptError::TimerStopped)?;
         let io_apics = acpi::description().map_or_else(IoApics::none, |acpi| IoApics::find(hal, acpi));
-        Ok(Self { apic, timer, io_apics })
+        Ok(Self { sleeper: InterruptSleeper { apic, timer }, io_apics })
     }
 }
 
 /// How to sleep, once interrupts are taken.
 pub(crate) fn sleeper() -> Option<&'static dyn Sleeper> {
-    INTERRUPTS.get().map(|interrupts| interrupts as &dyn Sleeper)
+    INTERRUPTS.get().map(|interrupts| &interrupts.sleeper as &dyn Sleeper)
 }
 
 /// A line that no card has, once interrupts are taken, to the processor of this pair of queues.
 pub(crate) fn line(pair: u16) -> Option<Box<dyn InterruptLine>> {
     INTERRUPTS.get()?;
-    lines::take(local_apic::message_address(processors::for_pair(pair).apic_id())?)
+    lines::take(apic::message_address(processors::for_pair(pair).apic_id())?)
 }
 
 /// A place at the line that leads there from `source`, once interrupts are taken.
@@ -166,7 +133,7 @@ pub(crate) fn shared_line(source: LineSource) -> Option<Box<dyn SharedLine>> {
         return None;
     };
     log::debug!(target: "interrupts", "{source}: input {}", line.gsi);
-    shared::take(interrupts, line).inspect_err(|error| without(error)).ok()
+    shared::take(&interrupts.io_apics, line).inspect_err(|error| without(error)).ok()
 }
 
 /// Says which inputs were masked since the last time because nobody acknowledged their interrupts, and asks the cards at those
@@ -182,7 +149,7 @@ pub fn complain() {
 #[cfg(feature = "fault-injection")]
 pub(crate) fn mask_levels() {
     if let Some(interrupts) = INTERRUPTS.get() {
-        shared::mask_levels(interrupts);
+        shared::mask_levels(&interrupts.io_apics);
     }
 }
 
@@ -201,7 +168,7 @@ pub(crate) fn handle(vector: u8) {
             }
         }
     }
-    if let Some(apic) = APIC.get() {
+    if let Some(apic) = apic::get() {
         apic.end_interrupt();
     }
 }

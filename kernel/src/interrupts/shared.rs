@@ -18,8 +18,9 @@ use millrace_boot::acpi::{IsaLine, Trigger};
 use millrace_drivers::hal::{InterruptLine, SharedHandler, SharedLine};
 use spin::{Mutex, Once};
 
-use super::{Interrupts, lines, local_apic};
-use crate::processors;
+use super::io_apic::IoApics;
+use super::lines;
+use crate::{apic, processors};
 
 /// Inputs that are used: those of the usual I/O APIC.
 const INPUTS: usize = 24;
@@ -50,7 +51,7 @@ struct Input {
 struct Place {
     input: &'static Input,
     number: usize,
-    interrupts: &'static Interrupts,
+    io_apics: &'static IoApics,
 }
 
 /// Why there is no line.
@@ -63,11 +64,11 @@ pub(super) enum NoLine {
 }
 
 /// A place at the input that `line` leads to.
-pub(super) fn take(interrupts: &'static Interrupts, line: IsaLine) -> Result<Box<dyn SharedLine>, NoLine> {
+pub(super) fn take(io_apics: &'static IoApics, line: IsaLine) -> Result<Box<dyn SharedLine>, NoLine> {
     let is_it = |input: &&Input| input.line.get().is_none_or(|other| other.gsi == line.gsi);
     let input = INPUT.iter().find(is_it).ok_or(NoLine::AllTaken)?;
     if input.line.get().is_none() {
-        let address = local_apic::message_address(processors::current().apic_id()).ok_or(NoLine::AllTaken)?;
+        let address = apic::message_address(processors::current().apic_id()).ok_or(NoLine::AllTaken)?;
         *input.vector.lock() = Some(lines::take(address).ok_or(NoLine::AllTaken)?);
         input.line.call_once(|| line);
     }
@@ -78,7 +79,7 @@ pub(super) fn take(interrupts: &'static Interrupts, line: IsaLine) -> Result<Box
     if number >= CARDS {
         return Err(NoLine::AllTaken);
     }
-    Ok(Box::new(Place { input, number, interrupts }))
+    Ok(Box::new(Place { input, number, io_apics }))
 }
 
 /// The inputs that were masked since the last time: their numbers.
@@ -102,21 +103,21 @@ pub(super) fn ask_masked() -> bool {
 
 /// Masks all inputs for levels, as if each had interrupted without end.
 #[cfg(feature = "fault-injection")]
-pub(super) fn mask_levels(interrupts: &Interrupts) {
+pub(super) fn mask_levels(io_apics: &IoApics) {
     let is_level = |input: &&Input| input.line.get().is_some_and(|line| line.trigger == Trigger::Level);
-    INPUT.iter().filter(is_level).for_each(|input| input.mask(interrupts));
+    INPUT.iter().filter(is_level).for_each(|input| input.mask(io_apics));
 }
 
 impl SharedLine for Place {
     fn connect(self: Box<Self>, handler: SharedHandler) {
-        let Self { input, number, interrupts } = *self;
+        let Self { input, number, io_apics } = *self;
         if let Some(place) = input.handlers.get(number) {
             place.call_once(|| handler);
         }
         let vector = input.vector.lock().take();
         if let (Some(vector), Some(line)) = (vector, input.line.get()) {
-            let message = vector.connect(Box::new(move || input.run(interrupts)));
-            interrupts.io_apics.connect(*line, message);
+            let message = vector.connect(Box::new(move || input.run(io_apics)));
+            io_apics.connect(*line, message);
         }
     }
 }
@@ -142,7 +143,7 @@ impl Input {
     }
 
     /// Asks every card: a level stays until all that hold it were heard.
-    fn run(&self, interrupts: &Interrupts) {
+    fn run(&self, io_apics: &IoApics) {
         let mut is_anybodys = false;
         for _ in 0..self.rounds() {
             let handlers = self.handlers.iter().filter_map(Once::get);
@@ -154,14 +155,14 @@ impl Input {
         if is_anybodys {
             self.unhandled.store(0, Ordering::Relaxed);
         } else if self.unhandled.fetch_add(1, Ordering::Relaxed) >= UNHANDLED_MAX {
-            self.mask(interrupts);
+            self.mask(io_apics);
         }
     }
 
     /// From now on it does not interrupt.
-    fn mask(&self, interrupts: &Interrupts) {
+    fn mask(&self, io_apics: &IoApics) {
         if let Some(line) = self.line.get() {
-            interrupts.io_apics.mask(line.gsi);
+            io_apics.mask(line.gsi);
             self.is_masked.store(true, Ordering::Relaxed);
             IS_ANY_MASKED.store(true, Ordering::Relaxed);
         }

@@ -2,18 +2,30 @@
 #![expect(unsafe_code, reason = "halts the processor")]
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 
 use nm_core::platform::{Sleeper, Slept};
 use x86_64::instructions::interrupts;
 
-use super::{Interrupts, shared};
-use crate::{clock, console, processors};
+use super::shared;
+use super::timer::Timer;
+use crate::apic::LocalApic;
+use crate::{clock, processors};
 
 /// The longest sleep while there are cards that cannot interrupt any more, in microseconds.
 const ASK_AGAIN_US: u64 = 1000;
 
-impl Sleeper for Interrupts {
+/// Set when the boot processor has an event to attend to, which also ends its sleep.
+static BOOT_EVENT: AtomicBool = AtomicBool::new(false);
+
+/// Sleeping by interrupts, with a timer for the end of a sleep.
+pub(super) struct InterruptSleeper {
+    pub(super) apic: &'static LocalApic,
+    pub(super) timer: Timer,
+}
+
+impl Sleeper for InterruptSleeper {
     fn waker(&self) -> Waker {
         processors::current().waker().clone()
     }
@@ -52,9 +64,20 @@ impl Sleeper for Interrupts {
     }
 }
 
-/// Whether the console waits for this processor: the first one serves it.
+/// Whether this is the boot processor, and it has an event to attend to.
 fn is_called() -> bool {
-    processors::number() == 0 && console::has_event()
+    processors::number() == 0 && has_boot_event()
+}
+
+/// Whether the boot processor has an event to attend to.
+pub(crate) fn has_boot_event() -> bool {
+    BOOT_EVENT.load(Ordering::Acquire)
+}
+
+/// Notes, or forgets, that the boot processor has an event to attend to. An interrupt handler may note one; it ends a sleep
+/// since the interrupt itself does.
+pub(crate) fn set_boot_event(is_due: bool) {
+    BOOT_EVENT.store(is_due, Ordering::Release);
 }
 
 /// Lets interrupts in and halts until one has been handled.

@@ -8,7 +8,7 @@ use core::hint::spin_loop;
 
 use x86_64::registers::model_specific::Msr;
 
-use super::local_apic::{LocalApic, MASKED, Offset};
+use crate::apic::{LocalApic, MASKED, Offset, TIMER};
 use crate::clock;
 
 /// CPUID leaf 1, ecx: the timer compares with the time stamp counter.
@@ -56,7 +56,7 @@ impl Timer {
 
     /// Gets the timer of another processor, which runs this, ready to be set.
     pub(super) fn join(self, apic: &LocalApic) {
-        let vector = u32::from(super::TIMER);
+        let vector = u32::from(TIMER);
         match self {
             Self::Deadline => {
                 apic.write(Offset::TimerEntry, BY_DEADLINE | vector);

@@ -4,7 +4,7 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::table;
-use crate::interrupts::{self, Ipi};
+use crate::apic::{self, Ipi};
 
 /// Looks at how many stand still before going on without the rest: one that has its interrupts held back by firmware does
 /// not hear.
@@ -47,7 +47,7 @@ pub(crate) fn is_halted() -> bool {
 }
 
 fn halt_others() {
-    let count = table::others().map(|processor| interrupts::send(processor.apic_id(), Ipi::Halt)).count();
+    let count = table::others().map(|processor| apic::send(processor.apic_id(), Ipi::Halt)).count();
     for _ in 0..PATIENCE {
         if HALTED.load(Ordering::Acquire).count_ones() as usize >= count {
             break;

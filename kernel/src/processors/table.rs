@@ -12,8 +12,8 @@ use spin::{Mutex, Once};
 use x86_64::VirtAddr;
 use x86_64::registers::model_specific::GsBase;
 
+use crate::apic::{self, Ipi};
 use crate::cpu::Segments;
-use crate::interrupts::{self, Ipi};
 
 /// The most processors that are used. Each has a worker with queue pairs of its own, and each queue its own interrupt vector:
 /// those of two NICs with a pair for every processor take 128 of the 192 vectors. Each costs 192 KiB for its stacks.
@@ -30,20 +30,20 @@ pub(crate) struct Processor {
     state: AtomicU32,
     /// Whether it has found nothing to do and halts, or is about to.
     is_asleep: AtomicBool,
-    pub(super) job: Mutex<Option<Job>>,
+    pub(crate) job: Mutex<Option<Job>>,
     waker: Once<Waker>,
     /// The time stamp counter when it came to work.
-    pub(super) arrived_at: AtomicU64,
+    pub(crate) arrived_at: AtomicU64,
     /// Of the launch that is under way: a processor that has loaded them has marked them as in use.
-    pub(super) segments: Mutex<Option<&'static Segments>>,
+    pub(crate) segments: Mutex<Option<&'static Segments>>,
     /// The pages under its stacks, with the names of those.
-    pub(super) guards: Mutex<Vec<(&'static str, Span)>>,
+    pub(crate) guards: Mutex<Vec<(&'static str, Span)>>,
 }
 
 /// How far a processor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It does not run.
     Absent = 0,
     /// It was told to run.
@@ -116,7 +116,7 @@ impl Processor {
         self.apic_id.store(id, Ordering::Relaxed);
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         // Acquire: what the processor did before it said so is seen.
         match self.state.load(Ordering::Acquire) {
             1 => State::Started,
@@ -126,24 +126,24 @@ impl Processor {
         }
     }
 
-    pub(super) fn set_state(&self, state: State) {
+    pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u32, Ordering::Release);
     }
 
     /// Takes it from one state to another; `false` if it was in a third.
-    pub(super) fn change(&self, from: State, to: State) -> bool {
+    pub(crate) fn change(&self, from: State, to: State) -> bool {
         self.state.compare_exchange(from as u32, to as u32, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Gives it a job, or the job back if it has one that it has not begun with.
-    pub(super) fn give(&self, job: Job) -> Result<(), Job> {
+    pub(crate) fn give(&self, job: Job) -> Result<(), Job> {
         let mut place = self.job.lock();
         if place.is_some() {
             return Err(job);
         }
         *place = Some(job);
         drop(place);
-        interrupts::send(self.apic_id(), Ipi::Wake);
+        apic::send(self.apic_id(), Ipi::Wake);
         Ok(())
     }
 
@@ -169,7 +169,7 @@ impl Processor {
     pub(crate) fn wake(&self) {
         fence(Ordering::SeqCst);
         if self.is_asleep() {
-            interrupts::send(self.apic_id(), Ipi::Wake);
+            apic::send(self.apic_id(), Ipi::Wake);
         }
     }
 

@@ -11,12 +11,12 @@ use millrace_boot::acpi::Description;
 use millrace_boot::{PAGE_BYTES, Span, processor_start, trampoline};
 use millrace_drivers::hal::Hal;
 
-use super::further;
-use super::table::{self, MAX, Processor, State};
-use crate::clock;
+use super::ap;
+use crate::apic::{self, Ipi};
 use crate::cpu::{self, EXCEPTION_STACK_BYTES, EXCEPTION_STACKS, Segments};
-use crate::interrupts::{self, Ipi};
 use crate::memory::{self, LowPage};
+use crate::processors::{self, MAX, Processor, State};
+use crate::{clock, interrupts};
 
 /// From a reset to the start message, in microseconds.
 const RESET_US: u64 = 10_000;
@@ -42,15 +42,15 @@ pub fn start(hal: &dyn Hal, acpi: &Description) -> NonZeroUsize {
     };
     page.write(processor_start::real_mode());
     let apic_ids = choose(&acpi.processors);
-    apic_ids.iter().for_each(|&id| interrupts::send(id, Ipi::Reset));
+    apic_ids.iter().for_each(|&id| apic::send(id, Ipi::Reset));
     wait(RESET_US, || false);
-    table::current().set_state(State::Running);
+    processors::current().set_state(State::Running);
     for id in apic_ids {
         match launch(count.get(), id, &page) {
             Ok(()) => count = count.saturating_add(1),
             Err(failure) => {
                 processor_start::withdraw();
-                interrupts::send(id, Ipi::Reset);
+                apic::send(id, Ipi::Reset);
                 log::warn!(target: "processors", "the processor with local APIC ID {id} does not run: {failure}");
             }
         }
@@ -67,10 +67,10 @@ pub fn start(hal: &dyn Hal, acpi: &Description) -> NonZeroUsize {
 /// The processors to start, of those whose local APICs have these numbers.
 fn choose(apic_ids: &[u32]) -> Vec<u32> {
     // The first is known by what its own APIC says, whatever the tables say.
-    let own = table::current().apic_id();
+    let own = processors::current().apic_id();
     let others = apic_ids.iter().copied().filter(|&id| id != own);
     // The highest number means all processors, and without x2APIC mode one has 8 bits.
-    let (usable, unreachable): (Vec<u32>, Vec<u32>) = others.partition(|&id| interrupts::is_single(id));
+    let (usable, unreachable): (Vec<u32>, Vec<u32>) = others.partition(|&id| apic::is_single(id));
     if usable.len() < MAX - 1 && !unreachable.is_empty() {
         let count = unreachable.len();
         log::warn!(target: "processors", "{count} are not used: the numbers of their local APICs need x2APIC mode");
@@ -101,20 +101,20 @@ impl fmt::Display for Failure {
 
 /// Starts one processor as `number`, and waits until it runs.
 fn launch(number: usize, apic_id: u32, page: &LowPage) -> Result<(), Failure> {
-    let place = table::get(number).ok_or(Failure::Table)?;
+    let place = processors::get(number).ok_or(Failure::Table)?;
     let stack_top = give_stacks(place).ok_or(Failure::Table)?;
     let tables = memory::page_tables().ok_or(Failure::Table)?;
     place.set_apic_id(apic_id);
     place.set_state(State::Started);
-    let start = processor_start::Start { tables, stack_top, entry: further::enter, argument: number as u64 };
+    let start = processor_start::Start { tables, stack_top, entry: ap::enter, argument: number as u64 };
     // SAFETY: what was prepared before was taken or withdrawn. The tables are those in use, and map the stack, which was made
     // for this launch.
     unsafe { processor_start::prepare(start) };
     let sent_at = clock::ticks();
     let has_come = || place.state() == State::Arrived;
-    interrupts::send(apic_id, Ipi::Start(page.number()));
+    apic::send(apic_id, Ipi::Start(page.number()));
     if !wait(AGAIN_US, has_come) {
-        interrupts::send(apic_id, Ipi::Start(page.number()));
+        apic::send(apic_id, Ipi::Start(page.number()));
         wait(PATIENCE_US, has_come);
     }
     let now = clock::ticks();

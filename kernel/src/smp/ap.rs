@@ -5,20 +5,20 @@ use core::sync::atomic::Ordering;
 
 use x86_64::instructions::tlb;
 
-use super::table::{self, Processor, State};
-use crate::{clock, cpu, interrupts};
+use crate::processors::{self, Job, Processor, State};
+use crate::{apic, clock, cpu, interrupts};
 
 /// Where it comes to from [`processor_start`](millrace_boot::processor_start), on its own stack.
 pub(super) extern "C" fn enter(number: u64) -> ! {
-    table::set_number(number as usize);
-    let this = table::current();
+    processors::set_number(number as usize);
+    let this = processors::current();
     let segments = this.segments.lock().take();
     if let Some(segments) = segments {
         cpu::init_further(segments);
         interrupts::join();
         this.arrived_at.store(clock::ticks(), Ordering::Relaxed);
         // Another one than was called, which had been given up before, has come in its place.
-        let is_meant = interrupts::is_at(this.apic_id());
+        let is_meant = apic::is_at(this.apic_id());
         if is_meant && this.change(State::Started, State::Arrived) && is_accepted(this) {
             work(this)
         }
@@ -49,7 +49,7 @@ fn work(this: &Processor) -> ! {
     }
 }
 
-fn wait_for_job(this: &Processor) -> table::Job {
+fn wait_for_job(this: &Processor) -> Job {
     loop {
         x86_64::instructions::interrupts::disable();
         // Who leaves a job sends an interrupt afterwards, which is held back until the processor halts, and wakes it.

@@ -11,7 +11,7 @@ use millrace_drivers::mmio::{MmioWindow, ReadWrite};
 use x86_64::instructions::interrupts;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
-use super::InterruptError;
+use super::vectors::{SPURIOUS, WAKE};
 
 /// Bytes of its registers in memory.
 const BYTES: usize = 4096;
@@ -22,7 +22,7 @@ const FIRST_MSR: u32 = 0x800;
 /// In the spurious vector register: the APIC takes interrupts.
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 /// In an entry of the local vector table: it does not interrupt.
-pub(super) const MASKED: u32 = 1 << 16;
+pub(crate) const MASKED: u32 = 1 << 16;
 /// In the lower half of the command register: the message was not delivered yet (11.6.1).
 const PENDING: u32 = 1 << 12;
 /// The level of every message but one that this does not send.
@@ -37,7 +37,7 @@ const MESSAGES: u64 = 0xfee0_0000;
 /// Where a register is, in bytes.
 #[derive(Debug, Clone, Copy)]
 #[repr(u16)]
-pub(super) enum Offset {
+pub(crate) enum Offset {
     Id = 0x20,
     TaskPriority = 0x80,
     EndOfInterrupt = 0xb0,
@@ -71,7 +71,7 @@ impl Ipi {
     fn command(self) -> u32 {
         ASSERT
             | match self {
-                Ipi::Wake => u32::from(super::WAKE),
+                Ipi::Wake => u32::from(WAKE),
                 Ipi::Halt => 0b100 << 8,
                 Ipi::Reset => 0b101 << 8,
                 Ipi::Start(page) => 0b110 << 8 | u32::from(page),
@@ -79,8 +79,26 @@ impl Ipi {
     }
 }
 
+/// Why there is no local APIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ApicError {
+    /// The processor has none, or does not let it be enabled.
+    Missing,
+    /// Its registers cannot be mapped.
+    RegistersUnmapped,
+}
+
+impl fmt::Display for ApicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ApicError::Missing => "the processor has no local APIC",
+            ApicError::RegistersUnmapped => "the registers of the local APIC cannot be mapped",
+        })
+    }
+}
+
 /// The local APIC of the processor that runs. All have theirs at the same place.
-pub(super) struct LocalApic {
+pub(crate) struct LocalApic {
     registers: Registers,
 }
 
@@ -91,14 +109,14 @@ enum Registers {
 
 impl LocalApic {
     /// Finds the APIC, and has it take interrupts on this processor.
-    pub(super) fn find(hal: &dyn Hal) -> Result<Self, InterruptError> {
+    pub(crate) fn find(hal: &dyn Hal) -> Result<Self, ApicError> {
         let apic = Self { registers: Registers::find(hal)? };
         apic.enable();
         Ok(apic)
     }
 
     /// Has the APIC of another processor, which runs this, take interrupts.
-    pub(super) fn join(&self) {
+    pub(crate) fn join(&self) {
         switch_on(match self.registers {
             Registers::Memory(_) => ApicBaseFlags::LAPIC_ENABLE,
             Registers::ModelSpecific => ApicBaseFlags::LAPIC_ENABLE | ApicBaseFlags::X2APIC_ENABLE,
@@ -110,11 +128,11 @@ impl LocalApic {
         self.write(Offset::TaskPriority, 0);
         self.write(Offset::TimerEntry, MASKED);
         self.write(Offset::Pin0Entry, MASKED);
-        self.write(Offset::SpuriousVector, SOFTWARE_ENABLE | u32::from(super::SPURIOUS));
+        self.write(Offset::SpuriousVector, SOFTWARE_ENABLE | u32::from(SPURIOUS));
     }
 
     /// The number by which messages find this processor.
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         match self.registers {
             Registers::Memory(_) => self.read(Offset::Id) >> 24,
             Registers::ModelSpecific => self.read(Offset::Id),
@@ -122,7 +140,7 @@ impl LocalApic {
     }
 
     /// The number that is for all processors, above that of any.
-    pub(super) fn everybody(&self) -> u32 {
+    pub(crate) fn everybody(&self) -> u32 {
         match self.registers {
             Registers::Memory(_) => u8::MAX.into(),
             Registers::ModelSpecific => u32::MAX,
@@ -130,7 +148,7 @@ impl LocalApic {
     }
 
     /// Sends a message to the processor with this number, with interrupts held back: a handler may send one, too.
-    pub(super) fn send(&self, to: u32, message: Ipi) {
+    pub(crate) fn send(&self, to: u32, message: Ipi) {
         interrupts::without_interrupts(|| match self.registers {
             Registers::Memory(_) => {
                 // One that it cannot name gets none.
@@ -155,12 +173,12 @@ impl LocalApic {
     }
 
     /// The interrupt that is being handled has been.
-    pub(super) fn end_interrupt(&self) {
+    pub(crate) fn end_interrupt(&self) {
         self.write(Offset::EndOfInterrupt, 0);
     }
 
     /// Reads a register. All of them lie in what was mapped.
-    pub(super) fn read(&self, offset: Offset) -> u32 {
+    pub(crate) fn read(&self, offset: Offset) -> u32 {
         match &self.registers {
             Registers::Memory(window) => {
                 window.register::<u32, ReadWrite>(offset as usize).map_or(0, |register| register.read())
@@ -171,7 +189,7 @@ impl LocalApic {
     }
 
     /// Writes a register.
-    pub(super) fn write(&self, offset: Offset, value: u32) {
+    pub(crate) fn write(&self, offset: Offset, value: u32) {
         match &self.registers {
             Registers::Memory(window) => {
                 if let Ok(register) = window.register::<u32, ReadWrite>(offset as usize) {
@@ -186,18 +204,18 @@ impl LocalApic {
 
 impl Registers {
     /// Where they are, with the APIC switched on.
-    fn find(hal: &dyn Hal) -> Result<Self, InterruptError> {
+    fn find(hal: &dyn Hal) -> Result<Self, ApicError> {
         if __cpuid(1).edx & CPUID_APIC == 0 {
-            return Err(InterruptError::ApicMissing);
+            return Err(ApicError::Missing);
         }
         switch_on(ApicBaseFlags::LAPIC_ENABLE);
         let (base, flags) = ApicBase::read();
         match () {
-            () if !flags.contains(ApicBaseFlags::LAPIC_ENABLE) => Err(InterruptError::ApicMissing),
+            () if !flags.contains(ApicBaseFlags::LAPIC_ENABLE) => Err(ApicError::Missing),
             () if flags.contains(ApicBaseFlags::X2APIC_ENABLE) => Ok(Self::ModelSpecific),
             () => MmioWindow::map(hal, base.start_address().as_u64(), BYTES)
                 .map(Self::Memory)
-                .map_err(|_| InterruptError::RegistersUnmapped),
+                .map_err(|_| ApicError::RegistersUnmapped),
         }
     }
 }
@@ -212,7 +230,7 @@ fn switch_on(mode: ApicBaseFlags) {
 }
 
 /// Where a card writes messages for the processor of this number; `None` when that is beyond what a message can name.
-pub(super) fn message_address(id: u32) -> Option<u64> {
+pub(crate) fn message_address(id: u32) -> Option<u64> {
     (id < 0xff).then(|| MESSAGES | u64::from(id) << 12)
 }
 
