@@ -47,6 +47,7 @@ mod registers;
 pub mod smp;
 pub mod start;
 mod time_limit;
+mod traps;
 
 pub use exit::{ExitCode, exit};
 pub use start::Machine;

@@ -12,7 +12,7 @@ use millrace_drivers::hal::Hal;
 use crate::hardware::Hardware;
 use crate::memory::{self, LoaderView, MemoryError};
 use crate::pci::Pci;
-use crate::{ExitCode, acpi, clock, console, cpu, exit, logger, pci, processors};
+use crate::{ExitCode, acpi, clock, console, cpu, exit, logger, pci, processors, traps};
 
 /// The machine, ready for an application.
 pub struct Machine {
@@ -46,7 +46,8 @@ pub unsafe fn start(hand_over: u64, loader: u32, entry_tsc: u64, main: fn(Machin
     processors::set_number(0);
     console::init();
     logger::init();
-    cpu::init();
+    cpu::load_first_segments();
+    traps::load();
     clock::init(entry_tsc);
     log::info!(target: "boot", "millrace {}", env!("CARGO_PKG_VERSION"));
     clock::report();

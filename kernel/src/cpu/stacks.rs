@@ -13,7 +13,7 @@ pub(crate) const EXCEPTION_STACKS: usize = ExceptionStack::ALL.len();
 
 /// A stack that the processor switches to when it takes an exception (TSS, interrupt stack table).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ExceptionStack {
+pub(crate) enum ExceptionStack {
     /// So that an overflow of any other stack can be reported.
     PageFault,
     /// So that a broken stack pointer can be reported.
@@ -29,7 +29,7 @@ impl ExceptionStack {
     const ALL: [Self; 4] = [Self::PageFault, Self::DoubleFault, Self::Nmi, Self::MachineCheck];
 
     /// The place in the interrupt stack table, from 0.
-    pub(super) const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 

@@ -26,7 +26,7 @@ static FIRST_TASK: Once<TaskStateSegment> = Once::new();
 static FIRST: Once<Segments> = Once::new();
 
 /// Has the first processor use its segments.
-pub(super) fn load_first() {
+pub(crate) fn load_first() {
     let task = FIRST_TASK.call_once(|| task_state(stacks::first_tops()));
     FIRST.call_once(|| Segments::new(task)).load();
 }
@@ -48,7 +48,7 @@ impl Segments {
     }
 
     /// Makes the processor use them. One does, once.
-    pub(super) fn load(&'static self) {
+    pub(crate) fn load(&'static self) {
         self.table.load();
         // SAFETY: the selectors are those of the table just loaded, a 64-bit code segment, a writable data
         // segment, and a task state segment that lives as long as the machine.

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use x86_64::instructions::tlb;
 
 use crate::processors::{self, Job, Processor, State};
-use crate::{apic, clock, cpu, interrupts};
+use crate::{apic, clock, interrupts, traps};
 
 /// Where it comes to from [`processor_start`](millrace_boot::processor_start), on its own stack.
 pub(super) extern "C" fn enter(number: u64) -> ! {
@@ -14,7 +14,8 @@ pub(super) extern "C" fn enter(number: u64) -> ! {
     let this = processors::current();
     let segments = this.segments.lock().take();
     if let Some(segments) = segments {
-        cpu::init_further(segments);
+        segments.load();
+        traps::load();
         interrupts::join();
         this.arrived_at.store(clock::ticks(), Ordering::Relaxed);
         // Another one than was called, which had been given up before, has come in its place.

@@ -5,10 +5,9 @@ use core::fmt;
 use bitflags::bitflags;
 use millrace_boot::{PAGE_BYTES, Span, image};
 
-use super::stacks;
-use super::stubs::Interrupted;
+use super::registers::Interrupted;
 use super::vector::{self, ErrorCode};
-use crate::processors;
+use crate::{cpu, processors};
 
 bitflags! {
     /// The error code of a page fault (Intel SDM volume 3, 4.7).
@@ -117,7 +116,7 @@ impl Meaning<'_> {
         let address = self.cr2;
         let is_in = |span: Span| (span.start()..span.end()).contains(&address);
         let is_fetch = error.contains(PageFault::FETCH);
-        let of_first = stacks::guard_pages().find(|(_, guard)| is_in(*guard)).map(|(stack, _)| stack);
+        let of_first = cpu::guard_pages().find(|(_, guard)| is_in(*guard)).map(|(stack, _)| stack);
         if let Some(stack) = of_first.or_else(|| processors::guard_page(address)) {
             write!(f, "stack overflow: the guard page under the {stack} was hit")
         } else if address < PAGE_BYTES {

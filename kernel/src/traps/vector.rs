@@ -1,6 +1,6 @@
 //! The vectors of the processor, and its exceptions (Intel SDM volume 3, 6.3.1; AMD manual volume 2, 8.2).
 
-use super::stacks::ExceptionStack;
+use crate::cpu::ExceptionStack;
 
 /// Vectors that there are.
 pub(super) const COUNT: usize = 256;

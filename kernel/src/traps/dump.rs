@@ -4,7 +4,7 @@
 use x86_64::registers::control::{Cr2, Cr3};
 
 use super::meaning::{Decoded, Meaning};
-use super::stubs::Interrupted;
+use super::registers::Interrupted;
 use super::vector;
 use crate::console::{self, line};
 use crate::processors::{self, Claim};

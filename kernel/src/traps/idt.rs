@@ -11,7 +11,7 @@ use x86_64::instructions::tables::lidt;
 use x86_64::registers::control::{Cr4, Cr4Flags};
 use x86_64::structures::DescriptorTablePointer;
 
-use super::{interrupt, stubs, vector};
+use super::{exception, interrupt, vector};
 
 /// Present, 64-bit interrupt gate, for the kernel.
 const INTERRUPT_GATE: u8 = 0x8e;
@@ -33,8 +33,9 @@ const _: () = assert!(size_of::<Gate>() == 16);
 
 static TABLE: Once<[Gate; vector::COUNT]> = Once::new();
 
-/// Builds the table, makes the processor use it, and lets machine checks through.
-pub(super) fn load() {
+/// Makes the processor that runs this report exceptions and handle interrupts: builds the table, unless that was done before,
+/// loads it, and lets machine checks through. The processor's segments must be loaded before.
+pub(crate) fn load() {
     let table = TABLE.call_once(|| core::array::from_fn(gate));
     let limit = (size_of_val(table) - 1) as u16;
     let pointer = DescriptorTablePointer { limit, base: VirtAddr::from_ptr(table) };
@@ -47,7 +48,7 @@ pub(super) fn load() {
 
 fn gate(vector: usize) -> Gate {
     let is_exception = vector < vector::EXCEPTIONS;
-    let handler = if is_exception { stubs::address(vector) } else { interrupt::address(vector) };
+    let handler = if is_exception { exception::address(vector) } else { interrupt::address(vector) };
     Gate {
         offset_low: handler as u16,
         selector: CS::get_reg().0,
