@@ -5,7 +5,7 @@
 use millrace_boot::aml::{Host, Space};
 use millrace_drivers::pci::Address;
 
-use crate::pci;
+use super::pci;
 
 /// Configuration space, for those who speak of it in bytes.
 pub(super) struct PciHost;
@@ -26,13 +26,13 @@ fn mask(bytes: u8) -> u32 {
 impl Host for PciHost {
     fn read(&self, space: Space, address: u64, bytes: u8) -> Option<u64> {
         let (function, offset, shift) = register(space, address, bytes)?;
-        let dword = pci::space()?.read32(function, offset);
+        let dword = pci::config_space()?.read32(function, offset);
         Some(u64::from(dword >> shift & mask(bytes)))
     }
 
     fn write(&self, space: Space, address: u64, bytes: u8, value: u64) -> Option<()> {
         let (function, offset, shift) = register(space, address, bytes)?;
-        let config = pci::space()?;
+        let config = pci::config_space()?;
         let (ours, new) = (mask(bytes) << shift, (value as u32 & mask(bytes)) << shift);
         config.write32(function, offset, config.read32(function, offset) & !ours | new);
         Some(())

@@ -13,6 +13,7 @@
 mod bridge;
 mod devices;
 mod hardware;
+mod pci;
 mod power;
 mod routes;
 
@@ -29,6 +30,7 @@ use hardware::PciHost;
 pub use devices::{MmioPlace, mmio_devices};
 
 pub(crate) use bridge::{HostBridge, host_bridge, root_buses};
+pub(crate) use pci::{set_config_space, set_root_buses};
 pub(crate) use power::power_off;
 pub(crate) use routes::input;
 

@@ -14,7 +14,7 @@ use millrace_drivers::pci::IntxPin;
 
 use super::bridge::pci_routes;
 use super::devices::line_at;
-use crate::pci;
+use super::pci;
 
 /// In a function's interrupt line register: the inputs of the 8259s, of which the second is at the third of the first.
 const LAST_OF_8259: u8 = 15;

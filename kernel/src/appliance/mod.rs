@@ -13,6 +13,7 @@
 
 mod cards;
 mod crew;
+mod failure;
 mod links;
 mod report;
 mod service;
@@ -21,66 +22,23 @@ mod settings;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::convert::Infallible;
-use core::fmt;
 use core::num::{NonZeroU16, NonZeroUsize};
 
 use crew::Crew;
+use failure::Failure;
 use millrace::acpi::{self, MmioPlace};
 use millrace::{ExitCode, Machine, clock, console, exit, interrupts, memory, smp};
 use millrace_drivers::Options;
 use nm_apps::config::Wait;
-use nm_apps::{AppError, Application, Config, MmioDevice};
+use nm_apps::{Application, Config, MmioDevice};
 use nm_core::Netmap;
-use nm_core::mem::RegionError;
 use nm_core::platform::Platform;
-use nm_core::tunables::{DoesNotFit, Tunables};
+use nm_core::tunables::Tunables;
 
 /// Runs the appliance until somebody ends it or it fails.
 pub(crate) fn run(machine: Machine) -> ! {
     let Err(failure) = configure_and_serve(&machine);
     exit(ExitCode::Application, format_args!("{failure}"))
-}
-
-/// Why the appliance does not run.
-#[derive(Debug)]
-enum Failure {
-    /// The command line cannot be followed; the text says which word, and what is allowed.
-    CommandLine(String),
-    /// The packet memory that the command line asks for is larger than the machine's.
-    Sizes(DoesNotFit),
-    /// There is no memory for packets.
-    Region(RegionError),
-    /// The application does not start.
-    Application(AppError),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::CommandLine(text) => f.write_str(text),
-            Failure::Sizes(error) => error.fmt(f),
-            Failure::Region(error) => error.fmt(f),
-            Failure::Application(error) => error.fmt(f),
-        }
-    }
-}
-
-impl From<DoesNotFit> for Failure {
-    fn from(error: DoesNotFit) -> Self {
-        Failure::Sizes(error)
-    }
-}
-
-impl From<RegionError> for Failure {
-    fn from(error: RegionError) -> Self {
-        Failure::Region(error)
-    }
-}
-
-impl From<AppError> for Failure {
-    fn from(error: AppError) -> Self {
-        Failure::Application(error)
-    }
 }
 
 fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {

@@ -6,8 +6,8 @@ use millrace::console::Output;
 use millrace::{ExitCode, clock, console, exit, interrupts};
 use nm_core::Netmap;
 
-use super::Failure;
 use super::crew::Crew;
+use super::failure::Failure;
 use super::links::Links;
 use super::report::{self, Report};
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use millrace_boot::command_line;
 use nm_apps::Config;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// The configuration that the command line asks for.
 pub(super) fn read(line: &[u8]) -> Result<Config, Failure> {

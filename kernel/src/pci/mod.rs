@@ -17,15 +17,11 @@ use core::fmt;
 use millrace_boot::Span;
 use millrace_boot::acpi::ConfigWindow;
 use millrace_drivers::hal::Hal;
-use millrace_drivers::pci::{ConfigSpace, IntxPin, RootBuses, Window, assign_memory};
-use spin::Once;
+use millrace_drivers::pci::{ConfigSpace, RootBuses, Window, assign_memory};
 
 use crate::acpi::{self, HostBridge};
 use ecam::Windows;
 use port_config::PortConfig;
-
-static SPACE: Once<Arc<dyn ConfigSpace>> = Once::new();
-static ROOTS: Once<RootBuses> = Once::new();
 
 /// PCI as this machine has it.
 #[derive(Clone)]
@@ -68,9 +64,10 @@ impl fmt::Display for Mechanism {
 pub fn find(hal: &dyn Hal, windows: &[ConfigWindow], ram: &[Span]) -> Option<(Pci, Mechanism)> {
     let (config, mechanism) = config_space(hal, windows, ram)?;
     // Definition blocks may need configuration space before they say which root buses there are.
-    SPACE.call_once(|| config.clone());
+    acpi::set_config_space(config.clone());
     let listed = acpi::root_buses().map(RootBuses::from_iter);
-    let roots = ROOTS.call_once(|| listed.unwrap_or_else(|| RootBuses::scan(config.as_ref()))).clone();
+    let roots = listed.unwrap_or_else(|| RootBuses::scan(config.as_ref()));
+    acpi::set_root_buses(roots.clone());
     Some((Pci { config, roots }, mechanism))
 }
 
@@ -113,14 +110,4 @@ fn configure(space: &dyn ConfigSpace, bridge: &HostBridge, ram: &[Span]) {
         .collect();
     let assigned = assign_memory(space, &bridge.memory, &taken);
     log::info!(target: "pci", "{} BARs were assigned an address, {} did not fit", assigned.given, assigned.left);
-}
-
-/// The configuration space of this machine, once it was looked for and if it has any.
-pub(crate) fn space() -> Option<&'static dyn ConfigSpace> {
-    SPACE.get().map(AsRef::as_ref)
-}
-
-/// The pins that an interrupt passes on its way to a root bus ([`IntxPin::way_to_root`]).
-pub(crate) fn way_to_root(pin: IntxPin) -> Option<Vec<IntxPin>> {
-    pin.way_to_root(space()?, ROOTS.get()?)
 }
