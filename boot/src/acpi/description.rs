@@ -1,12 +1,12 @@
 //! What the tables say, in one value.
 
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::madt::Controllers;
 use super::{
     ConfigWindow, FixedHardware, IoApic, Iommu, IsaLine, Override, PmTimer, Polarity, Tables, Trigger, fadt,
-    hpet, iommu, madt, mcfg,
+    hpet, iommu, mcfg,
 };
 
 /// What the tables say about the machine. Where one is missing:
@@ -44,21 +44,22 @@ pub struct Description {
 impl Description {
     /// Reads the tables, on the processor whose local APIC has this number.
     pub fn read(tables: &Tables<'_>, running: u32) -> Self {
-        let mut description = Self {
-            processors: vec![running],
-            processors_omitted: 0,
-            io_apics: Vec::new(),
-            overrides: Vec::new(),
+        let mut controllers = Controllers::of(running);
+        if let Some(madt) = tables.madt {
+            controllers.read(madt.bytes());
+        }
+        let Controllers { processors, processors_omitted, io_apics, overrides } = controllers;
+        Self {
+            processors,
+            processors_omitted,
+            io_apics,
+            overrides,
             config_windows: tables.mcfg.map_or_else(Vec::new, |mcfg| mcfg::config_windows(mcfg.bytes())),
             fixed_hardware: tables.fadt.and_then(|fadt| fadt::fixed_hardware(fadt.bytes())),
             pm_timer: tables.fadt.and_then(|fadt| fadt::pm_timer(fadt.bytes())),
             hpet: tables.hpet.and_then(|hpet| hpet::address(hpet.bytes())),
             iommus: iommu::read(tables.dmar, tables.ivrs),
-        };
-        if let Some(table) = tables.madt {
-            madt::read(table.bytes(), &mut description);
         }
-        description
     }
 
     /// How many processors the tables list, and that run or can be started: at least 1.

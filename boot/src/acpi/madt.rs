@@ -1,6 +1,9 @@
 //! MADT: interrupt controllers and processors (ACPI 6.5, 5.2.12).
 
-use super::{Description, HEADER_BYTES};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::HEADER_BYTES;
 use crate::physical::{u16_at, u32_at};
 
 /// Where the list of structures begins.
@@ -67,11 +70,28 @@ pub struct IsaLine {
     pub trigger: Trigger,
 }
 
-/// Adds what the table says.
-pub(super) fn read(madt: &[u8], into: &mut Description) {
-    for entry in structures(madt) {
-        // A structure that is shorter than its kind demands says nothing.
-        let _ = add(entry, into);
+/// What the table says: processors and interrupt controllers.
+pub(super) struct Controllers {
+    /// Numbers of the local APICs of the processors that can be used.
+    pub(super) processors: Vec<u32>,
+    /// Further processors that the table lists.
+    pub(super) processors_omitted: usize,
+    pub(super) io_apics: Vec<IoApic>,
+    pub(super) overrides: Vec<Override>,
+}
+
+impl Controllers {
+    /// Those of a machine without a table: the processor whose local APIC has this number.
+    pub(super) fn of(running: u32) -> Self {
+        Self { processors: vec![running], processors_omitted: 0, io_apics: Vec::new(), overrides: Vec::new() }
+    }
+
+    /// Adds what the table says.
+    pub(super) fn read(&mut self, madt: &[u8]) {
+        for entry in structures(madt) {
+            // A structure that is shorter than its kind demands says nothing.
+            let _ = add(entry, self);
+        }
     }
 }
 
@@ -86,7 +106,7 @@ fn structures(madt: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn add(entry: &[u8], into: &mut Description) -> Option<()> {
+fn add(entry: &[u8], into: &mut Controllers) -> Option<()> {
     match *entry.first()? {
         LOCAL_APIC if u32_at(entry, 4)? & ENABLED != 0 => {
             add_processor(u32::from(*entry.get(3)?), into);
@@ -106,7 +126,7 @@ fn add(entry: &[u8], into: &mut Description) -> Option<()> {
     Some(())
 }
 
-fn add_processor(apic_id: u32, into: &mut Description) {
+fn add_processor(apic_id: u32, into: &mut Controllers) {
     if into.processors.contains(&apic_id) {
         return;
     }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::AmlError;
+use super::error::AmlError;
 
 /// The definition blocks.
 pub(super) struct Code(Vec<Vec<u8>>);

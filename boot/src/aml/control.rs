@@ -1,61 +1,11 @@
 //! Running code: lists of terms, what decides which of them run, and methods.
 
-use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::code::Cursor;
-use super::name::Path;
-use super::object::{Cell, Method, Value};
-use super::{AmlError, Host, Interpreter, MAX_DEPTH};
-
-/// Local variables of a method.
-const LOCALS: usize = 8;
-/// Arguments of a method, at most.
-const ARGUMENTS: usize = 7;
-
-/// What code runs in.
-#[derive(Debug, Clone)]
-pub(super) struct Frame {
-    /// Where names are looked for first.
-    pub(super) scope: Rc<Path>,
-    /// The variables of the method that runs: its locals, then its arguments. `None` outside of methods.
-    cells: Option<usize>,
-    pub(super) depth: u32,
-}
-
-impl Frame {
-    /// Outside of any method.
-    pub(super) fn outside(scope: Path) -> Self {
-        Self { scope: Rc::new(scope), cells: None, depth: 0 }
-    }
-
-    /// The same method, in another scope.
-    pub(super) fn within(&self, scope: Path) -> Self {
-        Self { scope: Rc::new(scope), cells: self.cells, depth: self.depth }
-    }
-
-    /// One level deeper.
-    pub(super) fn deeper(&self) -> Result<Self, AmlError> {
-        if self.depth >= MAX_DEPTH {
-            return Err(AmlError::TooDeep);
-        }
-        Ok(Self { depth: self.depth + 1, ..self.clone() })
-    }
-
-    pub(super) fn is_in_method(&self) -> bool {
-        self.cells.is_some()
-    }
-
-    pub(super) fn local(&self, number: u8) -> Result<Cell, AmlError> {
-        let first = self.cells.ok_or(AmlError::WrongKind)?;
-        Ok(Cell(first + usize::from(number)))
-    }
-
-    pub(super) fn argument(&self, number: u8) -> Result<Cell, AmlError> {
-        let first = self.cells.ok_or(AmlError::WrongKind)?;
-        Ok(Cell(first + LOCALS + usize::from(number)))
-    }
-}
+use super::frame::{ARGUMENTS, Frame, LOCALS};
+use super::object::{Method, Value};
+use super::{AmlError, Host, Interpreter};
 
 /// Where it goes on behind a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +109,7 @@ impl<H: Host> Interpreter<H> {
             *place = argument;
         }
         let cells = self.arena.new_cells(&variables)?;
-        let frame = Frame { scope: Rc::new(method.scope), cells: Some(cells), depth };
+        let frame = Frame::of_method(method.scope, cells, depth);
         let declared_before = self.declared.len();
         let flow = self.run(&frame, method.body);
         for path in self.declared.split_off(declared_before.min(self.declared.len())) {

@@ -1,7 +1,7 @@
 //! Terms that give names (20.2.5.1, 20.2.5.2).
 
 use super::code::Cursor;
-use super::control::Frame;
+use super::frame::Frame;
 use super::name::{Name, Path};
 use super::object::{Access, Bits, Method, Node, Object, Value};
 use super::{AmlError, Host, Interpreter, Space};

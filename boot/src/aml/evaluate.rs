@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::code::Cursor;
-use super::control::Frame;
+use super::frame::Frame;
 use super::name::Name;
 use super::object::{Node, Object, Place, Value};
 use super::{AmlError, Host, Interpreter};

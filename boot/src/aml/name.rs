@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::code::{Code, Cursor};
-use super::{AmlError, MAX_PATH_PARTS};
+use super::error::AmlError;
+use super::limits::MAX_PATH_PARTS;
 
 const ROOT: u8 = b'\\';
 const PARENT: u8 = b'^';

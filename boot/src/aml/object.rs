@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 
 use super::code::Cursor;
+use super::error::AmlError;
+use super::host::Space;
+use super::limits::MAX_BYTES;
 use super::name::{Name, Path};
-use super::{AmlError, MAX_BYTES, Space};
 
 /// A value. Texts, buffers and packages are kept by the interpreter that it comes from; here is which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Places: where a value is, and how it gets there.
 
 use super::code::Cursor;
-use super::control::Frame;
+use super::frame::Frame;
 use super::name::Name;
 use super::object::{Node, Object, Place, Value};
 use super::{AmlError, Host, Interpreter, MAX_DEPTH};

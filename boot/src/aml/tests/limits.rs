@@ -1,5 +1,6 @@
 //! Names and values that somebody made to cost as much as possible.
 
+use super::code::Code;
 use super::object::{Arena, Cell};
 use super::*;
 
