@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, ensure};
 
 use crate::image;
-use crate::qemu::option_value;
+use crate::options::option_value;
 use crate::scratch::Scratch;
 
 /// UEFI for virtual machines, as Debian's package `ovmf` has it.

@@ -33,6 +33,7 @@ pub mod iso;
 pub mod machine;
 pub mod monitor;
 pub mod namespace;
+mod options;
 pub mod pattern;
 pub mod permit;
 pub mod qemu;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::guest::PATIENCE;
-use crate::qemu::netdev;
+use crate::options::netdev;
 use crate::scratch::Scratch;
 
 /// Between two looks: nothing tells that a socket has come to be.

@@ -11,6 +11,7 @@ use anyhow::Result;
 use crate::guest::Guest;
 use crate::iso::{Firmware, Iso, Medium};
 use crate::monitor::Monitor;
+use crate::options::{mac, netdev, option_value};
 use crate::permit::Permit;
 use crate::serial::Serial;
 use crate::wire::Wire;
@@ -245,19 +246,4 @@ impl Qemu {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
-}
-
-/// QEMU's name for what the card with this number is connected to.
-pub(crate) fn netdev(number: usize) -> String {
-    format!("net{number}")
-}
-
-/// The address of the card with this number.
-fn mac(number: usize) -> String {
-    format!("52:54:00:00:00:{:02x}", number.saturating_add(1))
-}
-
-/// A path as part of one of QEMU's options, where a comma is written twice.
-pub(crate) fn option_value(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
 }

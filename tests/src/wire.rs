@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::qemu::option_value;
+use crate::options::option_value;
 use crate::scratch::Scratch;
 
 /// Longer than any frame that a test sends; a jumbo frame fits.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use millrace_tests::{Appliance, Machine, image};
 
-use crate::spread;
+use crate::results::spread;
 
 /// Boots of each machine.
 const RUNS: usize = 11;

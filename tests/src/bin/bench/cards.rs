@@ -21,7 +21,7 @@ use millrace_tests::pattern::Pattern;
 use millrace_tests::{Appliance, Card, Machine, Setting, Wait};
 
 use crate::instructions::{Count, Plugin};
-use crate::{print_rate, spread};
+use crate::results::{print_rate, spread};
 
 /// Frames of one round, of this many bytes each.
 const FRAMES: u64 = 100_000;

@@ -15,7 +15,7 @@ use millrace_tests::guest::PATIENCE;
 use millrace_tests::pattern::Pattern;
 use millrace_tests::{Appliance, Machine, Wire};
 
-use crate::{print_rate, spread};
+use crate::results::{print_rate, spread};
 
 /// Frames of one round.
 const FRAMES: u64 = 200_000;

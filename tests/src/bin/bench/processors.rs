@@ -12,7 +12,7 @@ use millrace_tests::hosts::{Hosts, TapQueues};
 use millrace_tests::{Card, Machine, Qemu, image};
 use nix::unistd::geteuid;
 
-use crate::{print_rate, spread};
+use crate::results::{print_rate, spread};
 
 /// Connections at once.
 const CONNECTIONS: usize = 16;

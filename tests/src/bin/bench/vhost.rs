@@ -17,7 +17,7 @@ use millrace_tests::image;
 use nix::unistd::geteuid;
 use serde_json::Value;
 
-use crate::{print_rate, spread};
+use crate::results::{print_rate, spread};
 
 /// Frame length without its checksum; the lab counts with it.
 const FRAME: usize = 60;

@@ -23,7 +23,7 @@ use millrace_tests::guest::{Guest, STATUS_DONE};
 use millrace_tests::{Machine, Qemu, Wire, image};
 
 use host::Host;
-use report::Report;
+use report::{Done, Report};
 
 /// Bytes of the download.
 const DOWNLOAD: u64 = 128 << 20;
@@ -85,12 +85,6 @@ fn boot(wire: &Wire, seed: u64) -> Result<Guest> {
         .wire(wire)
         .card("user", &network)
         .start()
-}
-
-/// What the traffic came to.
-struct Done {
-    pings: steps::Pings,
-    download: steps::Download,
 }
 
 fn traffic(wire: &Wire, report: &mut Report, seed: u64) -> Result<Done> {

@@ -6,8 +6,7 @@ use std::time::Instant;
 use millrace_tests::appliance::Ready;
 use millrace_tests::counters::Counters;
 
-use crate::Done;
-use crate::steps::Progress;
+use crate::steps::{Download, Pings, Progress};
 
 /// Characters of a progress bar.
 const BAR: u64 = 32;
@@ -18,6 +17,14 @@ pub struct Report {
     is_terminal: bool,
     /// Quarters of the download that were reported.
     quarter: u64,
+}
+
+/// The results of the traffic.
+pub struct Done {
+    /// The answers of the router to echo requests.
+    pub pings: Pings,
+    /// What came over TCP.
+    pub download: Download,
 }
 
 impl Report {
