@@ -1,6 +1,6 @@
 //! The Millrace appliance: a bootable image that forwards packets as its command line says.
 //!
-//! The library makes the machine ready; what is here reads the command line, finds cards, and runs the
+//! The library makes the machine ready. The appliance, on top of it, reads the command line, finds NICs and runs the
 //! application.
 #![no_std]
 #![no_main]
