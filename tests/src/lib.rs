@@ -31,6 +31,7 @@ pub mod hosts;
 pub mod image;
 pub mod iso;
 pub mod machine;
+pub mod modules;
 pub mod monitor;
 pub mod namespace;
 mod options;
