@@ -3,8 +3,11 @@
 //! `netmap:IF` and plain `IF` are all hardware rings of an interface, `netmap:IF-2` is ring 2 each way. An interface
 //! is given by its name, or by its MAC address as `mac-` and 12 hexadecimal digits: `mac-525400000001`. A name that begins
 //! with `mac-` is never anything else. `IF^` is the host rings alone, `IF^1` host ring 1 each way, `IF*` hardware and host
-//! rings. Other forms of netmap's names (`{1` for a pipe, `/` and `@` for options, `vale…:`) are recognised and refused
-//! with the feature that they ask for.
+//! rings.
+//!
+//! The rest of netmap's grammar is recognised, and refused with the feature that it asks for: a VALE port (`vale0:x`), a pipe
+//! (`IF{1`, `IF}1`), and behind the rings flags (`/x`) and a memory region or options (`@2`, `@conf:rings=2`). A name selects
+//! rings once.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -58,6 +61,15 @@ pub enum NameError {
     Invalid(String),
     /// The name begins with `mac-`, but 12 hexadecimal digits do not follow.
     MalformedMac(String),
+    /// The name selects rings twice, or rings of a pipe: of `-`, `^`, `*`, `{` and `}` there may be one.
+    Combined {
+        /// The whole name.
+        name: String,
+        /// The first of the two marks.
+        first: char,
+        /// The second.
+        second: char,
+    },
     /// The name asks for something that this version does not offer.
     Unsupported {
         /// The whole name.
@@ -67,26 +79,56 @@ pub enum NameError {
     },
 }
 
-/// What netmap's names can ask for besides a whole interface.
+/// What netmap's names can ask for besides an interface and its rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
     /// `{N` or `}N`
     Pipe,
-    /// `/…` or `@…`
-    Options,
     /// `valeX:…`
     Vale,
+    /// `/x`: no other port of the interface.
+    #[doc(alias = "NR_EXCLUSIVE")]
+    Exclusive,
+    /// `/t`, `/r`, `/z`: a look at the frames of another port.
+    #[doc(alias("NR_MONITOR_TX", "NR_MONITOR_RX", "NR_ZCOPY_MON"))]
+    Monitor,
+    /// `/R` or `/T`: receive rings or transmit rings only.
+    #[doc(alias("NR_RX_RINGS_ONLY", "NR_TX_RINGS_ONLY"))]
+    OneDirection,
+    /// `@N`
+    MemoryRegion,
+    /// `@…`, other than a number.
+    Options,
+}
+
+impl Feature {
+    /// What a flag behind `/` asks for.
+    fn of_flag(flag: char) -> Option<Self> {
+        match flag {
+            'x' => Some(Self::Exclusive),
+            't' | 'r' | 'z' => Some(Self::Monitor),
+            'R' | 'T' => Some(Self::OneDirection),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pipe => "a pipe",
-            Self::Options => "port options",
             Self::Vale => "a VALE switch",
+            Self::Exclusive => "exclusive use (/x)",
+            Self::Monitor => "a monitor (/t, /r, /z)",
+            Self::OneDirection => "one direction only (/R, /T)",
+            Self::MemoryRegion => "a memory region (@N)",
+            Self::Options => "port options (@…)",
         })
     }
 }
+
+/// The forms that are supported, for error messages.
+const SUPPORTED: &str = "use IF, IF-N, IF^, IF^N or IF*";
 
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,8 +139,11 @@ impl fmt::Display for NameError {
                 "\"{name}\" has a malformed MAC address; the form is mac- and 12 hexadecimal digits, such as \
                  mac-525400000001"
             ),
+            Self::Combined { name, first, second } => {
+                write!(f, "\"{name}\" combines {first} and {second}; {SUPPORTED}")
+            }
             Self::Unsupported { name, feature } => {
-                write!(f, "\"{name}\" asks for {feature}, which this version does not support")
+                write!(f, "\"{name}\" asks for {feature}, which is not supported; {SUPPORTED}")
             }
         }
     }
@@ -110,29 +155,76 @@ impl<'a> PortName<'a> {
     /// Takes `name` apart.
     pub fn parse(name: &'a str) -> Result<Self, NameError> {
         let unsupported = |feature| Err(NameError::Unsupported { name: name.to_string(), feature });
-        if name.starts_with("vale") && name.contains(':') {
+        let invalid = || NameError::Invalid(name.to_string());
+        if is_vale(without_prefix(name)) {
             return unsupported(Feature::Vale);
         }
-        let invalid = || NameError::Invalid(name.to_string());
         let (interface, suffix) = split_interface(name)?;
-        let mut rest = suffix.chars();
-        let rings = match rest.next() {
-            None => RingSelection::AllHardware,
-            Some('-') => RingSelection::One(parse_ring(rest.as_str()).ok_or_else(invalid)?),
-            Some('^') if rest.as_str().is_empty() => RingSelection::Host,
-            Some('^') => RingSelection::OneHost(parse_ring(rest.as_str()).ok_or_else(invalid)?),
-            Some('*') if rest.as_str().is_empty() => RingSelection::HardwareAndHost,
-            Some('{' | '}') => return unsupported(Feature::Pipe),
-            Some('/' | '@') => return unsupported(Feature::Options),
-            Some(_) => return Err(invalid()),
-        };
-        Ok(Self { interface, rings })
+        let (rings, rest) = split_rings(suffix).ok_or_else(invalid)?;
+        let mut marks = rest.chars();
+        match marks.next() {
+            None => Ok(Self { interface, rings }),
+            Some(second @ ('-' | '^' | '*' | '{' | '}')) => {
+                match suffix.chars().next().filter(|_| suffix != rest) {
+                    Some(first) => Err(NameError::Combined { name: name.to_string(), first, second }),
+                    None => unsupported(Feature::Pipe),
+                }
+            }
+            Some('/') => unsupported(parse_flags(marks.as_str()).ok_or_else(invalid)?),
+            Some('@') => unsupported(parse_options(marks.as_str()).ok_or_else(invalid)?),
+            Some(_) => Err(invalid()),
+        }
     }
+}
+
+/// What names of ports may begin with.
+const PREFIX: &str = "netmap:";
+
+/// The name behind its prefix, if it has one.
+fn without_prefix(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
+
+/// Whether a name, without prefix, is that of a port of a VALE switch. The switch's own name may be empty.
+fn is_vale(name: &str) -> bool {
+    name.split_once(':').is_some_and(|(switch, _)| {
+        switch.strip_prefix("vale").is_some_and(|switch| switch.chars().all(is_name_character))
+    })
+}
+
+/// The rings that a suffix selects, and what follows. `None` if there is no number where there must be one.
+fn split_rings(suffix: &str) -> Option<(RingSelection, &str)> {
+    let mut rest = suffix.chars();
+    let mark = rest.next();
+    let rest = rest.as_str();
+    let (digits, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+    Some(match mark {
+        Some('-') => (RingSelection::One(digits.parse().ok()?), behind),
+        Some('^') if digits.is_empty() => (RingSelection::Host, behind),
+        Some('^') => (RingSelection::OneHost(digits.parse().ok()?), behind),
+        Some('*') => (RingSelection::HardwareAndHost, rest),
+        _ => (RingSelection::AllHardware, suffix),
+    })
+}
+
+/// What the flags behind `/` ask for, which options may follow: the first counts.
+fn parse_flags(text: &str) -> Option<Feature> {
+    let (flags, options) = text.split_once('@').map_or((text, None), |(flags, rest)| (flags, Some(rest)));
+    let mut features = flags.chars().map(Feature::of_flag);
+    let first = features.next()??;
+    let are_known = features.all(|feature| feature.is_some());
+    (are_known && options.is_none_or(|options| parse_options(options).is_some())).then_some(first)
+}
+
+/// What the text behind `@` asks for.
+fn parse_options(text: &str) -> Option<Feature> {
+    let is_number = text.bytes().all(|b| b.is_ascii_digit());
+    (!text.is_empty()).then_some(if is_number { Feature::MemoryRegion } else { Feature::Options })
 }
 
 /// The interface at the front of a port's name, and what follows it.
 fn split_interface(port: &str) -> Result<(InterfaceName<'_>, &str), NameError> {
-    let name = port.strip_prefix("netmap:").unwrap_or(port);
+    let name = without_prefix(port);
     if let Some(rest) = name.strip_prefix("mac-") {
         return split_mac(rest).ok_or_else(|| NameError::MalformedMac(port.to_string()));
     }
@@ -154,11 +246,6 @@ fn split_mac(text: &str) -> Option<(InterfaceName<'_>, &str)> {
 /// Whether a name of an interface can have this character.
 fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '.'
-}
-
-/// The number of a ring: decimal digits alone.
-fn parse_ring(digits: &str) -> Option<u16> {
-    digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Whether an interface can have this name: 1 to [`INTERFACE_NAME_MAX`] letters, digits, dots and underscores.
@@ -212,13 +299,55 @@ mod tests {
         let cases = [
             ("netmap:em0{1", Feature::Pipe),
             ("em0}1", Feature::Pipe),
-            ("netmap:em0/x", Feature::Options),
-            ("em0@2", Feature::Options),
+            ("em0{1-0", Feature::Pipe),
+            ("em0{1/z", Feature::Pipe),
+            ("netmap:em0/x", Feature::Exclusive),
+            ("em0*/x", Feature::Exclusive),
+            ("em0/xR@3", Feature::Exclusive),
+            ("em0-1/R", Feature::OneDirection),
+            ("em0^/T", Feature::OneDirection),
+            ("em0-1/RT", Feature::OneDirection),
+            ("em0^2/t", Feature::Monitor),
+            ("mac-525400000001/rz", Feature::Monitor),
+            ("em0@2", Feature::MemoryRegion),
+            ("em0-1@3", Feature::MemoryRegion),
+            ("em0@conf:rings=1", Feature::Options),
+            ("em0*@vale1:2", Feature::Options),
             ("vale0:x", Feature::Vale),
+            ("vale0:1", Feature::Vale),
+            ("vale:x-1", Feature::Vale),
+            ("netmap:vale0:1", Feature::Vale),
         ];
         for (name, feature) in cases {
             assert_eq!(PortName::parse(name), Err(NameError::Unsupported { name: name.into(), feature }));
         }
+        let error = PortName::parse("em0-1/R").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"em0-1/R\" asks for one direction only (/R, /T), which is not supported; use IF, IF-N, IF^, IF^N or IF*"
+        );
+    }
+
+    #[test]
+    fn rings_are_selected_once() {
+        let cases = [
+            ("em0-1{2", '-', '{'),
+            ("em0^}2", '^', '}'),
+            ("em0*{2", '*', '{'),
+            ("em0-1^", '-', '^'),
+            ("em0^*", '^', '*'),
+            ("em0^-1", '^', '-'),
+            ("netmap:em0^1-1", '^', '-'),
+            ("mac-525400000001*^", '*', '^'),
+        ];
+        for (name, first, second) in cases {
+            let expected = NameError::Combined { name: name.into(), first, second };
+            assert_eq!(PortName::parse(name), Err(expected), "{name}");
+        }
+        assert_eq!(
+            PortName::parse("em0-1{2").unwrap_err().to_string(),
+            "\"em0-1{2\" combines - and {; use IF, IF-N, IF^, IF^N or IF*"
+        );
     }
 
     #[test]
@@ -233,10 +362,17 @@ mod tests {
             "em0-x",
             "em0-+1",
             "em0-65536",
-            "em0-1^",
-            "em0^*",
-            "em0^-1",
+            "em0-1x",
+            "em0^x",
             "em0*1",
+            "em0/",
+            "em0/Q",
+            "em0/xQ",
+            "em0/x@",
+            "em0@",
+            "em0:1",
+            "em0-/R",
+            "va le0:1",
             "abcdefghijklmnop",
             "em0é",
         ] {

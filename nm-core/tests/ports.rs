@@ -63,7 +63,7 @@ fn names_that_lead_nowhere_are_explained() {
     let name = netmap.open("em0{1").unwrap_err();
     assert_eq!(
         (name.to_string().as_str(), name.errno()),
-        ("\"em0{1\" asks for a pipe, which this version does not support", errno::EINVAL)
+        ("\"em0{1\" asks for a pipe, which is not supported; use IF, IF-N, IF^, IF^N or IF*", errno::EINVAL)
     );
     let again = netmap.attach("em0", card(CardSpec::new(3, 8, Order::Posted)).0).unwrap_err();
     assert_eq!((again.clone(), again.errno()), (AttachError::Exists("em0".into()), errno::EEXIST));

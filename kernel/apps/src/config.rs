@@ -317,7 +317,7 @@ mod tests {
                 ("virtio_mmio.device", "4K@d0000000:5"),
                 "bad value in \"virtio_mmio.device=4K@d0000000:5\"; ADDRESS in SIZE@ADDRESS:IRQ is not a number; examples are 5, 0xd0000000, and for SIZE 4K".into(),
             ),
-            (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which this version does not support".into()),
+            (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which is not supported; use IF, IF-N, IF^, IF^N or IF*".into()),
             (("b", "mac-5254"), "bad value in \"b=mac-5254\"; \"mac-5254\" has a malformed MAC address; the form is mac- and 12 hexadecimal digits, such as mac-525400000001".into()),
             ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),
             (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait queues packed log netmap.NAME virtio_mmio.device".into()),

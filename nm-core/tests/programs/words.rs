@@ -35,6 +35,7 @@ fn parse(name: &str) -> bool {
         Err(error) => {
             let (NameError::Invalid(told)
             | NameError::MalformedMac(told)
+            | NameError::Combined { name: told, .. }
             | NameError::Unsupported { name: told, .. }) = &error;
             assert_eq!(told, name);
             assert!(error.to_string().contains(name));
