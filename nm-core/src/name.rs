@@ -154,25 +154,49 @@ impl core::error::Error for NameError {}
 impl<'a> PortName<'a> {
     /// Takes `name` apart.
     pub fn parse(name: &'a str) -> Result<Self, NameError> {
-        let unsupported = |feature| Err(NameError::Unsupported { name: name.to_string(), feature });
-        let invalid = || NameError::Invalid(name.to_string());
-        if is_vale(without_prefix(name)) {
-            return unsupported(Feature::Vale);
+        Self::take_apart(name).map_err(|refusal| refusal.of(name.to_string()))
+    }
+
+    fn take_apart(name: &'a str) -> Result<Self, Refusal> {
+        let name = without_prefix(name);
+        if is_vale(name) {
+            return Err(Refusal::Unsupported(Feature::Vale));
         }
         let (interface, suffix) = split_interface(name)?;
-        let (rings, rest) = split_rings(suffix).ok_or_else(invalid)?;
+        let (rings, rest) = split_rings(suffix).ok_or(Refusal::Invalid)?;
         let mut marks = rest.chars();
-        match marks.next() {
-            None => Ok(Self { interface, rings }),
+        let feature = match marks.next() {
+            None => return Ok(Self { interface, rings }),
             Some(second @ ('-' | '^' | '*' | '{' | '}')) => {
-                match suffix.chars().next().filter(|_| suffix != rest) {
-                    Some(first) => Err(NameError::Combined { name: name.to_string(), first, second }),
-                    None => unsupported(Feature::Pipe),
-                }
+                let first = suffix.chars().next().filter(|_| suffix != rest);
+                return Err(first.map_or(Refusal::Unsupported(Feature::Pipe), |first| Refusal::Combined {
+                    first,
+                    second,
+                }));
             }
-            Some('/') => unsupported(parse_flags(marks.as_str()).ok_or_else(invalid)?),
-            Some('@') => unsupported(parse_options(marks.as_str()).ok_or_else(invalid)?),
-            Some(_) => Err(invalid()),
+            Some('/') => parse_flags(marks.as_str()),
+            Some('@') => parse_options(marks.as_str()),
+            Some(_) => None,
+        };
+        Err(feature.map_or(Refusal::Invalid, Refusal::Unsupported))
+    }
+}
+
+/// A [`NameError`] without the name.
+enum Refusal {
+    Invalid,
+    MalformedMac,
+    Combined { first: char, second: char },
+    Unsupported(Feature),
+}
+
+impl Refusal {
+    fn of(self, name: String) -> NameError {
+        match self {
+            Self::Invalid => NameError::Invalid(name),
+            Self::MalformedMac => NameError::MalformedMac(name),
+            Self::Combined { first, second } => NameError::Combined { name, first, second },
+            Self::Unsupported(feature) => NameError::Unsupported { name, feature },
         }
     }
 }
@@ -222,18 +246,18 @@ fn parse_options(text: &str) -> Option<Feature> {
     (!text.is_empty()).then_some(if is_number { Feature::MemoryRegion } else { Feature::Options })
 }
 
-/// The interface at the front of a port's name, and what follows it.
-fn split_interface(port: &str) -> Result<(InterfaceName<'_>, &str), NameError> {
-    let name = without_prefix(port);
+/// The interface at the front of a name without prefix, and what follows it.
+fn split_interface(name: &str) -> Result<(InterfaceName<'_>, &str), Refusal> {
     if let Some(rest) = name.strip_prefix("mac-") {
-        return split_mac(rest).ok_or_else(|| NameError::MalformedMac(port.to_string()));
+        return split_mac(rest).ok_or(Refusal::MalformedMac);
     }
     let end = name.find(|c: char| !is_name_character(c)).unwrap_or(name.len());
     let (interface, rest) = name.split_at(end);
-    let is_valid = is_interface_name(interface);
-    is_valid
-        .then_some((InterfaceName::Name(interface), rest))
-        .ok_or_else(|| NameError::Invalid(port.to_string()))
+    if is_interface_name(interface) {
+        Ok((InterfaceName::Name(interface), rest))
+    } else {
+        Err(Refusal::Invalid)
+    }
 }
 
 /// The MAC address at the front of `text`, and what follows it.
