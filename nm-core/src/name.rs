@@ -10,7 +10,7 @@
 //! rings once.
 
 use alloc::string::{String, ToString};
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 /// The longest name of an interface, in bytes.
 #[doc(alias = "IFNAMSIZ")]
@@ -103,13 +103,10 @@ pub enum Feature {
 
 impl Feature {
     /// What a flag behind `/` asks for.
-    fn of_flag(flag: char) -> Option<Self> {
-        match flag {
-            'x' => Some(Self::Exclusive),
-            't' | 'r' | 'z' => Some(Self::Monitor),
-            'R' | 'T' => Some(Self::OneDirection),
-            _ => None,
-        }
+    fn of_flag(flag: u8) -> Option<Self> {
+        const FLAGS: [(&[u8], Feature); 3] =
+            [(b"x", Feature::Exclusive), (b"trz", Feature::Monitor), (b"RT", Feature::OneDirection)];
+        FLAGS.iter().find(|(flags, _)| flags.contains(&flag)).map(|(_, feature)| *feature)
     }
 }
 
@@ -140,7 +137,11 @@ impl fmt::Display for NameError {
                  mac-525400000001"
             ),
             Self::Combined { name, first, second } => {
-                write!(f, "\"{name}\" combines {first} and {second}; {SUPPORTED}")
+                write!(f, "\"{name}\" combines ")?;
+                f.write_char(*first)?;
+                f.write_str(" and ")?;
+                f.write_char(*second)?;
+                write!(f, "; {SUPPORTED}")
             }
             Self::Unsupported { name, feature } => {
                 write!(f, "\"{name}\" asks for {feature}, which is not supported; {SUPPORTED}")
@@ -163,20 +164,17 @@ impl<'a> PortName<'a> {
             return Err(Refusal::Unsupported(Feature::Vale));
         }
         let (interface, suffix) = split_interface(name)?;
+        let suffix = suffix.as_bytes();
         let (rings, rest) = split_rings(suffix).ok_or(Refusal::Invalid)?;
-        let mut marks = rest.chars();
-        let feature = match marks.next() {
-            None => return Ok(Self { interface, rings }),
-            Some(second @ ('-' | '^' | '*' | '{' | '}')) => {
-                let first = suffix.chars().next().filter(|_| suffix != rest);
-                return Err(first.map_or(Refusal::Unsupported(Feature::Pipe), |first| Refusal::Combined {
-                    first,
-                    second,
-                }));
-            }
-            Some('/') => parse_flags(marks.as_str()),
-            Some('@') => parse_options(marks.as_str()),
-            Some(_) => None,
+        let Some((&mark, behind)) = rest.split_first() else { return Ok(Self { interface, rings }) };
+        let feature = match mark {
+            b'/' => parse_flags(behind),
+            b'@' => parse_options(behind),
+            _ if !is_ring_mark(mark) => None,
+            _ => match suffix.first().filter(|_| suffix.len() != rest.len()) {
+                Some(&first) => return Err(Refusal::Combined { first, second: mark }),
+                None => Some(Feature::Pipe),
+            },
         };
         Err(feature.map_or(Refusal::Invalid, Refusal::Unsupported))
     }
@@ -186,7 +184,7 @@ impl<'a> PortName<'a> {
 enum Refusal {
     Invalid,
     MalformedMac,
-    Combined { first: char, second: char },
+    Combined { first: u8, second: u8 },
     Unsupported(Feature),
 }
 
@@ -195,7 +193,9 @@ impl Refusal {
         match self {
             Self::Invalid => NameError::Invalid(name),
             Self::MalformedMac => NameError::MalformedMac(name),
-            Self::Combined { first, second } => NameError::Combined { name, first, second },
+            Self::Combined { first, second } => {
+                NameError::Combined { name, first: first.into(), second: second.into() }
+            }
             Self::Unsupported(feature) => NameError::Unsupported { name, feature },
         }
     }
@@ -211,38 +211,56 @@ fn without_prefix(name: &str) -> &str {
 
 /// Whether a name, without prefix, is that of a port of a VALE switch. The switch's own name may be empty.
 fn is_vale(name: &str) -> bool {
-    name.split_once(':').is_some_and(|(switch, _)| {
-        switch.strip_prefix("vale").is_some_and(|switch| switch.chars().all(is_name_character))
-    })
+    let behind = name.strip_prefix("vale").map(|switch| switch.trim_start_matches(is_name_character));
+    behind.is_some_and(|behind| behind.starts_with(':'))
+}
+
+/// Whether this selects rings or a pipe.
+fn is_ring_mark(mark: u8) -> bool {
+    matches!(mark, b'-' | b'^' | b'*' | b'{' | b'}')
 }
 
 /// The rings that a suffix selects, and what follows. `None` if there is no number where there must be one.
-fn split_rings(suffix: &str) -> Option<(RingSelection, &str)> {
-    let mut rest = suffix.chars();
-    let mark = rest.next();
-    let rest = rest.as_str();
-    let (digits, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
-    Some(match mark {
-        Some('-') => (RingSelection::One(digits.parse().ok()?), behind),
-        Some('^') if digits.is_empty() => (RingSelection::Host, behind),
-        Some('^') => (RingSelection::OneHost(digits.parse().ok()?), behind),
-        Some('*') => (RingSelection::HardwareAndHost, rest),
-        _ => (RingSelection::AllHardware, suffix),
-    })
+fn split_rings(suffix: &[u8]) -> Option<(RingSelection, &[u8])> {
+    let Some((mark @ (b'-' | b'^' | b'*'), rest)) = suffix.split_first() else {
+        return Some((RingSelection::AllHardware, suffix));
+    };
+    let (number, behind) = split_number(rest)?;
+    match (mark, number) {
+        (b'-', Some(ring)) => Some((RingSelection::One(ring), behind)),
+        (b'^', None) => Some((RingSelection::Host, behind)),
+        (b'^', Some(ring)) => Some((RingSelection::OneHost(ring), behind)),
+        (b'*', None) => Some((RingSelection::HardwareAndHost, behind)),
+        _ => None,
+    }
+}
+
+/// The decimal number at the front, if there is one, and what follows it. `None` for a number that no ring has.
+fn split_number(mut text: &[u8]) -> Option<(Option<u16>, &[u8])> {
+    let mut number = None;
+    while let Some((&digit @ b'0'..=b'9', rest)) = text.split_first() {
+        number = Some(number.unwrap_or(0u16).checked_mul(10)?.checked_add(u16::from(digit - b'0'))?);
+        text = rest;
+    }
+    Some((number, text))
 }
 
 /// What the flags behind `/` ask for, which options may follow: the first counts.
-fn parse_flags(text: &str) -> Option<Feature> {
-    let (flags, options) = text.split_once('@').map_or((text, None), |(flags, rest)| (flags, Some(rest)));
-    let mut features = flags.chars().map(Feature::of_flag);
-    let first = features.next()??;
-    let are_known = features.all(|feature| feature.is_some());
-    (are_known && options.is_none_or(|options| parse_options(options).is_some())).then_some(first)
+fn parse_flags(text: &[u8]) -> Option<Feature> {
+    let mut first = None;
+    for (at, flag) in text.iter().enumerate() {
+        if *flag == b'@' {
+            return first.filter(|_| at + 1 < text.len());
+        }
+        let feature = Feature::of_flag(*flag)?;
+        first = first.or(Some(feature));
+    }
+    first
 }
 
-/// What the text behind `@` asks for.
-fn parse_options(text: &str) -> Option<Feature> {
-    let is_number = text.bytes().all(|b| b.is_ascii_digit());
+/// What the text behind `@` asks for, if there is any.
+fn parse_options(text: &[u8]) -> Option<Feature> {
+    let is_number = text.iter().all(u8::is_ascii_digit);
     (!text.is_empty()).then_some(if is_number { Feature::MemoryRegion } else { Feature::Options })
 }
 
