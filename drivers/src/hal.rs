@@ -5,27 +5,31 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
-use core::ptr::NonNull;
 
-use nm_core::platform::Platform;
+use nm_driver::platform::Platform;
 
-use crate::bank::RegisterBank;
+use crate::claims::Claims;
 use crate::pci::IntxPin;
+use crate::registers::{IoRegion, RegisterError};
 
 /// What drivers need of the machine: [`Platform`]'s device memory, and access to device registers.
 ///
 /// # Safety
-/// A pointer that [`map_mmio`](Hal::map_mmio) returns reaches the registers at that physical address, uncached, for
-/// the whole length asked for, as long as the machine runs.
+/// A region that [`map_mmio`](Hal::map_mmio) or [`io_ports`](Hal::io_ports) returns is that of the registers at that address,
+/// uncached, for the whole length asked for. [`claims`](Hal::claims) returns the same set at each call, and no other value
+/// has another set for the same machine.
 pub unsafe trait Hal: Platform {
-    /// Makes `bytes` of device registers at the physical address `phys` accessible, wherever it lies. `None` when the
-    /// range is not a possible one (empty, wraps around, beyond what the processor can address) or the machine has no
-    /// memory left to map it.
-    fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>>;
+    /// Maps `bytes` of device registers at the physical address `phys`, wherever it lies. `None` when the range is not a
+    /// possible one (empty, wraps around, RAM, beyond what the processor can address) or the machine has no memory left to
+    /// map it.
+    fn map_mmio(&self, phys: u64, bytes: usize) -> Option<Arc<dyn IoRegion>>;
 
     /// The io ports `first..first + ports` of a card. `None` on a machine without, and when they are not such as a card can
     /// have: empty, beyond the last port, or among those that the machine itself uses.
-    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>>;
+    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn IoRegion>>;
+
+    /// The devices of this machine that have a driver.
+    fn claims(&self) -> &Claims;
 
     /// An interrupt line that no other card has, for messages. It leads to the processor that works on this pair of queues,
     /// modulo the processors that there are. `None` when all are in use, or when the machine takes no interrupts.
@@ -42,8 +46,16 @@ pub unsafe trait Hal: Platform {
     }
 }
 
+impl dyn Hal + '_ {
+    /// Maps registers, or says which cannot be mapped.
+    #[inline(never)]
+    pub fn map(&self, phys: u64, bytes: usize) -> Result<Arc<dyn IoRegion>, RegisterError> {
+        self.map_mmio(phys, bytes).ok_or(RegisterError::Unmappable { phys, bytes })
+    }
+}
+
 /// What runs when a card interrupts. It may interrupt anything, so it takes no lock, calls no waker and allocates nothing:
-/// it sets pending words ([`Events`](nm_core::events::Events)).
+/// it sets pending words ([`Events`](nm_driver::events::Events)).
 pub type Handler = Box<dyn Fn() + Send + Sync>;
 
 /// Where a line that cards share comes from.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use nm_core::events::Events;
+use nm_driver::events::Events;
 
 use crate::hal::Handler;
 

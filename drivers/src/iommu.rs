@@ -17,7 +17,6 @@
 use core::fmt;
 
 use crate::hal::Hal;
-use crate::mmio::{MmioWindow, ReadOnly};
 use crate::pci::{Address, ConfigSpace, RootBuses, functions};
 use crate::virtio;
 
@@ -78,8 +77,7 @@ impl ActiveIommu {
 
 /// A register of a unit. All ones are of one that is not there.
 fn unit_register(hal: &dyn Hal, registers: u64, offset: usize) -> Option<u32> {
-    let window = MmioWindow::map(hal, registers, UNIT_BYTES).ok()?;
-    let value = window.register::<u32, ReadOnly>(offset).ok()?.read();
+    let value = hal.map_mmio(registers, UNIT_BYTES)?.read32(offset);
     (value != u32::MAX).then_some(value)
 }
 

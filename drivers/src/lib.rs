@@ -3,19 +3,20 @@
 //! ```text
 //! probe      which driver a PCI function or a virtio-mmio device gets
 //!   ├─ iommu                           whether an IOMMU keeps cards from memory
-//!   └─ virtio::net, e1000              a card: implements `nm_core::nic::Nic`
-//!        ├─ pci     configuration space: functions, BARs, capabilities
-//!        ├─ mmio    register windows, checked once, then one load or store an access
-//!        ├─ bank    registers that are seldom used, whatever they are reached by
-//!        └─ hal     what the machine has to supply: device memory, register mappings, interrupt lines
+//!   └─ virtio::net, e1000              a card: implements `nm_driver::nic::Nic`
+//!        ├─ pci        configuration space: functions, BARs, capabilities
+//!        ├─ claims     which devices have a driver
+//!        ├─ bus        what a bus supplies for a device: interrupts, and taking its DMA away
+//!        ├─ hal        what the machine has to supply: device memory, register mappings, interrupt lines
+//!        └─ registers  access to a device's registers, in memory, I/O ports or a device model
 //! ```
 //!
-//! The core calls a card through [`nm_core::nic`]; the kernel supplies a [`hal::Hal`] and a [`pci::ConfigSpace`] and
+//! The core calls a card through [`nm_driver::nic`]; the kernel supplies a [`hal::Hal`] and a [`pci::ConfigSpace`] and
 //! calls [`probe::probe`] for each of [`pci::functions`]. Nothing here is global, and nothing here knows the core's
 //! rings.
 //!
 //! A device is not trusted: what it writes (indices, ids, lengths, status, capabilities) is read once, checked, and then used.
-//! `unsafe` is confined to register access ([`mmio`]), the memory of queues ([`virtio::queue`], [`e1000`]), and the
+//! `unsafe` is confined to register access ([`registers`]), the memory of queues ([`virtio::queue`], [`e1000`]), and the
 //! implementations of the core's unsafe traits.
 //!
 //! With the feature `testing` there is a fake machine, and models of the cards that check what a driver does.
@@ -25,16 +26,17 @@ extern crate alloc;
 #[cfg(any(test, feature = "testing"))]
 extern crate std;
 
-pub mod bank;
+mod bus;
+pub mod claims;
 pub mod e1000;
 pub mod hal;
 mod handlers;
 pub mod iommu;
 mod line;
-pub mod mmio;
 mod options;
 pub mod pci;
 pub mod probe;
+pub mod registers;
 mod run;
 mod shared_memory;
 #[cfg(any(test, feature = "testing"))]

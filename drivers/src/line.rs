@@ -39,7 +39,7 @@ impl CardLine {
 
     /// Has the line handled: `handlers` are those of the receive queue and the transmit queue of each pair. Whether there is a
     /// line.
-    pub(crate) fn connect(&mut self, handlers: Vec<Handler>, acknowledge: Acknowledge) -> bool {
+    pub(crate) fn connect_line(&mut self, handlers: Vec<Handler>, acknowledge: Acknowledge) -> bool {
         let Self::Free(line) = core::mem::replace(self, Self::None) else { return false };
         *self = Self::Connected;
         line.connect(Box::new(move || {

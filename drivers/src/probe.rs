@@ -4,17 +4,16 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::e1000::{E1000, MapError, Model, PciRegisters, StartError};
+use crate::claims::AlreadyClaimed;
+use crate::e1000::{Attachment, E1000, MapError, Model, StartError};
 use crate::hal::Hal;
 use crate::iommu::ActiveIommu;
-use crate::mmio::MmioWindow;
 use crate::options::Options;
-use crate::pci::{ConfigSpace, Function};
+use crate::pci::{Claim, ConfigSpace, Function};
 use crate::virtio::legacy::{LegacyPciError, LegacyPciTransport};
-use crate::virtio::mmio::{MmioTransport, Slot, SlotError, SlotVersion, V1, V2};
+use crate::virtio::mmio::{MmioTransport, Slot, SlotError};
 use crate::virtio::net::{NetError, VirtioNet};
 use crate::virtio::pci::{PciError, PciTransport};
-use crate::virtio::transport::Transport;
 
 /// The cards that there is a driver for: vendor, device, driver.
 const CARDS: [(u16, u16, Driver); 7] = [
@@ -47,7 +46,7 @@ pub enum Card {
     /// A virtio network card.
     VirtioNet(VirtioNet),
     /// An Intel gigabit card.
-    E1000(E1000<PciRegisters>),
+    E1000(E1000),
 }
 
 impl Card {
@@ -73,6 +72,8 @@ impl fmt::Display for Card {
 /// Why one of our cards cannot be driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeError {
+    /// The function has a driver already.
+    Claimed(AlreadyClaimed),
     /// The registers of a virtio device cannot be found.
     Pci(PciError),
     /// Nor can they by the legacy interface.
@@ -122,7 +123,7 @@ fn probe_virtio_net(
     options: Options,
 ) -> Result<Card, ProbeError> {
     let sources = options.queue_pairs.get().saturating_mul(2);
-    let transport = PciTransport::new(hal.as_ref(), config, function, sources)?;
+    let transport = PciTransport::new(hal.as_ref(), Claim::new(hal.as_ref(), config, function)?, sources)?;
     Ok(Card::VirtioNet(VirtioNet::new(Box::new(transport), hal.clone(), fallback_mac(function), options)?))
 }
 
@@ -132,7 +133,7 @@ fn probe_legacy_virtio_net(
     function: &Function,
     options: Options,
 ) -> Result<Card, ProbeError> {
-    let transport = LegacyPciTransport::new(hal.as_ref(), config, function)?;
+    let transport = LegacyPciTransport::new(hal.as_ref(), Claim::new(hal.as_ref(), config, function)?)?;
     Ok(Card::VirtioNet(VirtioNet::new(Box::new(transport), hal.clone(), fallback_mac(function), options)?))
 }
 
@@ -141,9 +142,9 @@ fn probe_e1000(
     config: &Arc<dyn ConfigSpace>,
     function: &Function,
     model: Model,
-) -> Result<E1000<PciRegisters>, ProbeError> {
-    let registers = PciRegisters::new(hal.as_ref(), config, function)?;
-    let card = E1000::new(registers, model, hal.clone(), fallback_mac(function))?;
+) -> Result<E1000, ProbeError> {
+    let card = Attachment::on_pci(hal.as_ref(), Claim::new(hal.as_ref(), config, function)?)?;
+    let card = E1000::new(card, model, hal.clone(), fallback_mac(function))?;
     Ok(card)
 }
 
@@ -158,10 +159,7 @@ pub fn probe_mmio(
 ) -> Option<Result<Card, ProbeError>> {
     find_mmio(hal, address, bytes).transpose().map(|slot| {
         let slot = slot?;
-        let transport: Box<dyn Transport> = match slot.version {
-            SlotVersion::V1 => Box::new(MmioTransport::<V1>::new(slot).with_line(hal.as_ref(), irq)),
-            SlotVersion::V2 => Box::new(MmioTransport::<V2>::new(slot).with_line(hal.as_ref(), irq)),
-        };
+        let transport = Box::new(MmioTransport::new(slot).with_line(hal.as_ref(), irq));
         Ok(Card::VirtioNet(VirtioNet::new(transport, hal.clone(), mmio_fallback_mac(address), options)?))
     })
 }
@@ -169,8 +167,7 @@ pub fn probe_mmio(
 /// The network card in that place.
 fn find_mmio(hal: &Arc<dyn Hal>, address: u64, bytes: u64) -> Result<Option<Slot>, SlotError> {
     let bytes = usize::try_from(bytes.min(MMIO_LIMIT)).unwrap_or(usize::MAX);
-    let window = MmioWindow::map(hal.as_ref(), address, bytes)?;
-    Ok(Slot::find(Arc::new(window))?.filter(|slot| slot.device_id == NETWORK_CARD))
+    Ok(Slot::find(hal.as_ref(), address, bytes)?.filter(|slot| slot.device_id == NETWORK_CARD))
 }
 
 /// The station address of a card that has none: locally administered, and different for each function of a machine.
@@ -184,6 +181,12 @@ fn fallback_mac(function: &Function) -> [u8; 6] {
 fn mmio_fallback_mac(address: u64) -> [u8; 6] {
     let [_, low, middle, high, ..] = address.to_le_bytes();
     [0x02, b'm', b'm', high, middle, low]
+}
+
+impl From<AlreadyClaimed> for ProbeError {
+    fn from(error: AlreadyClaimed) -> Self {
+        Self::Claimed(error)
+    }
 }
 
 impl From<PciError> for ProbeError {
@@ -225,6 +228,7 @@ impl From<StartError> for ProbeError {
 impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Claimed(error) => write!(f, "{error}"),
             Self::Pci(error) => write!(f, "{error}"),
             Self::LegacyPci(error) => write!(f, "{error}"),
             Self::Slot(error) => write!(f, "{error}"),

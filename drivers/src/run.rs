@@ -6,8 +6,8 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 
 use log::error;
-use nm_core::nic::Stopped;
-use nm_core::platform::DmaMemory;
+use nm_driver::nic::Stopped;
+use nm_driver::platform::DmaMemory;
 
 /// Whether a card runs, and the memory of its queues and commands while it does.
 ///

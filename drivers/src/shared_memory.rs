@@ -1,48 +1,76 @@
-//! Words of memory that a device reads and writes at any time.
+//! Memory that a device reads and writes at any time, as atomics.
 //!
-//! They are reached as atomics: each access is one load or store of the whole word, and the orderings say what a device
-//! may rely on.
-#![expect(unsafe_code, reason = "memory that is shared with a device is reached by raw pointer")]
+//! Each access is one load or store of a whole word, and the orderings say what a device may rely on. Values are
+//! little-endian (virtio 1.2, section 1.4; Intel's cards likewise).
+#![expect(unsafe_code, reason = "memory that is shared with a device becomes atomics here")]
 
+use alloc::sync::Arc;
+use core::fmt;
+use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
-/// The byte at `offset`.
+use nm_driver::platform::DmaMemory;
+
+/// What may lie in shared memory: atomics and nothing else.
 ///
 /// # Safety
-/// As for [`atomic16`].
-#[inline]
-pub(crate) unsafe fn atomic8<'a>(base: NonNull<u8>, offset: usize) -> &'a AtomicU8 {
-    // SAFETY: as the caller promises.
-    unsafe { AtomicU8::from_ptr(base.as_ptr().add(offset)) }
+/// All bit patterns are valid, and every access through a shared reference is atomic.
+pub(crate) unsafe trait Shared {}
+
+// SAFETY: an atomic.
+unsafe impl Shared for AtomicU8 {}
+// SAFETY: an atomic.
+unsafe impl Shared for AtomicU16 {}
+// SAFETY: an atomic.
+unsafe impl Shared for AtomicU32 {}
+// SAFETY: an atomic.
+unsafe impl Shared for AtomicU64 {}
+// SAFETY: an array has no padding.
+unsafe impl<T: Shared, const N: usize> Shared for [T; N] {}
+
+/// A part of a block of DMA memory, as an array.
+pub(crate) struct SharedArray<T> {
+    first: NonNull<T>,
+    len: usize,
+    /// Kept for as long as the array is used.
+    _memory: Arc<DmaMemory>,
 }
 
-/// The two bytes at `offset`.
-///
-/// # Safety
-/// They lie in memory that stays valid, aligned, and are used atomically only while the reference lives.
-#[inline]
-pub(crate) unsafe fn atomic16<'a>(base: NonNull<u8>, offset: usize) -> &'a AtomicU16 {
-    // SAFETY: as the caller promises.
-    unsafe { AtomicU16::from_ptr(base.as_ptr().add(offset).cast()) }
+// SAFETY: the pointer leads into the block, which is `Send`, and elements are accessed atomically.
+unsafe impl<T: Shared> Send for SharedArray<T> {}
+
+impl<T: Shared> SharedArray<T> {
+    /// The `len` elements from `offset` bytes on; fewer where the block ends before, none where the offset is not aligned.
+    pub(crate) fn new(memory: &Arc<DmaMemory>, offset: usize, len: usize) -> Self {
+        let room = memory.bytes().saturating_sub(offset) / size_of::<T>().max(1);
+        // SAFETY: the offset is cut to the length of the block.
+        let first = unsafe { memory.virt().add(offset.min(memory.bytes())) }.cast::<T>();
+        let len = if first.is_aligned() { len.min(room) } else { 0 };
+        let first = if len == 0 { NonNull::dangling() } else { first };
+        Self { first, len, _memory: memory.clone() }
+    }
+
+    /// The elements from `first` on; none when there is no such element.
+    #[inline]
+    pub(crate) fn from(&self, first: usize) -> &[T] {
+        self.get(first..).unwrap_or_default()
+    }
 }
 
-/// The four bytes at `offset`.
-///
-/// # Safety
-/// As for [`atomic16`].
-#[inline]
-pub(crate) unsafe fn atomic32<'a>(base: NonNull<u8>, offset: usize) -> &'a AtomicU32 {
-    // SAFETY: as the caller promises.
-    unsafe { AtomicU32::from_ptr(base.as_ptr().add(offset).cast()) }
+impl<T: Shared> Deref for SharedArray<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `new` saw that as many aligned elements lie in the block, which this value keeps. The block is initialised
+        // (`DmaMemory::allocate` clears it), and a `Shared` type allows others to write it meanwhile.
+        unsafe { core::slice::from_raw_parts(self.first.as_ptr(), self.len) }
+    }
 }
 
-/// The eight bytes at `offset`.
-///
-/// # Safety
-/// As for [`atomic16`].
-#[inline]
-pub(crate) unsafe fn atomic64<'a>(base: NonNull<u8>, offset: usize) -> &'a AtomicU64 {
-    // SAFETY: as the caller promises.
-    unsafe { AtomicU64::from_ptr(base.as_ptr().add(offset).cast()) }
+impl<T> fmt::Debug for SharedArray<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedArray").field("first", &self.first).field("len", &self.len).finish()
+    }
 }

@@ -6,28 +6,26 @@
 //! NetDevice     model of the virtio network card: walks the rings by physical address and writes down every rule
 //!               that the driver breaks; can be told to misbehave itself
 //! IntelDevice   model of the Intel gigabit cards, likewise
-//! PacketBuffers what the core would own: packet buffers with headroom
 //! ```
+//!
+//! Rings with buffers around a queue are in [`nm_driver::testing`].
 //!
 //! Complaints are written down, not panicked about; a test ends by asserting that there are none (or which).
 
-mod buffers;
 mod device;
 mod intel;
 mod lines;
 mod machine;
 mod pci;
+mod region;
 
-pub use self::buffers::PacketBuffers;
 pub use self::device::{
-    Commands, Interface, LegacyPciBank, MmioBank, MmioVersion, ModelTransport, NetDevice, Quirks, Setup,
-    Slow, Violation,
+    Commands, Interface, MmioVersion, ModelTransport, NetDevice, Quirks, Setup, Slow, Violation,
 };
-pub use self::intel::{
-    IntelDevice, IntelQuirks, IntelRegisters, IntelSetup, IntelViolation, IntelWriter, Ring,
-};
+pub use self::intel::{IntelDevice, IntelQuirks, IntelSetup, IntelViolation, Ring};
 pub use self::machine::{FakeMachine, Misuse};
 pub use self::pci::{FakeFunction, FakePci};
+pub use self::region::RegisterModel;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

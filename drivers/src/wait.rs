@@ -1,6 +1,6 @@
 //! Waiting for a device, by looking.
 
-use nm_core::platform::Platform;
+use nm_driver::platform::Platform;
 
 /// Waits until `is_done`, for `limit_ns` at most; returns whether it is.
 pub(crate) fn wait_until(platform: &dyn Platform, limit_ns: u64, is_done: impl Fn() -> bool) -> bool {

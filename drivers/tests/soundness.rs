@@ -1,23 +1,37 @@
-//! A device that does not stop keeps what it can write to: no safe code gets that memory.
+//! A device that does not stop keeps what it can write to: no safe code gets that memory. A device has one driver at a time.
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends here when it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends here when it fails"
+)]
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use millrace_drivers::Options;
-use millrace_drivers::bank::RegisterBank;
-use millrace_drivers::testing::{FakeMachine, MmioBank, MmioVersion, NetDevice, Setup};
-use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V2};
+use millrace_drivers::claims::{AlreadyClaimed, DevicePlace};
+use millrace_drivers::e1000::Attachment;
+use millrace_drivers::hal::Hal;
+use millrace_drivers::pci::{Address, Claim, Command, ConfigSpace, Function};
+use millrace_drivers::registers::IoRegion;
+use millrace_drivers::testing::{
+    FakeFunction, FakeMachine, FakePci, MmioVersion, NetDevice, RegisterModel, Setup,
+};
+use millrace_drivers::virtio::mmio::{MmioTransport, Slot, SlotError};
 use millrace_drivers::virtio::net::VirtioNet;
+use millrace_drivers::virtio::pci::PciTransport;
+use millrace_drivers::{Options, ProbeError, probe, probe_mmio};
 use nm_core::Netmap;
 use nm_core::mem::Region;
-use nm_core::nic::Nic;
-use nm_core::platform::Platform;
 use nm_core::tunables::Tunables;
+use nm_driver::nic::{Nic, StartParams};
+use nm_driver::platform::Platform;
 
+/// Where the registers are on virtio-mmio.
+const REGISTERS: u64 = 0xfeb0_0000;
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 fn options() -> Options {
@@ -52,31 +66,21 @@ fn a_spare_changes(region: &Region, receive: impl FnOnce() -> bool) -> bool {
 
 /// A device that hears no reset, as hardware can be: its registers on virtio-mmio.
 #[derive(Debug)]
-struct Deaf(MmioBank, Arc<AtomicBool>);
+struct Deaf(Arc<dyn IoRegion>, Arc<AtomicBool>);
 
-impl RegisterBank for Deaf {
+impl RegisterModel for Deaf {
     fn bytes(&self) -> usize {
         self.0.bytes()
     }
-    fn read8(&self, offset: usize) -> u8 {
-        self.0.read8(offset)
+
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        self.0.read(offset, width)
     }
-    fn read16(&self, offset: usize) -> u16 {
-        self.0.read16(offset)
-    }
-    fn read32(&self, offset: usize) -> u32 {
-        self.0.read32(offset)
-    }
-    fn write8(&self, offset: usize, value: u8) {
-        self.0.write8(offset, value);
-    }
-    fn write16(&self, offset: usize, value: u16) {
-        self.0.write16(offset, value);
-    }
-    fn write32(&self, offset: usize, value: u32) {
+
+    fn write(&self, offset: usize, width: usize, value: u32) {
         // 0x70 is the status register (virtio 1.2, section 4.2.2).
         if offset != 0x70 || value != 0 || !self.1.load(SeqCst) {
-            self.0.write32(offset, value);
+            self.0.write(offset, width, value);
         }
     }
 }
@@ -85,9 +89,10 @@ impl RegisterBank for Deaf {
 fn deaf(machine: &Arc<FakeMachine>) -> (NetDevice, VirtioNet, Arc<AtomicBool>) {
     let device = NetDevice::new(machine, Setup::with_queues(16, 16));
     let is_deaf = Arc::new(AtomicBool::new(false));
-    let bank = Deaf(device.mmio_bank(MmioVersion::V2), is_deaf.clone());
-    let slot = Slot::find(Arc::new(bank)).unwrap().unwrap();
-    let transport = Box::new(MmioTransport::<V2>::new(slot));
+    let registers = Deaf(device.mmio_registers(MmioVersion::V2), is_deaf.clone());
+    machine.add_model(REGISTERS, Arc::new(registers));
+    let slot = Slot::find(machine.as_ref(), REGISTERS, 0x200).unwrap().unwrap();
+    let transport = Box::new(MmioTransport::new(slot));
     let nic = VirtioNet::new(transport, machine.clone(), MAC, options()).unwrap();
     (device, nic, is_deaf)
 }
@@ -123,6 +128,74 @@ fn a_region_is_not_released_under_a_device_that_does_not_stop() {
     assert_eq!(device.violations(), [], "what the device writes to");
 }
 
+/// A machine with an Intel card on PCI.
+fn machine_with_function() -> (Arc<FakeMachine>, Arc<FakePci>, Arc<dyn ConfigSpace>, Function) {
+    let (machine, pci) = (FakeMachine::new(), Arc::new(FakePci::default()));
+    let mut function = FakeFunction::endpoint(0x8086, 0x100e);
+    function.set_memory_bar(0, REGISTERS, 0x2_0000, false);
+    machine.add_registers(REGISTERS, &[0; 0x2_0000]);
+    let address = Address::new(0, 4, 0).unwrap();
+    pci.insert(address, function);
+    let config: Arc<dyn ConfigSpace> = pci.clone();
+    let function = Function::read(config.as_ref(), address).unwrap();
+    (machine, pci, config, function)
+}
+
+#[test]
+fn a_pci_function_has_one_driver_at_a_time() {
+    let (machine, pci, config, function) = machine_with_function();
+    let hal: Arc<dyn Hal> = machine.clone();
+    let place = DevicePlace::Pci(function.address);
+    let first =
+        Attachment::on_pci(hal.as_ref(), Claim::new(hal.as_ref(), &config, &function).unwrap()).unwrap();
+    let writes = pci.writes();
+
+    let claimed = AlreadyClaimed(place);
+    assert_eq!(Claim::new(hal.as_ref(), &config, &function).map(drop), Err(claimed));
+    let Some(Err(error)) = probe(&hal, &config, &function, options()) else { panic!("it is refused") };
+    assert_eq!(error, ProbeError::Claimed(claimed));
+    assert_eq!(error.to_string(), "the device at PCI 00:04.0 already has a driver");
+    assert_eq!(pci.writes(), writes, "a function that has a driver is not touched");
+
+    drop(first);
+    assert!(Attachment::on_pci(hal.as_ref(), Claim::new(hal.as_ref(), &config, &function).unwrap()).is_ok());
+    // Nor does a failure to drive it keep the claim.
+    assert!(
+        PciTransport::new(hal.as_ref(), Claim::new(hal.as_ref(), &config, &function).unwrap(), 2).is_err()
+    );
+    assert!(Attachment::on_pci(hal.as_ref(), Claim::new(hal.as_ref(), &config, &function).unwrap()).is_ok());
+}
+
+/// A device that was cut off may still use the buffers of its port, which belong to others by then: nobody makes it a bus
+/// master again.
+#[test]
+fn a_device_that_was_cut_off_gets_no_driver_again() {
+    let (machine, pci, config, function) = machine_with_function();
+    let mut card =
+        Attachment::on_pci(machine.as_ref(), Claim::new(machine.as_ref(), &config, &function).unwrap())
+            .unwrap();
+    assert!(card.cut_off());
+    drop(card);
+    let again = Claim::new(machine.as_ref(), &config, &function).map(drop);
+    assert_eq!(again, Err(AlreadyClaimed(DevicePlace::Pci(function.address))));
+    let command = Command::from_bits_retain(pci.function(function.address).unwrap().get(4) as u16);
+    assert!(!command.contains(Command::BUS_MASTER));
+}
+
+#[test]
+fn a_device_on_virtio_mmio_has_one_driver_at_a_time() {
+    let machine = FakeMachine::new();
+    let (_device, nic, _) = deaf(&machine);
+    let hal: Arc<dyn Hal> = machine.clone();
+    let claimed = SlotError::Claimed(AlreadyClaimed(DevicePlace::Mmio(REGISTERS)));
+    assert_eq!(Slot::find(hal.as_ref(), REGISTERS, 0x200).map(drop), Err(claimed));
+    let found = probe_mmio(&hal, REGISTERS, 0x200, None, options()).unwrap();
+    assert_eq!(found.map(drop), Err(ProbeError::Slot(claimed)));
+    drop(nic);
+    assert!(Slot::find(hal.as_ref(), REGISTERS, 0x200).unwrap().is_some());
+    assert!(probe_mmio(&hal, REGISTERS, 0x200, None, options()).unwrap().is_ok());
+}
+
 std::thread_local! {
     static PANICS: Cell<bool> = const { Cell::new(false) };
 }
@@ -147,7 +220,8 @@ fn the_queues_stay_with_a_device_that_does_not_stop_and_a_log_that_panics() {
     log::set_max_level(log::LevelFilter::Error);
     let machine = FakeMachine::new();
     let (device, mut nic, is_deaf) = deaf(&machine);
-    let queues = nic.start().unwrap();
+    let params = StartParams { buffer_len: 192, tx_slots: 16, rx_slots: 16, mtu: 1500 };
+    let queues = nic.start(&params).unwrap();
     is_deaf.store(true, SeqCst);
     let blocks = machine.blocks();
     PANICS.set(true);

@@ -6,24 +6,27 @@ use alloc::sync::Arc;
 use core::ptr::NonNull;
 
 use millrace_boot::Span;
-use millrace_drivers::bank::RegisterBank;
+use millrace_drivers::claims::Claims;
 use millrace_drivers::hal::{Hal, InterruptLine, LineSource, SharedLine};
+use millrace_drivers::registers::{IoRegion, MmioRegion};
 use nm_core::platform::{DmaBlock, Platform, Sleeper};
 
-use crate::ports::PortBank;
+use crate::ports::PortRegion;
 use crate::{clock, interrupts, memory};
 
 /// Largest alignment that is promised for device memory, in bytes.
 const MAX_ALIGN: usize = 4096;
 
 /// This machine: memory from its frame allocator, registers through its device window, interrupts once they are taken.
-#[derive(Debug, Clone, Copy)]
-pub struct Hardware(());
+#[derive(Debug)]
+pub struct Hardware {
+    claims: Claims,
+}
 
 impl Hardware {
-    /// Access to this machine, of use once [`memory`] is set up.
-    pub(crate) const fn new() -> Self {
-        Self(())
+    /// Access to this machine, once [`memory`] is set up. Made once: it has the claims.
+    pub(crate) fn new() -> Self {
+        Self { claims: Claims::new() }
     }
 }
 
@@ -62,14 +65,20 @@ unsafe impl Platform for Hardware {
     }
 }
 
-// SAFETY: the window maps the whole range uncached and never takes it away.
+// SAFETY: regions are those of the registers at these addresses. There is one `Hardware`, which has the claims.
 unsafe impl Hal for Hardware {
-    fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
-        memory::map_device(phys, bytes)
+    fn map_mmio(&self, phys: u64, bytes: usize) -> Option<Arc<dyn IoRegion>> {
+        let base = memory::map_device(phys, bytes)?;
+        // SAFETY: the window maps the whole range, which is no RAM, uncached, and never takes it away.
+        Some(Arc::new(unsafe { MmioRegion::new(base, bytes) }))
     }
 
-    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>> {
-        Some(Arc::new(PortBank::of_card(first, ports)?))
+    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn IoRegion>> {
+        Some(Arc::new(PortRegion::of_card(first, ports)?))
+    }
+
+    fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {

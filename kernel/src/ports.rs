@@ -6,7 +6,7 @@
 //! as with registers in memory.
 #![expect(unsafe_code, reason = "port instructions")]
 
-use millrace_drivers::bank::RegisterBank;
+use millrace_drivers::registers::IoRegion;
 use x86_64::instructions::port::{Port, PortRead, PortWrite};
 
 /// An I/O port whose accesses have no effect on memory safety.
@@ -60,12 +60,12 @@ const FIRST_OF_CARDS: u16 = 0x1000;
 
 /// The ports of one card, or of power management.
 #[derive(Debug)]
-pub(crate) struct PortBank {
+pub(crate) struct PortRegion {
     first: u16,
     ports: u16,
 }
 
-impl PortBank {
+impl PortRegion {
     /// The ports `first..first + ports`, if a card can have them.
     pub(crate) fn of_card(first: u16, ports: u16) -> Option<Self> {
         Self::new(first, ports).filter(|_| first >= FIRST_OF_CARDS)
@@ -83,12 +83,10 @@ impl PortBank {
         Some(Self { first, ports })
     }
 
-    /// The port at `offset`, if all of the `T` there is the card's, and aligned.
+    /// The port at `offset`, if all of the `T` there lies in the region, aligned.
     fn port<T>(&self, offset: usize) -> Option<Port<T>> {
-        let end = offset.checked_add(size_of::<T>())?;
-        let is_inside = end <= usize::from(self.ports) && offset.is_multiple_of(size_of::<T>());
-        let offset = u16::try_from(offset).ok().filter(|_| is_inside)?;
-        Some(Port::new(self.first + offset))
+        self.check(offset, size_of::<T>()).ok()?;
+        Some(Port::new(self.first + u16::try_from(offset).ok()?))
     }
 
     fn read<T: PortRead>(&self, offset: usize) -> Option<T> {
@@ -106,7 +104,9 @@ impl PortBank {
     }
 }
 
-impl RegisterBank for PortBank {
+// SAFETY: the ports are the card's or power management's alone, by `of_card` and `of_firmware`. A port access touches no memory
+// by itself, and the processor makes each one, in order.
+unsafe impl IoRegion for PortRegion {
     fn bytes(&self) -> usize {
         self.ports.into()
     }

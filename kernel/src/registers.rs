@@ -1,18 +1,17 @@
 //! Registers that the firmware's tables describe, in memory or at I/O ports.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use millrace_boot::acpi::Register;
-use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::hal::Hal;
-use millrace_drivers::mmio::MmioWindow;
+use millrace_drivers::registers::IoRegion;
 
-use crate::ports::PortBank;
+use crate::ports::PortRegion;
 
 /// A register of `bytes` bytes; `None` if it cannot be accessed. A register in memory stays mapped.
-pub(crate) fn open(hal: &dyn Hal, register: Register, bytes: u16) -> Option<Box<dyn RegisterBank>> {
+pub(crate) fn open(hal: &dyn Hal, register: Register, bytes: u16) -> Option<Arc<dyn IoRegion>> {
     Some(match register {
-        Register::Port(port) => Box::new(PortBank::of_firmware(port, bytes)?),
-        Register::Memory(address) => Box::new(MmioWindow::map(hal, address, bytes.into()).ok()?),
+        Register::Port(port) => Arc::new(PortRegion::of_firmware(port, bytes)?),
+        Register::Memory(address) => hal.map_mmio(address, bytes.into())?,
     })
 }

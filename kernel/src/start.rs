@@ -34,9 +34,6 @@ impl fmt::Debug for Machine {
     }
 }
 
-/// Access to the machine; of use once memory is set up.
-static HARDWARE: Hardware = Hardware::new();
-
 /// Sets the machine up and lets `main` have it.
 ///
 /// # Safety
@@ -105,15 +102,15 @@ fn prepare(info: &BootInfo<'_>, tables: &Tables<'_>, entry_tsc: u64) -> Result<M
     memory::init(info, tables.spans())?;
     // From here on there is a heap, and what is needed of the loader's memory is copied to it.
     let command_line = info.command_line.to_vec();
-    let acpi = acpi::init(tables, &HARDWARE);
+    let hal: Arc<dyn Hal> = Arc::new(Hardware::new());
+    let acpi = acpi::init(tables, &hal);
     memory::protect(info)?;
-    clock::init_by_acpi(entry_tsc, acpi, &HARDWARE);
+    clock::init_by_acpi(entry_tsc, acpi, hal.as_ref());
     log::info!(target: "boot", "{}, {} KiB RAM found", info.loader, info.memory.ram_bytes() / 1024);
     let shown = if command_line.is_empty() { b"(empty)".as_slice() } else { &command_line };
     log::info!(target: "boot", "command line: {}", shown.escape_ascii());
     log::info!(target: "memory", "{}", memory::usage());
     log::info!(target: "acpi", "{acpi}");
-    let hal: Arc<dyn Hal> = Arc::new(HARDWARE);
     let found = pci::find(hal.as_ref(), &acpi.config_windows, info.memory.ram());
     match &found {
         Some((Pci { roots, .. }, mechanism)) => {

@@ -13,7 +13,7 @@
 //! kring, the next one sees. `stop` waits for that Release with Acquire, so who stopped a ring sees what the last sync
 //! wrote, and may work on the ring until it calls `start`, whose Release hands the work to the next sync.
 //!
-//! Stops are not counted: the adapter's lock lets one of them happen at a time.
+//! Stops are not counted: the adapter's lock of operations lets one of them happen at a time.
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::relax;

@@ -13,10 +13,12 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::abi::SlotFlags;
+use nm_driver::abi::SlotFlags;
+use nm_driver::index::{Index, RingSize};
+use nm_driver::slots::SlotValue;
+
 use crate::errno;
-use crate::index::{Index, RingSize};
-use crate::ring::memory::{RingMemory, SlotValue};
+use crate::ring::memory::RingMemory;
 use crate::stats::{Direction, RingCounters, RingName};
 
 /// Why a sync did not do its work.
@@ -121,12 +123,33 @@ impl Kring {
         self.rhead
     }
 
+    /// Whether the application has moved neither `head` nor `cur` since the last sync, which left them equal.
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.ring.head() == self.rhead.get() && self.ring.cur() == self.rhead.get()
+    }
+
     /// Reads `head` and `cur`, once each, and takes them over if both lie in the window in that order.
+    #[inline]
     #[doc(alias("nm_txsync_prologue", "nm_rxsync_prologue"))]
     pub(crate) fn prologue(&mut self) -> Result<(), SyncError> {
         let (head, cur) = (self.ring.head(), self.ring.cur());
         let size = self.size();
         let window = size.distance(self.rhead, self.rtail);
+        if head == cur
+            && let Some(head) = size.index(head)
+            && size.distance(self.rhead, head) <= window
+        {
+            self.rhead = head;
+            return Ok(());
+        }
+        self.prologue_with_cur(head, cur, window)
+    }
+
+    /// The same where the application keeps slots that it has looked at, or an index is invalid.
+    #[cold]
+    fn prologue_with_cur(&mut self, head: u32, cur: u32, window: u32) -> Result<(), SyncError> {
+        let size = self.size();
         let accepted = size.index(head).zip(size.index(cur)).filter(|&(head, cur)| {
             let (to_head, to_cur) = (size.distance(self.rhead, head), size.distance(self.rhead, cur));
             to_head <= to_cur && to_cur <= window

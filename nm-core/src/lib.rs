@@ -69,23 +69,24 @@
 //! # The life of a frame
 //!
 //! ```text
-//! wire ─► card ─► RxQueue::take ─► rx slot, tail moves ─► application ─► advance ─► rxsync gives the slot to RxQueue again
-//!                                       │ swap
+//! wire ─► card ─► RxQueue::sync ─► rx slot, tail moves ─► application ─► advance ─► rxsync posts the slot's buffer again
+//!                                       │ exchange of buffers
 //!                                       ▼
-//! wire ◄─ card ◄─ TxQueue::put  ◄─ tx slot ◄─ advance, txsync           TxQueue::reclaim ─► tail moves
+//! wire ◄─ card ◄─ TxQueue::sync ◄─ tx slot ◄─ advance, txsync           completed: tail moves
 //! ```
 //!
 //! | step | where |
 //! |---|---|
 //! | who may be inside a ring, and who stops it | `gate`, `ring::cell` |
 //! | who owns which slots, what a sync accepts | `kring` |
-//! | the loop over slots and queue, once for all cards | `engine` |
+//! | what is behind a ring: a card's queue, or the stack | `backend` |
+//! | the loop over slots and queue, and what is outstanding | [`nm_driver::burst`] |
 //! | waiting until a ring is ready | [`poll`] |
 //! | from an interrupt to those who wait | [`events`] |
-//! | what a card does differently | [`nic`] |
+//! | what a card does differently | [`nic`], from the crate `nm-driver` |
 //! | ring memory, atomically and field by field | `ring::memory` |
 //! | netmap's device file, for programs that expect one | [`ctl`] |
-//! | frames of the machine's own network stack | [`host`], `engine::host`, `engine::transparent` |
+//! | frames of the machine's own network stack | [`host`], `backend` |
 //! | what an interface is made of, and whose it is | [`Attachment`], [`Claim`] |
 //! | which adapter its ports get, who has which ring, from the first that is bound to the last that is released | `adapter` |
 //! | regions, pools, the lookup table | [`mem`] |
@@ -94,11 +95,11 @@
 //!
 //! # Where unsafe code is
 //!
-//! In [`platform`], [`nic`], [`raw`] and `ctl::descriptor` (contracts with the outside), `mem::region`, `mem::port`,
-//! `mem::header`, `mem::chain`, `mem::spare` and `ring::memory` (addresses inside the region), `generic::nic` (posted
-//! buffers), `ring::cell` (who is inside a ring) and `ring::slot` (the right to a lent slot and its buffer). The engine,
-//! the krings, the adapters, waiting and the registry are safe code. So are tests, but for the memory and the card of
-//! `testing`, and for what loom or a test does to shared state on purpose.
+//! In [`nic`], [`raw`] and `ctl::descriptor` (contracts with the outside), `mem::region`, `mem::port`, `mem::header`,
+//! `mem::chain`, `mem::spare` and `ring::memory` (addresses inside the region), `generic::nic` (the contract of cards),
+//! `ring::cell` (one sync at a time) and `ring::slot` (the right to a lent slot and its buffer). Slots, buffers and DMA memory
+//! become values in `nm-driver`. Krings, back ends, adapters, waiting and the registry are safe code. So are tests, but for the
+//! memory and the card of `testing`, and for what loom or a test does to shared state on purpose.
 #![no_std]
 
 extern crate alloc;
@@ -108,23 +109,21 @@ extern crate std;
 pub mod abi;
 mod adapter;
 mod attach;
+mod backend;
 mod claim;
 pub mod ctl;
 pub mod dump;
-mod engine;
 pub mod errno;
 pub mod events;
 mod gate;
 pub mod generic;
 pub mod host;
-pub mod index;
 mod kring;
 pub mod manual;
 pub mod mem;
 pub mod name;
 mod netmap;
 pub mod nic;
-pub mod platform;
 pub mod poll;
 mod port;
 pub mod raw;
@@ -134,6 +133,8 @@ mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tunables;
+
+pub use nm_driver::{index, platform};
 
 pub use adapter::InterfaceInfo;
 pub use attach::{AttachError, Attachment};

@@ -10,6 +10,8 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+pub use nm_driver::Direction;
+
 /// A number that only grows, with a single writer.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -36,24 +38,6 @@ impl Counter {
     #[inline]
     pub(crate) fn set(&self, n: u64) {
         self.0.store(n, Relaxed);
-    }
-}
-
-/// Which way a ring carries frames, seen from the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// From the application to the wire.
-    Tx,
-    /// From the wire to the application.
-    Rx,
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tx => "tx",
-            Self::Rx => "rx",
-        })
     }
 }
 
@@ -98,7 +82,7 @@ impl fmt::Display for RingName {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct RingCounters {
-    /// Frames moved.
+    /// Frames moved: received, or submitted to the card.
     pub packets: Counter,
     /// Bytes of those frames, without CRC.
     pub bytes: Counter,
@@ -112,13 +96,15 @@ pub struct RingCounters {
     pub drop_error: Counter,
     /// Receive: frames that no port had taken in, dropped when the next one opened the ring.
     pub drop_unbound: Counter,
+    /// Transmit: of the frames moved, those that the card had not reported as sent when it was reset.
+    pub drop_reset: Counter,
     /// Transmit: slots with an impossible buffer or length, dropped.
     pub drop_invalid: Counter,
     /// Transmit: syncs that ended early because the device's queue was full.
     pub full: Counter,
     /// Completions that made no sense and were ignored.
     pub refused: Counter,
-    /// Host receive: frames longer than a buffer, dropped.
+    /// Receive: frames that do not fit, dropped: into a buffer, or into as many slots as a frame may have.
     pub drop_long: Counter,
     /// Host receive: frames for which ring and queue had no room, dropped.
     pub drop_full: Counter,
@@ -178,7 +164,7 @@ impl fmt::Display for RingReport {
 }
 
 impl RingReport {
-    /// What only rings of cards count. Transparent mode is mentioned where it happened.
+    /// What only rings of cards count. Frames lost by a reset or too long, and transparent mode, are mentioned where they happened.
     fn hardware(&self, f: &mut fmt::Formatter<'_>, c: &RingCounters) -> fmt::Result {
         put(f, ("kicks", &c.kicks))?;
         write!(f, " interrupts={}", self.interrupts)?;
@@ -194,6 +180,11 @@ impl RingReport {
             }
         }
         put(f, ("refused", &c.refused))?;
+        for rare in [("drop_long", &c.drop_long), ("drop_reset", &c.drop_reset)] {
+            if rare.1.get() > 0 {
+                put(f, rare)?;
+            }
+        }
         if c.forwarded.get() > 0 || c.drop_refused.get() > 0 {
             put(f, ("forwarded", &c.forwarded))?;
             put(f, ("drop_refused", &c.drop_refused))?;

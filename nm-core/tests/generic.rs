@@ -18,11 +18,13 @@ use std::time::Duration;
 
 use common::{frame, netmap};
 use nm_core::generic::{Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, TransmitError};
-use nm_core::nic::{AnyRxQueue, Link, Nic, Stopped};
+use nm_core::nic::{Link, Nic, StartParams, Stopped};
+use nm_core::platform::Platform;
 use nm_core::poll::{Interest, Ready, Timeout};
-use nm_core::testing::{FakeDevice, Line, frame_device};
+use nm_core::testing::{FakeDevice, HeapPlatform, Line, frame_device};
 use nm_core::tunables::{Knobs, Sizes};
 use nm_core::{Attachment, Netmap, Port, SyncError, errno};
+use nm_driver::testing::RxRing;
 use proptest::prelude::*;
 use smoltcp::phy::{Loopback, Medium};
 
@@ -238,28 +240,28 @@ fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
     let (device, line) = frame_device(1);
     let knobs = Arc::<Knobs>::default();
     let mut nic = GenericNic::new(device, 1984, knobs.clone(), Arc::new(move || clock.load(Relaxed)));
-    let mut rx = nic.start().unwrap().rx.remove(0);
-    assert!(rx.is_due(), "never looked at");
+    let platform: Arc<dyn Platform> = HeapPlatform::new(1 << 20);
+    let params = StartParams { buffer_len: 1984, tx_slots: 2, rx_slots: 2, mtu: 1500 };
+    let queue = nic.start(&params).unwrap().rx.remove(0);
+    let mut rx = RxRing::new(&platform, queue, 2, (1984, 1984)).unwrap();
+    assert!(rx.queue.is_due(), "never looked at");
     // A queue without buffers does not look; one with a buffer does, and finds nothing.
-    assert!(rx.take().is_none() && rx.is_due());
-    let mut payload = vec![0u8; nm_core::nic::HEADROOM + 256];
-    give(&mut rx, 0, &mut payload);
-    assert!(rx.take().is_none());
+    assert!(rx.receive().is_empty() && rx.queue.is_due());
+    assert!(rx.receive().is_empty());
     for (at, is_due) in [(0, false), (99_999, false), (100_000, true), (5_000_000, true)] {
         now.store(at, Relaxed);
-        assert_eq!(rx.is_due(), is_due, "{at} ns");
+        assert_eq!(rx.queue.is_due(), is_due, "{at} ns");
     }
     now.store(99_999, Relaxed);
     line.send(&frame(1, 60));
-    assert!(!rx.is_due(), "what has not been looked at is not known");
+    assert!(!rx.queue.is_due(), "what has not been looked at is not known");
     knobs.set("generic_mit", 99_999).unwrap();
-    assert!(rx.is_due(), "a tunable that changes counts at once");
+    assert!(rx.queue.is_due(), "a tunable that changes counts at once");
     knobs.set("generic_mit", 100_000).unwrap();
-    assert!(rx.take().is_some(), "a forced sync looks all the same");
-    assert!(rx.is_due(), "there may be more");
+    assert_eq!(rx.receive(), [frame(1, 60)], "a forced sync looks all the same");
+    assert!(rx.queue.is_due(), "there may be more");
     assert_eq!(nic.counters().looks.get(), 2);
     assert_eq!(nic.stop(), Stopped::Yes);
-    assert!(rx.take().is_none());
 }
 
 /// The same through a port: poll leaves the device alone, rxsync does not. What a device tells ends that at once.
@@ -282,18 +284,6 @@ fn poll_looks_at_a_device_no_more_often_than_the_mitigation_interval() {
     assert_eq!((poll(), poll(), counters.looks.get()), (0, 0, 1));
     line.send(&frame(1, 60));
     assert_eq!(poll(), 1);
-}
-
-#[allow(unsafe_code, reason = "a buffer is posted by hand")]
-fn give(rx: &mut AnyRxQueue, id: u16, memory: &mut Vec<u8>) {
-    use std::ptr::NonNull;
-
-    use nm_core::nic::{DmaBuffer, HEADROOM};
-    let capacity = (memory.len() - HEADROOM) as u16;
-    let start = NonNull::new(memory.as_mut_ptr()).unwrap();
-    // SAFETY: the headroom and `capacity` bytes behind it are the vector's, which the test keeps until the queue is stopped.
-    let buffer = unsafe { DmaBuffer::new(start.add(HEADROOM), 0, capacity) };
-    rx.give(id, buffer).unwrap();
 }
 
 struct Count(AtomicU64);

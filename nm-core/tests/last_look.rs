@@ -12,7 +12,7 @@ use std::thread;
 use common::{assert_all_home, frame, netmap};
 use nm_core::generic::Choice;
 use nm_core::host::{HostRings, Outgoing};
-use nm_core::nic::{Link, Nic, NicInfo, StartResult, Stopped};
+use nm_core::nic::{Link, Nic, NicInfo, StartParams, StartResult, Stopped};
 use nm_core::testing::{CardSpec, FakeCard, FakeStack, Order, Wire, card, frame_device};
 use nm_core::{Attachment, Netmap};
 
@@ -57,8 +57,8 @@ unsafe impl Nic for Watched {
         self.0.link()
     }
 
-    fn start(&mut self) -> StartResult<Self> {
-        self.0.start()
+    fn start(&mut self, params: &StartParams) -> StartResult<Self> {
+        self.0.start(params)
     }
 
     fn stop(&mut self) -> Stopped {

@@ -18,13 +18,13 @@ use nm_core::abi::Slot;
 use nm_core::generic::{FrameDevice, ReceiveError, TransmitError};
 use nm_core::host::{HostRings, HostStack, Outgoing, StackRefused};
 use nm_core::nic::{
-    Content, DmaBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received, RxQueue, StartResult,
-    Stopped, TxQueue,
+    Link, Nic, NicInfo, QueueStatus, Queues, RxQueue, StartParams, StartResult, Stopped, TxQueue,
 };
 use nm_core::poll::{Interest, Polled, Timeout, poll_any};
 use nm_core::raw::{RawOptions, RawPort};
 use nm_core::testing::CardError;
 use nm_core::{Attachment, Netmap, Port};
+use nm_driver::burst::{RxBurst, TxBurst};
 use programs::hostile::{Field, View};
 
 struct Counting;
@@ -80,15 +80,32 @@ struct Endless {
 const SLOTS: u16 = 32;
 
 struct Tx {
-    done: [u16; SLOTS as usize],
-    count: usize,
+    outstanding: Ids,
 }
 
 struct Rx {
-    posted: [u16; SLOTS as usize],
-    count: usize,
+    outstanding: Ids,
     /// Frames that a sync is given at most.
     left: usize,
+}
+
+/// Ids, the youngest last.
+#[derive(Clone, Copy, Default)]
+struct Ids {
+    ids: [u16; SLOTS as usize],
+    count: usize,
+}
+
+impl Ids {
+    fn push(&mut self, id: u16) {
+        self.ids[self.count] = id;
+        self.count += 1;
+    }
+
+    fn pop(&mut self) -> Option<u16> {
+        self.count = self.count.checked_sub(1)?;
+        Some(self.ids[self.count])
+    }
 }
 
 // SAFETY: buffers are never touched.
@@ -104,11 +121,12 @@ unsafe impl Nic for Endless {
         Link::Up
     }
 
-    fn start(&mut self) -> StartResult<Self> {
-        let (done, posted) = ([0; SLOTS as usize], [0; SLOTS as usize]);
+    fn start(&mut self, params: &StartParams) -> StartResult<Self> {
+        let outstanding = Ids::default();
         Ok(Queues {
-            tx: (0..self.queues).map(|_| Tx { done, count: 0 }.into()).collect(),
-            rx: (0..self.queues).map(|_| Rx { posted, count: 0, left: 0 }.into()).collect(),
+            tx: (0..self.queues).map(|_| Box::new(Tx { outstanding }) as _).collect(),
+            rx: (0..self.queues).map(|_| Box::new(Rx { outstanding, left: 0 }) as _).collect(),
+            receive_len: params.buffer_len,
         })
     }
 
@@ -117,63 +135,47 @@ unsafe impl Nic for Endless {
     }
 }
 
-// SAFETY: each id is reported once.
-unsafe impl TxQueue for Tx {
+impl TxQueue for Tx {
     fn capacity(&self) -> u16 {
         SLOTS
     }
 
-    fn put(&mut self, id: u16, _buffer: DmaBuffer<'_>, _len: u16) -> Result<(), QueueFull> {
-        *self.done.get_mut(self.count).ok_or(QueueFull)? = id;
-        self.count += 1;
-        Ok(())
-    }
-
-    fn kick(&mut self) -> bool {
-        true
-    }
-
-    /// The youngest first: the ring has to remember the others.
-    fn reclaim(&mut self) -> Option<u16> {
-        self.count = self.count.checked_sub(1)?;
-        Some(self.done[self.count])
-    }
-
-    fn health(&self) -> QueueHealth {
-        QueueHealth::default()
+    /// Completes the youngest first: the track has to remember the others.
+    fn sync(&mut self, burst: &mut TxBurst<'_>) -> QueueStatus {
+        while let Some(id) = self.outstanding.pop() {
+            assert_eq!(burst.complete(id.into()), Some(1));
+        }
+        while let Some(frame) = burst.next_frame(1) {
+            self.outstanding.push(frame.first_id());
+            frame.commit();
+        }
+        QueueStatus::default()
     }
 }
 
-// SAFETY: as above.
-unsafe impl RxQueue for Rx {
+impl RxQueue for Rx {
     fn capacity(&self) -> u16 {
         SLOTS
     }
 
-    fn give(&mut self, id: u16, _buffer: DmaBuffer<'_>) -> Result<(), QueueFull> {
-        *self.posted.get_mut(self.count).ok_or(QueueFull)? = id;
-        self.count += 1;
-        Ok(())
-    }
-
-    fn kick(&mut self) -> bool {
-        self.left = self.count.min(9);
-        true
-    }
-
-    /// The youngest first: slots have to exchange buffers. Now and then a frame is damaged.
-    fn take(&mut self) -> Option<Received> {
-        self.left = self.left.checked_sub(1)?;
-        self.count = self.count.checked_sub(1)?;
-        let id = self.posted[self.count];
-        Some(Received {
-            id,
-            content: if id.is_multiple_of(7) { Content::Damaged } else { Content::Frame(60) },
-        })
-    }
-
-    fn health(&self) -> QueueHealth {
-        QueueHealth::default()
+    /// Reports the youngest first. Now and then a frame is damaged.
+    fn sync(&mut self, burst: &mut RxBurst<'_>) -> QueueStatus {
+        while self.left > 0
+            && let Some(id) = self.outstanding.pop()
+        {
+            self.left -= 1;
+            let is_known = if id.is_multiple_of(7) {
+                burst.damaged(id.into(), false)
+            } else {
+                burst.fragment(id.into(), 0, 60, false)
+            };
+            assert!(is_known);
+        }
+        let outstanding = &mut self.outstanding;
+        while burst.has_free() && burst.post_run(&[(); 8], |(), id, _| outstanding.push(id as u16)) > 0 {
+            self.left = outstanding.count.min(9);
+        }
+        QueueStatus::default()
     }
 }
 

@@ -2,11 +2,13 @@
 
 use core::fmt;
 
-use nm_core::platform::OutOfDmaMemory;
+use nm_driver::buffers::HEADROOM;
+use nm_driver::platform::OutOfDmaMemory;
 
 use super::Model;
-use crate::mmio::MmioError;
+use super::rx::SMALLEST;
 use crate::pci::BarError;
+use crate::registers::RegisterError;
 
 /// Why the registers of a card cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub enum MapError {
         bytes: u64,
     },
     /// They cannot be mapped.
-    Register(MmioError),
+    Register(RegisterError),
 }
 
 /// Why a card cannot be used or does not start.
@@ -29,14 +31,14 @@ pub enum StartError {
     NoReset(Model),
     /// It goes on using memory after it was told to stop.
     NotQuiet(Model),
-    /// A register cannot be reached.
-    Register(MmioError),
     /// There is no memory left for the queues.
     Memory(OutOfDmaMemory),
+    /// Buffers with room for so many bytes are smaller than the smallest that the card can be told of.
+    BufferTooSmall(u16),
 }
 
-impl From<MmioError> for StartError {
-    fn from(error: MmioError) -> Self {
+impl From<RegisterError> for MapError {
+    fn from(error: RegisterError) -> Self {
         Self::Register(error)
     }
 }
@@ -66,8 +68,14 @@ impl fmt::Display for StartError {
         match self {
             Self::NoReset(model) => write!(f, "the {model} does not confirm a reset"),
             Self::NotQuiet(model) => write!(f, "the {model} goes on using memory after it was told to stop"),
-            Self::Register(error) => write!(f, "{error}"),
             Self::Memory(error) => write!(f, "{error}"),
+            Self::BufferTooSmall(bytes) => {
+                let least = usize::from(SMALLEST) + HEADROOM;
+                write!(
+                    f,
+                    "buffers with room for {bytes} bytes are too small for the card; netmap.buf_size must be at least {least}"
+                )
+            }
         }
     }
 }

@@ -1,9 +1,8 @@
 //! The registers that the driver uses, and how they are reached.
 
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 
-use crate::hal::Handler;
-use crate::mmio::MmioError;
+use crate::registers::IoRegion;
 
 /// Where a register is, in bytes from the start of the card's memory. All are of 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +63,37 @@ pub enum Offset {
 }
 
 impl Offset {
+    /// All of them.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const ALL: [Self; 26] = [
+        Self::Ctrl,
+        Self::Status,
+        Self::Eerd,
+        Self::Icr,
+        Self::Eiac,
+        Self::Ivar,
+        Self::Ims,
+        Self::Imc,
+        Self::Rctl,
+        Self::Tctl,
+        Self::Tipg,
+        Self::Rdbal,
+        Self::Rdbah,
+        Self::Rdlen,
+        Self::Rdh,
+        Self::Rdt,
+        Self::Tdbal,
+        Self::Tdbah,
+        Self::Tdlen,
+        Self::Tdh,
+        Self::Tdt,
+        Self::Txdctl,
+        Self::Rxcsum,
+        Self::Rfctl,
+        Self::Ral0,
+        Self::Rah0,
+    ];
+
     /// Bytes of a card's memory up to the last register that is used.
     pub(super) const END: usize = Offset::Rah0 as usize + size_of::<u32>();
 }
@@ -192,38 +222,23 @@ impl Interrupts {
     }
 }
 
-/// The registers of one card.
-pub trait Registers: Send + 'static {
-    /// One of them by itself, to write to.
-    type Writer: Writer;
+/// The registers of one card, of 32 bits each.
+#[derive(Debug, Clone)]
+pub(super) struct Registers(Arc<dyn IoRegion>);
+
+impl Registers {
+    /// The registers in `region`.
+    pub fn new(region: Arc<dyn IoRegion>) -> Self {
+        Self(region)
+    }
 
     /// Reads a register; all ones when the card does not answer.
-    fn read(&self, offset: Offset) -> u32;
+    pub fn read(&self, offset: Offset) -> u32 {
+        self.0.read32(offset as usize)
+    }
 
     /// Writes a register.
-    fn write(&self, offset: Offset, value: u32);
-
-    /// One register by itself.
-    fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError>;
-
-    /// Has the interrupts of the receive queue and the transmit queue handled by `handlers`, in this order, if the card has
-    /// any: here, one that has none.
-    fn connect(&mut self, handlers: Vec<Handler>) {
-        drop(handlers);
+    pub fn write(&self, offset: Offset, value: u32) {
+        self.0.write32(offset as usize, value);
     }
-
-    /// How the card interrupts.
-    fn interrupts(&self) -> Interrupts {
-        Interrupts::None
-    }
-
-    /// Takes the card's access to memory away by other means than its own registers, for one that does not stop. Returns
-    /// whether that is certain.
-    fn cut_off(&mut self) -> bool;
-}
-
-/// One register, to write to.
-pub trait Writer: Send + 'static {
-    /// Writes it.
-    fn write(&self, value: u32);
 }

@@ -9,10 +9,10 @@
 //!
 //! Nothing is written that is so already: QEMU's cards take in nothing for a second after RCTL was written.
 
-use nm_core::platform::Platform;
+use nm_driver::platform::Platform;
 
-use super::registers::{cause, ctrl, rctl, status, tctl};
-use super::{Model, Offset, Registers, StartError};
+use super::registers::{Registers, cause, ctrl, rctl, status, tctl};
+use super::{Model, Offset, StartError};
 use crate::wait::wait_until;
 
 /// How long a frame that is under way may take: a long one at 10 Mbit/s needs 13 ms, a usual one 1.2.
@@ -27,11 +27,7 @@ const RELOAD_NS: u64 = 5_000_000;
 const HANDS_OFF_NS: u64 = 1_000;
 
 /// Stops the card and resets it: no interrupts, no access to memory, nothing left of its settings.
-pub(super) fn reset<R: Registers>(
-    registers: &R,
-    model: Model,
-    platform: &dyn Platform,
-) -> Result<(), StartError> {
+pub(super) fn reset(registers: &Registers, model: Model, platform: &dyn Platform) -> Result<(), StartError> {
     registers.write(Offset::Imc, cause::ALL);
     if switch_off(registers) {
         wait(platform, DRAIN_NS);
@@ -49,7 +45,7 @@ pub(super) fn reset<R: Registers>(
 }
 
 /// Switches receiver and transmitter off; returns whether one of them was on.
-fn switch_off<R: Registers>(registers: &R) -> bool {
+fn switch_off(registers: &Registers) -> bool {
     let mut was_on = false;
     for (offset, enable) in [(Offset::Rctl, rctl::ENABLE), (Offset::Tctl, tctl::ENABLE)] {
         let before = registers.read(offset);
@@ -62,11 +58,7 @@ fn switch_off<R: Registers>(registers: &R) -> bool {
 }
 
 /// Has the card make no new requests on PCI Express, and waits until the last has ended.
-fn end_requests<R: Registers>(
-    registers: &R,
-    model: Model,
-    platform: &dyn Platform,
-) -> Result<(), StartError> {
+fn end_requests(registers: &Registers, model: Model, platform: &dyn Platform) -> Result<(), StartError> {
     registers.write(Offset::Ctrl, registers.read(Offset::Ctrl) | ctrl::MASTER_DISABLE);
     let is_quiet = || registers.read(Offset::Status) & status::MASTER_ENABLED == 0;
     if wait_until(platform, QUIET_NS, is_quiet) { Ok(()) } else { Err(StartError::NotQuiet(model)) }

@@ -1,13 +1,11 @@
 //! A ring of descriptors (sections 3.2.6 and 3.4): its memory, and every access to it.
-#![expect(unsafe_code, reason = "memory that is shared with a device is reached by raw pointer")]
 
 use alloc::sync::Arc;
-use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
-use crate::shared_memory::atomic64;
+use crate::shared_memory::SharedArray;
 
 const DESCRIPTOR_BYTES: usize = 16;
 /// The length of a ring in bytes is a multiple of it (section 13.4.27), and here its address is too: no cache line holds
@@ -39,6 +37,19 @@ impl Position {
         self.0
     }
 
+    /// The place `count` behind it, at most a whole turn.
+    #[inline]
+    pub fn skip(self, count: u16) -> Self {
+        let at = self.0 + count;
+        Self(if at >= DESCRIPTORS { at - DESCRIPTORS } else { at })
+    }
+
+    /// How many places lead from this one to another: 0 to one less than there are.
+    #[inline]
+    pub fn distance(self, to: Self) -> u16 {
+        if to.0 >= self.0 { to.0 - self.0 } else { to.0 + DESCRIPTORS - self.0 }
+    }
+
     /// The place behind it.
     #[inline]
     pub fn next(self) -> Self {
@@ -46,24 +57,24 @@ impl Position {
     }
 }
 
+/// A descriptor: a buffer's address; length, command, status and errors.
+pub(super) type Descriptor = [AtomicU64; 2];
+
 /// The memory of one ring, and behind it some bytes that stay zero.
 #[derive(Debug)]
 pub(super) struct RingMemory {
-    base: NonNull<u8>,
+    descriptors: SharedArray<Descriptor>,
     memory: Arc<DmaMemory>,
 }
-
-// SAFETY: the pointer leads into `memory`, which is `Send`, and is used for atomic access only.
-unsafe impl Send for RingMemory {}
 
 impl RingMemory {
     /// Zeroed memory for a ring, with `zeros` more bytes.
     pub fn allocate(platform: &Arc<dyn Platform>, zeros: usize) -> Result<Self, OutOfDmaMemory> {
-        let memory = DmaMemory::allocate(platform, RING_BYTES as usize + zeros, UNIT)?;
-        Ok(Self { base: memory.virt(), memory: Arc::new(memory) })
+        let memory = Arc::new(DmaMemory::allocate(platform, RING_BYTES as usize + zeros, UNIT)?);
+        Ok(Self { descriptors: SharedArray::new(&memory, 0, DESCRIPTORS.into()), memory })
     }
 
-    /// The memory itself, for whoever has to keep it until the card has been stopped.
+    /// The memory itself, to be kept until the card has been stopped.
     pub fn memory(&self) -> &Arc<DmaMemory> {
         &self.memory
     }
@@ -78,31 +89,47 @@ impl RingMemory {
         self.phys() + u64::from(RING_BYTES)
     }
 
-    /// Writes a descriptor, all of it: a buffer's address, and the word behind it.
+    /// `count` descriptors from a position on, fewer where the ring ends.
     #[inline]
+    pub fn from(&self, at: Position, count: u16) -> &[Descriptor] {
+        let descriptors = self.descriptors.from(at.get().into());
+        descriptors.get(..count.into()).unwrap_or(descriptors)
+    }
+
+    /// Writes a descriptor, all of it: a buffer's address, and the word behind it.
     pub fn write(&self, at: Position, address: u64, word: u64) {
-        let offset = usize::from(at.0) * DESCRIPTOR_BYTES;
-        // SAFETY: a position is below `DESCRIPTORS`, for which `allocate` took memory that is aligned.
-        unsafe { atomic64(self.base, offset) }.store(address.to_le(), Ordering::Relaxed);
-        self.write_word(at, word);
+        if let Some(descriptor) = self.from(at, 1).first() {
+            write(descriptor, address, word);
+        }
     }
 
     /// Writes the second word of a descriptor only.
     #[inline]
     pub fn write_word(&self, at: Position, word: u64) {
-        let offset = usize::from(at.0) * DESCRIPTOR_BYTES + 8;
-        // SAFETY: as in `write`.
-        unsafe { atomic64(self.base, offset) }.store(word.to_le(), Ordering::Relaxed);
+        if let Some([_, place]) = self.descriptors.get(usize::from(at.get())) {
+            place.store(word.to_le(), Ordering::Relaxed);
+        }
     }
 
-    /// The second word of a descriptor, where the card writes what became of it.
-    ///
-    /// Acquire: what the card wrote before it reported the descriptor done, the frame above all, is read as it is. Without
-    /// it a frame could be looked at before it was there.
+    /// The second word of a descriptor, as [`read_word`].
     #[inline]
-    pub fn read_word(&self, at: Position) -> u64 {
-        let offset = usize::from(at.0) * DESCRIPTOR_BYTES + 8;
-        // SAFETY: as in `write`.
-        u64::from_le(unsafe { atomic64(self.base, offset) }.load(Ordering::Acquire))
+    pub fn word(&self, at: Position) -> u64 {
+        self.descriptors.get(usize::from(at.get())).map_or(0, read_word)
     }
+}
+
+/// Writes a descriptor, all of it: a buffer's address, and the word behind it.
+#[inline]
+pub(super) fn write([at, last]: &Descriptor, address: u64, word: u64) {
+    at.store(address.to_le(), Ordering::Relaxed);
+    last.store(word.to_le(), Ordering::Relaxed);
+}
+
+/// The second word of a descriptor, where the card writes what became of it.
+///
+/// Acquire: what the card wrote before it reported the descriptor done, the frame above all, is read as it is. Without
+/// it a frame could be looked at before it was there.
+#[inline]
+pub(super) fn read_word([_, last]: &Descriptor) -> u64 {
+    u64::from_le(last.load(Ordering::Acquire))
 }

@@ -1,27 +1,21 @@
 //! The receive queue.
 //!
 //! ```text
-//!      given, the card does not         the card's; filled
+//!      posted, the card does not        the card's; filled
 //!              know of it               from the oldest on
 //! next ◄────────────────────── published ◄────────────── oldest
-//!       give moves it        kick moves it     take moves it
+//!      post moves it        kick moves it    import moves it
 //! ```
-//!
-//! The card has to be told how much it may write into a buffer, and only the first buffer says how much that is. So
-//! reception begins with the first kick, and that is the one time that the card's receive control is written.
-#![expect(unsafe_code, reason = "the queue traits carry a contract about buffers")]
+#![expect(unsafe_code, reason = "the addresses of buffers are written to descriptors")]
 
-use alloc::boxed::Box;
-use alloc::vec;
 use core::sync::atomic::{Ordering, fence};
 
-use log::error;
-use nm_core::nic::{Armed, Content, DmaBuffer, HEADROOM, QueueFull, QueueHealth, Received, RxQueue};
+use nm_driver::burst::RxBurst;
+use nm_driver::nic::{Armed, QueueStatus, RxQueue, StartParams};
 
-use super::registers::rctl;
-use super::ring::{DESCRIPTORS, Position, RingMemory, SLOTS};
-use super::tx::FRAME_MAX;
-use super::{Offset, Registers, StartError, Writer};
+use super::registers::{Registers, rctl};
+use super::ring::{self, Position, RingMemory, SLOTS};
+use super::{Interrupts, Offset};
 
 /// Fields in the second word of a descriptor (section 3.2.3): the length at 0, the status at 32, errors at 40.
 mod bit {
@@ -36,104 +30,75 @@ mod bit {
 
 /// How much the card writes into a buffer at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Limit {
-    bytes: u16,
+pub(super) struct Limit {
+    pub(super) bytes: u16,
     /// Bits of the receive control that keep the card to it.
-    control: u32,
+    pub(super) control: u32,
 }
 
 /// Bytes of the longest frame that a card takes that was not told to take longer ones: with one tag and its checksum
 /// (section 13.7.15).
 const STANDARD: u16 = 1522;
+/// The MTU of such frames.
+const STANDARD_MTU: u16 = 1500;
+/// The smallest buffer that a card can be told of.
+pub(super) const SMALLEST: u16 = 256;
 
-/// The limits that there are, from the largest. Sizes are powers of two, but a buffer of the usual 2048 bytes has 1984 behind
-/// its headroom. There the card is told 2048 and to drop frames of more than 1522 bytes, so that it never writes more.
-const LIMITS: [Limit; 7] = [
-    Limit { bytes: 8192, control: rctl::LARGE | rctl::LONG_FRAMES | 2 << rctl::SIZE_SHIFT },
-    Limit { bytes: 4096, control: rctl::LARGE | rctl::LONG_FRAMES | 3 << rctl::SIZE_SHIFT },
-    Limit { bytes: 2048, control: rctl::LONG_FRAMES },
-    Limit { bytes: STANDARD, control: 0 },
+/// The sizes of a buffer that there are, from the largest. They are powers of two.
+const SIZES: [Limit; 6] = [
+    Limit { bytes: 8192, control: rctl::LARGE | 2 << rctl::SIZE_SHIFT },
+    Limit { bytes: 4096, control: rctl::LARGE | 3 << rctl::SIZE_SHIFT },
+    Limit { bytes: 2048, control: 0 },
     Limit { bytes: 1024, control: 1 << rctl::SIZE_SHIFT },
     Limit { bytes: 512, control: 2 << rctl::SIZE_SHIFT },
-    Limit { bytes: 256, control: 3 << rctl::SIZE_SHIFT },
+    Limit { bytes: SMALLEST, control: 3 << rctl::SIZE_SHIFT },
 ];
-/// The smallest of them.
-const SMALLEST: u16 = 256;
 
 impl Limit {
-    /// The largest that buffers of `capacity` bytes allow.
-    fn within(capacity: u16) -> Option<Self> {
-        LIMITS.into_iter().find(|limit| limit.bytes <= capacity && capacity <= FRAME_MAX)
+    /// The largest that the buffers allow; `None` when they are too small. A frame that is longer than a buffer goes on in the
+    /// next.
+    ///
+    /// A buffer of the usual 2048 bytes has 1984 behind its headroom. If frames of the standard length are all that is wanted,
+    /// the card is told 2048 and to drop frames of more than 1522 bytes, so that it never writes more.
+    pub(super) fn of(params: &StartParams) -> Option<Self> {
+        let &StartParams { buffer_len, mtu, .. } = params;
+        if mtu <= STANDARD_MTU && (STANDARD..2048).contains(&buffer_len) {
+            return Some(Self { bytes: STANDARD, control: 0 });
+        }
+        let limit = SIZES.into_iter().find(|limit| limit.bytes <= buffer_len)?;
+        let has_long = mtu > STANDARD_MTU || limit.bytes >= 2048;
+        let long = if has_long { rctl::LONG_FRAMES } else { 0 };
+        Some(Self { control: limit.control | long, ..limit })
     }
 }
 
 /// A receive queue.
 #[derive(Debug)]
-pub struct Receive<W> {
+pub(super) struct Receive {
     ring: RingMemory,
-    tail: W,
-    control: W,
-    allow: W,
-    forbid: W,
+    registers: Registers,
     /// What this queue interrupts for; 0 when it does not interrupt.
     causes: u32,
     is_armed: bool,
     next: Position,
     published: Position,
     oldest: Position,
-    /// Descriptors from `oldest` to `next`.
-    used: u16,
-    /// Known from the first buffer on.
-    limit: Option<Limit>,
-    is_on: bool,
-    /// The buffer taken last did not end a frame.
-    is_inside: bool,
-    refused: u64,
-    /// For each descriptor the id of its buffer.
-    ids: Box<[u16]>,
+    refused: u32,
 }
 
-impl<W: Writer> Receive<W> {
+impl Receive {
     /// The queue over fresh memory that the card knows of.
-    pub(super) fn new<R: Registers<Writer = W>>(ring: RingMemory, registers: &R) -> Result<Self, StartError> {
-        Ok(Self {
+    pub(super) fn new(ring: RingMemory, registers: &Registers, interrupts: Interrupts) -> Self {
+        Self {
             ring,
-            tail: registers.writer(Offset::Rdt)?,
-            control: registers.writer(Offset::Rctl)?,
-            allow: registers.writer(Offset::Ims)?,
-            forbid: registers.writer(Offset::Imc)?,
-            causes: registers.interrupts().causes().0,
+            registers: registers.clone(),
+            causes: interrupts.causes().0,
             is_armed: false,
             next: Position::FIRST,
             published: Position::FIRST,
             oldest: Position::FIRST,
-            used: 0,
-            limit: None,
-            is_on: false,
-            is_inside: false,
             refused: 0,
-            ids: vec![0; usize::from(DESCRIPTORS)].into(),
-        })
-    }
-
-    /// Settles how much the card may write into a buffer, by the first one.
-    #[cold]
-    fn settle(&mut self, capacity: u16) -> Result<Limit, QueueFull> {
-        self.limit = Limit::within(capacity);
-        self.limit.ok_or_else(|| {
-            let (least, most) = (usize::from(SMALLEST) + HEADROOM, usize::from(FRAME_MAX) + HEADROOM);
-            error!("this NIC cannot use buffers with room for {capacity} bytes; netmap.buf_size must be {least} to {most}");
-            QueueFull
-        })
-    }
-
-    /// Switches reception on.
-    #[cold]
-    fn switch_on(&mut self) {
-        let size = self.limit.map_or(0, |limit| limit.control);
-        let any = rctl::ANY_UNICAST | rctl::ANY_MULTICAST | rctl::BROADCAST;
-        self.control.write(rctl::ENABLE | any | rctl::STRIP_CRC | size);
-        self.is_on = true;
+        }
     }
 
     /// The second word of the oldest descriptor, if the card is done with it.
@@ -142,96 +107,97 @@ impl<W: Writer> Receive<W> {
         if self.oldest == self.published {
             return None;
         }
-        Some(self.ring.read_word(self.oldest)).filter(|word| word & bit::DONE != 0)
+        Some(self.ring.word(self.oldest)).filter(|word| word & bit::DONE != 0)
     }
 
-    /// What the card says that it put into a buffer: a whole frame, no longer than it may be.
+    /// Imports what the card has received.
     #[inline]
-    fn content(&mut self, word: u64) -> Content {
-        let len = word as u16;
-        let is_whole = word & (bit::END | bit::DAMAGED) == bit::END && !self.is_inside;
-        if is_whole && len != 0 && self.limit.is_some_and(|limit| len <= limit.bytes) {
-            return Content::Frame(len);
+    fn import(&mut self, burst: &mut RxBurst<'_>) {
+        while self.done().is_some() {
+            let descriptors = self.ring.from(self.oldest, self.oldest.distance(self.published));
+            let count = burst.receive_run(descriptors, 0, |descriptor, _| {
+                let word = ring::read_word(descriptor);
+                let is_whole = word & (bit::DONE | bit::END | bit::DAMAGED) == bit::DONE | bit::END;
+                is_whole.then_some(u32::from(word as u16))
+            });
+            self.oldest = self.oldest.skip(count as u16);
+            if count == 0 && !self.import_one(burst) {
+                break;
+            }
         }
-        self.damaged(word, len)
     }
 
+    /// Imports a buffer that is damaged, or that a frame does not end in. Returns whether there was a buffer.
     #[cold]
-    fn damaged(&mut self, word: u64, len: u16) -> Content {
-        self.is_inside = word & bit::END == 0;
-        self.refused += u64::from(len == 0 || self.limit.is_none_or(|limit| len > limit.bytes));
-        Content::Damaged
+    fn import_one(&mut self, burst: &mut RxBurst<'_>) -> bool {
+        let Some(word) = self.done() else { return false };
+        self.oldest = self.oldest.next();
+        let (len, more, id) = (word as u16, word & bit::END == 0, burst.expected().into());
+        let is_possible = len != 0 && len <= burst.receive_len();
+        self.refused = self.refused.saturating_add(u32::from(!is_possible));
+        // Errors are reported where the frame ends (section 3.2.3).
+        if is_possible && (more || word & bit::DAMAGED == 0) {
+            burst.fragment(id, 0, len.into(), more)
+        } else {
+            burst.damaged(id, more)
+        }
+    }
+
+    /// Posts what is free, and tells the card of it. Returns whether there was something.
+    #[inline]
+    fn post(&mut self, burst: &mut RxBurst<'_>) -> bool {
+        while burst.has_free() {
+            let count = burst.post_run(self.ring.from(self.next, SLOTS), |descriptor, _, buffer| {
+                // SAFETY: the card learns of the descriptor with the tail, after the buffer was committed; it is done with the
+                // buffer when it has reported the descriptor, or has been reset.
+                ring::write(descriptor, unsafe { buffer.phys() }, 0);
+            });
+            if count == 0 {
+                break;
+            }
+            self.next = self.next.skip(count as u16);
+        }
+        if self.next == self.published {
+            return false;
+        }
+        // Descriptors before the tail, as in the transmit queue.
+        fence(Ordering::Release);
+        self.registers.write(Offset::Rdt, self.next.get().into());
+        self.published = self.next;
+        true
     }
 }
 
-// SAFETY: `take` passes each descriptor once, in order, after the card has reported it done; `content` checks the length
-// against a limit that no buffer given is shorter than.
-unsafe impl<W: Writer> RxQueue for Receive<W> {
+impl RxQueue for Receive {
     fn capacity(&self) -> u16 {
         SLOTS
     }
 
-    /// All buffers are to be as large as the first, or larger. One that the card cannot be kept from writing behind is
-    /// refused, and the console says what sizes there are.
-    #[inline]
-    fn give(&mut self, id: u16, buffer: DmaBuffer<'_>) -> Result<(), QueueFull> {
-        let limit = match self.limit {
-            Some(limit) => limit,
-            None => self.settle(buffer.capacity())?,
-        };
-        if self.used + 1 >= DESCRIPTORS || buffer.capacity() < limit.bytes {
-            return Err(QueueFull);
+    fn sync(&mut self, burst: &mut RxBurst<'_>) -> QueueStatus {
+        if burst.has_import() {
+            self.import(burst);
         }
-        self.ring.write(self.next, buffer.phys(), 0);
-        if let Some(entry) = self.ids.get_mut(usize::from(self.next.get())) {
-            *entry = id;
-        }
-        self.next = self.next.next();
-        self.used += 1;
-        Ok(())
+        QueueStatus { has_kicked: self.post(burst), refused: self.refused, is_broken: false }
     }
 
-    fn kick(&mut self) -> bool {
-        if self.next == self.published {
-            return false;
-        }
-        if !self.is_on {
-            self.switch_on();
-        }
-        // Descriptors before the tail, as in the transmit queue.
-        fence(Ordering::Release);
-        self.tail.write(self.next.get().into());
-        self.published = self.next;
-        true
-    }
-
-    #[inline]
-    fn take(&mut self) -> Option<Received> {
-        let word = self.done()?;
-        let id = *self.ids.get(usize::from(self.oldest.get()))?;
-        self.oldest = self.oldest.next();
-        self.used -= 1;
-        Some(Received { id, content: self.content(word) })
-    }
-
-    fn health(&self) -> QueueHealth {
-        QueueHealth { refused: self.refused, is_broken: false }
+    fn is_idle(&self) -> bool {
+        self.done().is_none()
     }
 
     fn arm(&mut self) -> Armed {
         if self.causes == 0 {
             return Armed::Never;
         }
-        self.allow.write(self.causes);
+        self.registers.write(Offset::Ims, self.causes);
         self.is_armed = true;
         // The mask before the look, as in the transmit queue.
         fence(Ordering::SeqCst);
-        if self.done().is_some() { Armed::Late } else { Armed::Yes }
+        if self.done().is_some() { Armed::Pending } else { Armed::Yes }
     }
 
     fn disarm(&mut self) {
         if core::mem::take(&mut self.is_armed) {
-            self.forbid.write(self.causes);
+            self.registers.write(Offset::Imc, self.causes);
         }
     }
 }
@@ -240,29 +206,32 @@ unsafe impl<W: Writer> RxQueue for Receive<W> {
 mod tests {
     use super::*;
 
+    fn limit(buffer_len: u16, mtu: u16) -> Option<Limit> {
+        Limit::of(&StartParams { buffer_len, tx_slots: 8, rx_slots: 8, mtu })
+    }
+
     #[test]
     fn the_card_never_may_write_more_than_a_buffer_holds() {
-        let bytes = |capacity| Limit::within(capacity).map(|limit| limit.bytes);
-        for (capacity, expected) in [
-            (192, None),
-            (255, None),
-            (256, Some(256)),
-            (1023, Some(512)),
-            (1521, Some(1024)),
-            (1522, Some(1522)),
-            (1984, Some(1522)),
-            (2047, Some(1522)),
-            (2048, Some(2048)),
-            (4032, Some(2048)),
-            (4096, Some(4096)),
-            (8192, Some(8192)),
-            (FRAME_MAX, Some(8192)),
-            (FRAME_MAX + 1, None),
+        let bytes = |buffer_len, mtu| limit(buffer_len, mtu).map(|limit| limit.bytes);
+        for (buffer_len, standard, jumbo) in [
+            (192, None, None),
+            (255, None, None),
+            (256, Some(256), Some(256)),
+            (1023, Some(512), Some(512)),
+            (1521, Some(1024), Some(1024)),
+            (1522, Some(1522), Some(1024)),
+            (1984, Some(1522), Some(1024)),
+            (2047, Some(1522), Some(1024)),
+            (2048, Some(2048), Some(2048)),
+            (4032, Some(2048), Some(2048)),
+            (4096, Some(4096), Some(4096)),
+            (8192, Some(8192), Some(8192)),
+            (u16::MAX, Some(8192), Some(8192)),
         ] {
-            assert_eq!(bytes(capacity), expected, "{capacity}");
+            assert_eq!((bytes(buffer_len, 1500), bytes(buffer_len, 9000)), (standard, jumbo), "{buffer_len}");
         }
         // Only where the card itself drops what is longer may its size of a buffer be more than the limit.
-        for limit in LIMITS {
+        for limit in (256..9000).flat_map(|len| [limit(len, 1500), limit(len, 9000)]).flatten() {
             let size = |base: u32| base >> (limit.control >> rctl::SIZE_SHIFT & 3);
             let is_large = limit.control & rctl::LARGE != 0;
             let told = if is_large { size(32768) } else { size(2048) };

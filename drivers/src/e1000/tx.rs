@@ -1,25 +1,28 @@
 //! The transmit queue.
 //!
 //! ```text
-//!      posted, the card does not        the card's        reported, not
-//!              know of it                                 given back yet
-//! next ◄────────────────────── published ◄────────── done ◄──────────── oldest
-//!       put moves it        kick moves it      reclaim moves both
+//!      posted, the card does not        the card's
+//!              know of it
+//! next ◄────────────────────── published ◄────────── oldest
+//!     submit moves it      kick moves it       reclaim moves it
 //! ```
 //!
 //! The card reports a descriptor done only where that was asked for (RS), and then all before it are done too. It is asked
 //! of the last descriptor of each batch, and within a long batch of each [`REPORT_EVERY`]th, so that a full ring has room
 //! again before all of it was sent. A stretch of descriptors that is reported by its last one is a *group*.
-#![expect(unsafe_code, reason = "the queue traits carry a contract about buffers")]
+#![expect(unsafe_code, reason = "the addresses of buffers are written to descriptors")]
 
 use alloc::boxed::Box;
 use alloc::vec;
 use core::sync::atomic::{Ordering, fence};
 
-use nm_core::nic::{Armed, DmaBuffer, QueueFull, QueueHealth, TxQueue};
+use nm_driver::buffers::Buffer;
+use nm_driver::burst::{FRAGMENTS_MAX, Lengths, TxBurst};
+use nm_driver::nic::{Armed, QueueStatus, TxQueue};
 
-use super::ring::{DESCRIPTORS, Position, RingMemory, SLOTS};
-use super::{Offset, Registers, StartError, Writer};
+use super::registers::Registers;
+use super::ring::{self, DESCRIPTORS, Position, RingMemory, SLOTS};
+use super::{Interrupts, Offset};
 
 /// The longest that a group becomes.
 const REPORT_EVERY: u16 = 64;
@@ -28,6 +31,8 @@ const REPORT_EVERY: u16 = 64;
 const FRAME_MIN: u16 = 60;
 /// The most that one descriptor may carry (section 3.3.3).
 pub(super) const FRAME_MAX: u16 = 16288;
+/// Frames that are one descriptor.
+const FRAMES: Lengths = Lengths { shortest: FRAME_MIN, longest: FRAME_MAX };
 /// Zeros for frames that are too short.
 pub(super) const ZEROS: usize = FRAME_MIN as usize;
 
@@ -43,179 +48,203 @@ mod bit {
     pub const DONE: u64 = 1 << 32;
 }
 
-/// In place of an id, at a descriptor with which no frame ends.
-const NO_ID: u16 = u16::MAX;
+/// A group of descriptors.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    /// The last of them.
+    end: Position,
+    /// How many there are.
+    descriptors: u16,
+    /// How many frames end in them.
+    frames: u16,
+}
 
 /// A transmit queue.
 #[derive(Debug)]
-pub struct Transmit<W> {
+pub(super) struct Transmit {
     ring: RingMemory,
-    tail: W,
-    allow: W,
-    forbid: W,
+    registers: Registers,
     /// What this queue interrupts for; 0 when it does not interrupt.
     causes: u32,
     is_armed: bool,
     next: Position,
     published: Position,
-    done: Position,
     oldest: Position,
     /// Descriptors from `oldest` to `next`.
     used: u16,
-    /// Where the group that is being made begins, and how many descriptors it has.
-    group: Position,
-    group_len: u16,
-    /// The second word of the descriptor in front of `next`.
-    last: (Position, u64),
-    /// For each descriptor the id of the frame that ends there.
-    ids: Box<[u16]>,
-    /// For each descriptor with which a group begins: the last of it.
-    ends: Box<[Position]>,
+    /// The group that is being made: its first descriptor, and what it has so far.
+    first: Position,
+    group: Group,
+    /// The second word of the last descriptor of the group.
+    last: u64,
+    /// By the first descriptor of each group.
+    groups: Box<[Group]>,
 }
 
-impl<W: Writer> Transmit<W> {
+impl Transmit {
     /// The queue over fresh memory that the card knows of.
-    pub(super) fn new<R: Registers<Writer = W>>(ring: RingMemory, registers: &R) -> Result<Self, StartError> {
-        Ok(Self {
+    pub(super) fn new(ring: RingMemory, registers: &Registers, interrupts: Interrupts) -> Self {
+        let group = Group { end: Position::FIRST, descriptors: 0, frames: 0 };
+        Self {
             ring,
-            tail: registers.writer(Offset::Tdt)?,
-            allow: registers.writer(Offset::Ims)?,
-            forbid: registers.writer(Offset::Imc)?,
-            causes: registers.interrupts().causes().1,
+            registers: registers.clone(),
+            causes: interrupts.causes().1,
             is_armed: false,
             next: Position::FIRST,
             published: Position::FIRST,
-            done: Position::FIRST,
             oldest: Position::FIRST,
             used: 0,
-            group: Position::FIRST,
-            group_len: 0,
-            last: (Position::FIRST, 0),
-            ids: vec![NO_ID; usize::from(DESCRIPTORS)].into(),
-            ends: vec![Position::FIRST; usize::from(DESCRIPTORS)].into(),
-        })
-    }
-
-    /// Whether `count` more descriptors can be posted, so that one at least stays free.
-    #[inline]
-    fn has_room(&self, count: u16) -> bool {
-        self.used + count < DESCRIPTORS
-    }
-
-    /// Posts one descriptor of a frame that ends with it, if there is an `id`.
-    #[inline]
-    fn post(&mut self, address: u64, len: u16, id: u16) {
-        let at = self.next;
-        let end = if id == NO_ID { 0 } else { bit::END | bit::CHECKSUM };
-        let word = u64::from(len) | end;
-        self.ring.write(at, address, word);
-        if let Some(entry) = self.ids.get_mut(usize::from(at.get())) {
-            *entry = id;
+            first: Position::FIRST,
+            group,
+            last: 0,
+            groups: vec![group; usize::from(DESCRIPTORS)].into(),
         }
-        self.last = (at, word);
-        self.next = at.next();
-        self.used += 1;
-        self.group_len += 1;
-        if self.group_len >= REPORT_EVERY && id != NO_ID {
+    }
+
+    /// Takes back the frames of groups that the card has reported.
+    #[inline]
+    fn reclaim(&mut self, burst: &mut TxBurst<'_>) {
+        while let Some(group) = self.reported() {
+            self.oldest = group.end.next();
+            self.used -= group.descriptors;
+            burst.complete_oldest(group.frames.into());
+        }
+    }
+
+    /// The oldest group, if the card has reported it.
+    #[inline]
+    fn reported(&self) -> Option<Group> {
+        if self.oldest == self.published {
+            return None;
+        }
+        let group = *self.groups.get(usize::from(self.oldest.get()))?;
+        (self.ring.word(group.end) & bit::DONE != 0).then_some(group)
+    }
+
+    /// Descriptors that can be posted, so that one at least stays free.
+    #[inline]
+    fn room(&self) -> u32 {
+        (DESCRIPTORS - 1 - self.used).into()
+    }
+
+    /// Posts what is pending.
+    #[inline]
+    fn submit(&mut self, burst: &mut TxBurst<'_>) {
+        while burst.is_pending() {
+            let room = self.room().min((REPORT_EVERY - self.group.frames).into()) as u16;
+            let mut word = 0;
+            let count =
+                burst.submit_run(self.ring.from(self.next, room), FRAMES, |descriptor, _, buffer, len| {
+                    word = u64::from(len) | bit::END | bit::CHECKSUM;
+                    ring::write(descriptor, address(&buffer), word);
+                }) as u16;
+            if count > 0 {
+                let end = self.next.skip(count - 1);
+                self.extend_group((end, word), end.next(), count, count);
+            } else if !self.submit_one(burst) {
+                break;
+            }
+        }
+    }
+
+    /// Posts a frame that is short, has several fragments, or whose slot is flagged. Returns whether there was one, and room
+    /// for it.
+    #[cold]
+    fn submit_one(&mut self, burst: &mut TxBurst<'_>) -> bool {
+        // A short frame has one descriptor more.
+        let Some(mut frame) = burst.next_frame(self.room().saturating_sub(1).min(FRAGMENTS_MAX)) else {
+            return false;
+        };
+        let (len, fragments) = (frame.len(), frame.fragments());
+        if len > FRAME_MAX.into() {
+            frame.refuse();
+            return true;
+        }
+        let padding = u32::from(FRAME_MIN).saturating_sub(len);
+        let (mut at, mut end, mut word) = (self.next, self.next, 0);
+        for k in 0..fragments {
+            let Some((buffer, len)) = frame.fragment(k) else {
+                frame.refuse();
+                return true;
+            };
+            let is_last = k + 1 == fragments && padding == 0;
+            word = u64::from(len) | bit::CHECKSUM | if is_last { bit::END } else { 0 };
+            self.ring.write(at, address(&buffer), word);
+            (end, at) = (at, at.next());
+        }
+        if padding > 0 {
+            word = u64::from(padding) | bit::END | bit::CHECKSUM;
+            self.ring.write(at, self.ring.zeros(), word);
+            (end, at) = (at, at.next());
+        }
+        frame.commit();
+        self.extend_group((end, word), at, fragments as u16 + u16::from(padding > 0), 1);
+        true
+    }
+
+    /// Descriptors up to `end` were written, with this second word in the last of them.
+    #[inline]
+    fn extend_group(&mut self, (end, word): (Position, u64), next: Position, descriptors: u16, frames: u16) {
+        (self.next, self.last, self.group.end) = (next, word, end);
+        self.used += descriptors;
+        self.group.descriptors += descriptors;
+        self.group.frames += frames;
+        if self.group.frames >= REPORT_EVERY {
             self.close_group();
         }
     }
 
-    /// Posts a frame that is too short, with zeros behind it.
-    #[cold]
-    fn post_short(&mut self, address: u64, len: u16, id: u16) -> Result<(), QueueFull> {
-        if len == 0 || !self.has_room(2) {
-            return Err(QueueFull);
-        }
-        self.post(address, len, NO_ID);
-        self.post(self.ring.zeros(), FRAME_MIN - len, id);
-        Ok(())
-    }
-
-    /// Asks for a report of the descriptor that was posted last, which the card does not know of yet.
+    /// Asks for a report of the last descriptor of the group, which the card does not know of yet.
+    #[inline]
     fn close_group(&mut self) {
-        let (at, word) = self.last;
-        self.ring.write_word(at, word | bit::REPORT);
-        if let Some(end) = self.ends.get_mut(usize::from(self.group.get())) {
-            *end = at;
+        self.ring.write_word(self.group.end, self.last | bit::REPORT);
+        if let Some(entry) = self.groups.get_mut(usize::from(self.first.get())) {
+            *entry = self.group;
         }
-        self.group = self.next;
-        self.group_len = 0;
+        self.first = self.next;
+        self.group = Group { end: self.next, descriptors: 0, frames: 0 };
     }
 
-    /// The last descriptor of the oldest group, if the card has reported it.
+    /// Tells the card of what was posted. Returns whether there was something.
     #[inline]
-    fn reported(&self) -> Option<Position> {
-        if self.oldest == self.published {
-            return None;
-        }
-        let end = *self.ends.get(usize::from(self.oldest.get()))?;
-        (self.ring.read_word(end) & bit::DONE != 0).then_some(end)
-    }
-
-    /// Goes one descriptor further that is done; the id of the frame that ended there.
-    #[inline]
-    fn pass(&mut self) -> Option<u16> {
-        let id = self.ids.get(usize::from(self.oldest.get())).copied();
-        self.oldest = self.oldest.next();
-        self.used -= 1;
-        id.filter(|id| *id != NO_ID)
-    }
-}
-
-// SAFETY: `reclaim` passes each descriptor once, in order, after the card has reported the last of its group; an id is
-// kept with the last descriptor of its frame.
-unsafe impl<W: Writer> TxQueue for Transmit<W> {
-    fn capacity(&self) -> u16 {
-        SLOTS
-    }
-
-    /// A `len` beyond what the buffer or a descriptor holds is cut to it. There is room for [`capacity`](Self::capacity)
-    /// frames if none is shorter than 60 bytes; each that is takes the place of two.
-    #[inline]
-    fn put(&mut self, id: u16, buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull> {
-        let len = len.min(buffer.capacity()).min(FRAME_MAX);
-        if len < FRAME_MIN {
-            return self.post_short(buffer.phys(), len, id);
-        }
-        if !self.has_room(1) {
-            return Err(QueueFull);
-        }
-        self.post(buffer.phys(), len, id);
-        Ok(())
-    }
-
     fn kick(&mut self) -> bool {
         if self.next == self.published {
             return false;
         }
-        if self.group_len > 0 {
+        if self.group.frames > 0 {
             self.close_group();
         }
         // Descriptors and frames before the tail. The processor keeps the order of its stores, also of those to memory
         // and those to registers, so this costs no instruction; without it the compiler could move a store behind the
         // doorbell, and the card would send what was in a descriptor before.
         fence(Ordering::Release);
-        self.tail.write(self.next.get().into());
+        self.registers.write(Offset::Tdt, self.next.get().into());
         self.published = self.next;
         true
     }
+}
 
-    #[inline]
-    fn reclaim(&mut self) -> Option<u16> {
-        loop {
-            while self.oldest != self.done {
-                let id = self.pass();
-                if id.is_some() {
-                    return id;
-                }
-            }
-            self.done = self.reported()?.next();
-        }
+/// Where the card finds a buffer.
+#[inline]
+fn address(buffer: &Buffer<'_>) -> u64 {
+    // SAFETY: the address is written to a descriptor, which the card learns of with the tail, after the frame was committed;
+    // the card is done with the buffer when it has reported its group, or has been reset.
+    unsafe { buffer.phys() }
+}
+
+impl TxQueue for Transmit {
+    /// There is room for as many frames if none is shorter than 60 bytes; each that is takes the place of two.
+    fn capacity(&self) -> u16 {
+        SLOTS
     }
 
-    fn health(&self) -> QueueHealth {
-        QueueHealth::default()
+    fn sync(&mut self, burst: &mut TxBurst<'_>) -> QueueStatus {
+        // Short frames have two descriptors: the queue can be full while less than half of the ring is outstanding.
+        if burst.has_reclaim() || self.used >= DESCRIPTORS / 2 {
+            self.reclaim(burst);
+        }
+        self.submit(burst);
+        QueueStatus { has_kicked: self.kick(), ..QueueStatus::default() }
     }
 
     /// The card reports the last frame of a batch; it cannot count others.
@@ -223,18 +252,17 @@ unsafe impl<W: Writer> TxQueue for Transmit<W> {
         if self.causes == 0 {
             return Armed::Never;
         }
-        self.allow.write(self.causes);
+        self.registers.write(Offset::Ims, self.causes);
         self.is_armed = true;
         // The mask before the look. A report that comes behind the look finds the mask, or the mask finds its cause: the
         // card remembers causes also while they are masked.
         fence(Ordering::SeqCst);
-        let is_late = self.oldest != self.done || self.reported().is_some();
-        if is_late { Armed::Late } else { Armed::Yes }
+        if self.reported().is_some() { Armed::Pending } else { Armed::Yes }
     }
 
     fn disarm(&mut self) {
         if core::mem::take(&mut self.is_armed) {
-            self.forbid.write(self.causes);
+            self.registers.write(Offset::Imc, self.causes);
         }
     }
 }

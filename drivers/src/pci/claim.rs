@@ -1,33 +1,48 @@
-//! A function in the hands of a driver.
+//! A function that a driver has claimed.
 
 use alloc::sync::Arc;
 use core::fmt;
 
 use super::capability::{MSI_ENABLE, MSI_X_ENABLE};
 use super::{CapabilityId, Command, ConfigSpace, Function};
+use crate::claims::{AlreadyClaimed, DeviceClaim, DevicePlace};
+use crate::hal::Hal;
 
-/// A function that a driver has taken: it answers at its registers and may access our memory, and its INTx line is off
-/// until it is [let through](Self::allow_line).
+/// A function that a driver has claimed, which no other driver can claim meanwhile.
 pub struct Claim {
+    device: DeviceClaim,
     config: Arc<dyn ConfigSpace>,
     function: Function,
 }
 
 impl Claim {
-    /// Takes a function whose registers lie in memory.
-    pub fn new(config: &Arc<dyn ConfigSpace>, function: &Function) -> Self {
-        Self::take(config, function, Command::MEMORY)
+    /// Claims a function. Its registers are not touched yet.
+    #[inline(never)]
+    pub fn new(
+        hal: &dyn Hal,
+        config: &Arc<dyn ConfigSpace>,
+        function: &Function,
+    ) -> Result<Self, AlreadyClaimed> {
+        let device = hal.claims().claim(DevicePlace::Pci(function.address))?;
+        Ok(Self { device, config: config.clone(), function: *function })
     }
 
-    /// Takes a function whose registers lie in io ports.
-    pub fn with_ports(config: &Arc<dyn ConfigSpace>, function: &Function) -> Self {
-        Self::take(config, function, Command::IO)
+    /// The function.
+    pub fn function(&self) -> &Function {
+        &self.function
     }
 
-    fn take(config: &Arc<dyn ConfigSpace>, function: &Function, registers: Command) -> Self {
+    /// The way to its configuration registers.
+    pub fn config(&self) -> &Arc<dyn ConfigSpace> {
+        &self.config
+    }
+
+    /// Has the function answer at its `registers` ([`Command::MEMORY`] or [`Command::IO`]) and access memory. Its INTx line
+    /// stays off until [`allow_line`](Self::allow_line).
+    #[inline(never)]
+    pub fn enable(&self, registers: Command) {
         let on = registers | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
-        function.change_command(config.as_ref(), on, Command::empty());
-        Self { config: config.clone(), function: *function }
+        self.function.change_command(self.config.as_ref(), on, Command::empty());
     }
 
     /// Lets the function assert its INTx line. One that sends messages does not (PCI Local Bus Specification 3.0, 6.8.2), so
@@ -48,8 +63,10 @@ impl Claim {
     }
 
     /// Takes the function's access to memory away, for a device that cannot be stopped by its own registers: one that is
-    /// not a bus master makes no accesses. Returns whether it is so, by the command register.
-    pub fn cut_off(&self) -> bool {
+    /// not a bus master makes no accesses. Returns whether it is so, by the command register. The function cannot be claimed
+    /// again: that would let the device access memory that is in use elsewhere by then.
+    pub fn cut_off(&mut self) -> bool {
+        self.device.keep();
         let config = self.config.as_ref();
         self.function.change_command(config, Command::empty(), Command::BUS_MASTER);
         let now = self.function.change_command(config, Command::empty(), Command::BUS_MASTER);

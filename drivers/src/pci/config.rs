@@ -1,18 +1,6 @@
-//! Access to configuration space, and the registers at its start that every function has.
+//! The registers at the start of configuration space that every function has.
 
 use bitflags::bitflags;
-
-use super::Address;
-
-/// A way to reach the configuration registers of the functions of segment 0.
-pub trait ConfigSpace: Send + Sync {
-    /// Reads the 32-bit register at `offset` (a multiple of 4) of the function at `at`. All ones when there is no such
-    /// function, or when this way does not reach that offset.
-    fn read32(&self, at: Address, offset: u16) -> u32;
-
-    /// Writes the 32-bit register at `offset` (a multiple of 4) of the function at `at`.
-    fn write32(&self, at: Address, offset: u16, value: u32);
-}
 
 /// Offsets of the registers that are used here, each a multiple of 4.
 pub(super) mod register {

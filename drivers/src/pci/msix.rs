@@ -20,7 +20,7 @@ use log::warn;
 use super::capability::MSI_X_ENABLE;
 use super::{BarError, Bars, Capability, CapabilityId, ConfigSpace, Function};
 use crate::hal::{Hal, Handler, InterruptLine, Message};
-use crate::mmio::{MmioError, MmioWindow, WriteOnly};
+use crate::registers::{IoRegion, RegisterError};
 
 /// In the message control register: no entry sends, whatever it says itself.
 const ALL_MASKED: u32 = 1 << (16 + 14);
@@ -28,15 +28,18 @@ const ALL_MASKED: u32 = 1 << (16 + 14);
 const ENTRIES_MAX: u32 = 2048;
 /// In an entry's vector control register: it is not masked.
 const SENDS: u32 = 0;
-/// Bytes of an entry.
+/// Bytes of an entry, and where its registers are in it.
 const ENTRY_BYTES: usize = 16;
+const ADDRESS: usize = 0;
+const DATA: usize = 8;
+const CONTROL: usize = 12;
 
 /// The messages of a function.
 pub struct Msix {
     config: Arc<dyn ConfigSpace>,
     function: Function,
     capability: Capability,
-    table: MmioWindow,
+    table: Arc<dyn IoRegion>,
     /// As many as the table has entries, or fewer; until they are connected.
     lines: Vec<Box<dyn InterruptLine>>,
     /// Entries that send, from the first on.
@@ -60,7 +63,7 @@ enum MsixError {
         bar: u8,
     },
     /// The table cannot be mapped.
-    Register(MmioError),
+    Register(RegisterError),
 }
 
 impl Msix {
@@ -122,13 +125,12 @@ impl Msix {
     }
 
     /// Says what an entry sends, and lets it.
-    fn set_entry(&self, entry: u16, message: Message) -> Result<(), MmioError> {
-        let entry = self.table.window(usize::from(entry) * ENTRY_BYTES, ENTRY_BYTES)?;
-        let (address, data) = (entry.register::<u64, WriteOnly>(0)?, entry.register::<u32, WriteOnly>(8)?);
-        let control = entry.register::<u32, WriteOnly>(0xc)?;
-        address.write(message.address);
-        data.write(message.data);
-        control.write(SENDS);
+    fn set_entry(&self, entry: u16, message: Message) -> Result<(), RegisterError> {
+        let at = usize::from(entry) * ENTRY_BYTES;
+        self.table.check(at + CONTROL, 4)?;
+        self.table.write64(at + ADDRESS, message.address);
+        self.table.write32(at + DATA, message.data);
+        self.table.write32(at + CONTROL, SENDS);
         Ok(())
     }
 
@@ -146,17 +148,17 @@ fn without(function: &Function, error: &MsixError) {
 }
 
 /// The table of `bytes` whose offset and BAR the register `place` says.
-fn map_table(hal: &dyn Hal, bars: &Bars, place: u32, bytes: usize) -> Result<MmioWindow, MsixError> {
+fn map_table(hal: &dyn Hal, bars: &Bars, place: u32, bytes: usize) -> Result<Arc<dyn IoRegion>, MsixError> {
     let (bar, offset) = ((place & 7) as u8, u64::from(place & !7));
     let range = bars.memory(bar).map_err(|error| MsixError::Bar { bar, error })?;
     if offset + bytes as u64 > range.bytes {
         return Err(MsixError::BeyondBar { bar });
     }
-    Ok(MmioWindow::map(hal, range.address + offset, bytes)?)
+    Ok(hal.map(range.address + offset, bytes)?)
 }
 
-impl From<MmioError> for MsixError {
-    fn from(error: MmioError) -> Self {
+impl From<RegisterError> for MsixError {
+    fn from(error: RegisterError) -> Self {
         Self::Register(error)
     }
 }

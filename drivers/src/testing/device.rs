@@ -18,13 +18,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard};
 
+use self::legacy_pci::LegacyPciBank;
+use self::mmio::MmioBank;
 use self::model::Model;
 use self::ring::DeviceRing;
+use super::machine::ModelRegion;
 use super::{FakeMachine, lock};
+use crate::registers::IoRegion;
 use crate::virtio::transport::QueuePlace;
 
-pub use self::legacy_pci::LegacyPciBank;
-pub use self::mmio::MmioBank;
 pub use self::mmio::MmioVersion;
 pub use self::setup::{Commands, Interface, Quirks, Setup, Slow};
 pub use self::transport::ModelTransport;
@@ -49,13 +51,13 @@ impl NetDevice {
     }
 
     /// The card's registers on PCI, by the legacy interface.
-    pub fn legacy_pci_bank(&self) -> LegacyPciBank {
-        LegacyPciBank::new(self.clone())
+    pub fn legacy_pci_registers(&self) -> Arc<dyn IoRegion> {
+        Arc::new(ModelRegion::new(Arc::new(LegacyPciBank::new(self.clone()))))
     }
 
     /// The card's registers on virtio-mmio.
-    pub fn mmio_bank(&self, version: MmioVersion) -> MmioBank {
-        MmioBank::new(self.clone(), version)
+    pub fn mmio_registers(&self, version: MmioVersion) -> Arc<dyn IoRegion> {
+        Arc::new(ModelRegion::new(Arc::new(MmioBank::new(self.clone(), version))))
     }
 
     /// Changes what the card offers, from its next reset on, and how it misbehaves, from now on.
@@ -286,16 +288,17 @@ impl NetDevice {
         lock(&self.model)
     }
 
-    /// Bytes of the configuration, for a bank of registers in which it begins at `start`: zeros behind its end, all ones for a
-    /// register in front of it, which has another length.
-    fn read_config_in_bank<const N: usize>(&self, start: usize, offset: usize) -> [u8; N] {
+    /// A field of the configuration, which begins at `start` in the registers: zeros behind its end. All ones, and a complaint,
+    /// for a register in front of it, which has another length.
+    fn read_config_in_bank(&self, start: usize, offset: usize, width: usize) -> u32 {
         let Some(field) = offset.checked_sub(start) else {
             self.complain_of_register(offset);
-            return [!0; N];
+            return !0;
         };
         let mut model = self.lock();
         model.config_reads.note(field);
-        core::array::from_fn(|i| model.read_config(field + i).unwrap_or(0))
+        let bytes = (field..field + width).rev().map(|at| model.read_config(at).unwrap_or(0));
+        bytes.fold(0, |value, byte| value << 8 | u32::from(byte))
     }
 
     /// A register was accessed as it must not be.

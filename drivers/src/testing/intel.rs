@@ -1,6 +1,6 @@
 //! Model of the Intel gigabit cards, as far as the driver uses them.
 //!
-//! A test holds an [`IntelDevice`] and plays the card with it; the driver under test holds [`IntelRegisters`] of the same
+//! A test holds an [`IntelDevice`] and plays the card with it; the driver under test holds an [`Attachment`] to the same
 //! card. The card does nothing on its own: each step is a call, so that a test decides about every order.
 
 mod model;
@@ -16,10 +16,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use self::model::Model;
 use super::{FakeMachine, lock};
-use crate::e1000::Offset;
+use crate::e1000::{Attachment, Offset};
 
 pub use self::setup::{IntelQuirks, IntelSetup};
-pub use self::transport::{IntelRegisters, IntelWriter};
 pub use self::violation::{IntelViolation, Ring};
 
 /// A card, shared by the test and the driver.
@@ -36,8 +35,8 @@ impl IntelDevice {
     }
 
     /// The driver's way to the card.
-    pub fn registers(&self) -> IntelRegisters {
-        IntelRegisters::new(self.clone())
+    pub fn attachment(&self) -> Attachment {
+        transport::attachment(self)
     }
 
     /// Changes how the card is and misbehaves, from now on.
@@ -134,7 +133,7 @@ impl IntelDevice {
     }
 }
 
-/// The registers one by one: what a driver does through [`IntelRegisters`].
+/// The registers one by one: what a driver does through its [`Attachment`].
 impl IntelDevice {
     /// Reads a register.
     pub fn read(&self, offset: Offset) -> u32 {

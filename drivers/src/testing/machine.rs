@@ -1,4 +1,4 @@
-//! A machine whose memory is the heap, seen by devices at other addresses.
+//! A machine whose memory is the heap, seen by devices at other addresses, and whose registers are those of models.
 #![expect(unsafe_code, reason = "it hands out memory, and reaches it on behalf of device models")]
 
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
@@ -11,12 +11,16 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::Mutex;
 
-use nm_core::platform::{DmaBlock, Platform};
+use nm_driver::platform::{DmaBlock, Platform};
 
 use super::lines::Lines;
 use super::lock;
-use crate::bank::RegisterBank;
+use super::pci::FakePci;
+use super::region::RegisterModel;
+use crate::claims::Claims;
 use crate::hal::{Hal, InterruptLine, LineSource, Message, SharedLine};
+use crate::pci::Address;
+use crate::registers::{ConfigSpace, IoRegion, MmioRegion, RegisterError, check_access};
 
 /// Physical address of the first block. A process has nothing there, so that an address of the wrong kind faults.
 const FIRST_PHYS: u64 = 0x100_0000_0000;
@@ -47,13 +51,14 @@ pub struct FakeMachine {
     state: Mutex<State>,
     looks: AtomicU64,
     lines: Arc<Lines>,
+    claims: Claims,
 }
 
 #[derive(Debug)]
 struct State {
     blocks: BTreeMap<u64, Block>,
-    registers: BTreeMap<u64, Block>,
-    ports: BTreeMap<u16, Arc<dyn RegisterBank>>,
+    registers: BTreeMap<u64, Arc<dyn RegisterModel>>,
+    ports: BTreeMap<u16, Arc<dyn RegisterModel>>,
     next_phys: u64,
     /// Bytes that can still be allocated.
     left: usize,
@@ -66,8 +71,10 @@ struct Block {
     layout: Layout,
 }
 
-// SAFETY: a block belongs to the machine's map, which a mutex guards; who holds a pointer into one answers for it.
-unsafe impl Send for State {}
+// SAFETY: a block is an allocation that belongs to its owner; the holder of a pointer into it answers for that.
+unsafe impl Send for Block {}
+// SAFETY: a shared block is only looked at.
+unsafe impl Sync for Block {}
 
 /// For tests.
 impl FakeMachine {
@@ -86,7 +93,12 @@ impl FakeMachine {
             left: bytes,
             misuse: Vec::new(),
         };
-        Arc::new(Self { state: Mutex::new(state), looks: AtomicU64::new(0), lines: Arc::default() })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            looks: AtomicU64::new(0),
+            lines: Arc::default(),
+            claims: Claims::new(),
+        })
     }
 
     /// What was done wrong so far.
@@ -126,23 +138,25 @@ impl FakeMachine {
 
     /// Puts `contents` where [`Hal::map_mmio`] finds it: registers that keep what is written to them.
     pub fn add_registers(&self, phys: u64, contents: &[u8]) {
-        let Some(block) = Block::allocate(contents.len(), 4096) else { return };
-        // SAFETY: the block is as long as `contents`, and new.
-        unsafe { block.virt.as_ptr().copy_from_nonoverlapping(contents.as_ptr(), contents.len()) };
-        lock(&self.state).registers.insert(phys, block);
+        if let Some(registers) = KeptRegisters::new(contents) {
+            self.add_model(phys, Arc::new(registers));
+        }
     }
 
-    /// Puts `bank` where [`Hal::io_ports`] finds it, at its first port.
-    pub fn add_ports(&self, first: u16, bank: Arc<dyn RegisterBank>) {
-        lock(&self.state).ports.insert(first, bank);
+    /// Puts the registers of a device model where [`Hal::map_mmio`] finds them.
+    pub fn add_model(&self, phys: u64, model: Arc<dyn RegisterModel>) {
+        lock(&self.state).registers.insert(phys, model);
+    }
+
+    /// Puts the registers of a device model where [`Hal::io_ports`] finds them, at their first port.
+    pub fn add_ports(&self, first: u16, model: Arc<dyn RegisterModel>) {
+        lock(&self.state).ports.insert(first, model);
     }
 
     /// The registers that were put at `phys`, as they are now.
     pub fn registers(&self, phys: u64) -> Vec<u8> {
-        let state = lock(&self.state);
-        let Some(block) = state.registers.get(&phys) else { return Vec::new() };
-        // SAFETY: registers live as long as the machine.
-        (0..block.layout.size()).map(|i| unsafe { block.virt.add(i).read_volatile() }).collect()
+        let Some(model) = lock(&self.state).registers.get(&phys).cloned() else { return Vec::new() };
+        (0..model.bytes()).map(|offset| model.read(offset, 1) as u8).collect()
     }
 }
 
@@ -192,18 +206,112 @@ impl FakeMachine {
 }
 
 impl State {
+    /// The bytes from `phys` on, if one block holds all of them.
     fn find(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
-        find(&self.blocks, phys, bytes)
+        let (&start, block) = self.blocks.range(..=phys).next_back()?;
+        let offset = usize::try_from(phys - start).ok()?;
+        let end = offset.checked_add(bytes)?;
+        // SAFETY: the offset lies within the block.
+        (end <= block.layout.size()).then(|| unsafe { block.virt.add(offset) })
     }
 }
 
-/// The bytes from `phys` on, if one of `blocks` holds all of them.
-fn find(blocks: &BTreeMap<u64, Block>, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
-    let (&start, block) = blocks.range(..=phys).next_back()?;
-    let offset = usize::try_from(phys - start).ok()?;
-    let end = offset.checked_add(bytes)?;
-    // SAFETY: the offset lies within the block.
-    (end <= block.layout.size()).then(|| unsafe { block.virt.add(offset) })
+/// Registers that keep what is written to them, in memory as those of a device are.
+#[derive(Debug)]
+struct KeptRegisters {
+    region: Arc<MmioRegion>,
+    _block: Block,
+}
+
+impl KeptRegisters {
+    fn new(contents: &[u8]) -> Option<Self> {
+        let block = Block::allocate(contents.len(), 4096)?;
+        // SAFETY: the block is as long as `contents`, new, used through the region only, and freed after the region: it is
+        // declared behind it.
+        let region = unsafe {
+            block.virt.as_ptr().copy_from_nonoverlapping(contents.as_ptr(), contents.len());
+            MmioRegion::new(block.virt, contents.len())
+        };
+        Some(Self { region: Arc::new(region), _block: block })
+    }
+}
+
+impl RegisterModel for KeptRegisters {
+    fn bytes(&self) -> usize {
+        self.region.bytes()
+    }
+
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        RegisterModel::read(&self.region, offset, width)
+    }
+
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        RegisterModel::write(&self.region, offset, width, value);
+    }
+}
+
+/// The registers of a device model as a driver reaches them.
+#[derive(Debug)]
+pub(super) struct ModelRegion {
+    model: Arc<dyn RegisterModel>,
+    /// Where the region starts in the model's registers, and where those are.
+    first: usize,
+    address: usize,
+    bytes: usize,
+}
+
+impl ModelRegion {
+    /// All registers of a model.
+    pub(super) fn new(model: Arc<dyn RegisterModel>) -> Self {
+        let bytes = model.bytes();
+        Self { model, first: 0, address: 0, bytes }
+    }
+
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        self.check(offset, width).map_or(!0, |()| self.model.read(self.first + offset, width))
+    }
+
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        if self.check(offset, width).is_ok() {
+            self.model.write(self.first + offset, width, value);
+        }
+    }
+}
+
+// SAFETY: a model is safe code. The memory that it plays a device's accesses to belongs to a `FakeMachine`, which checks
+// them; what they do to a driver that lets go of memory too early is for the tests to see.
+unsafe impl IoRegion for ModelRegion {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn check(&self, offset: usize, width: usize) -> Result<(), RegisterError> {
+        check_access(self.bytes, self.address, offset, width)
+    }
+
+    fn read8(&self, offset: usize) -> u8 {
+        self.read(offset, 1) as u8
+    }
+
+    fn read16(&self, offset: usize) -> u16 {
+        self.read(offset, 2) as u16
+    }
+
+    fn read32(&self, offset: usize) -> u32 {
+        self.read(offset, 4)
+    }
+
+    fn write8(&self, offset: usize, value: u8) {
+        self.write(offset, 1, value.into());
+    }
+
+    fn write16(&self, offset: usize, value: u16) {
+        self.write(offset, 2, value.into());
+    }
+
+    fn write32(&self, offset: usize, value: u32) {
+        self.write(offset, 4, value);
+    }
 }
 
 // SAFETY: blocks come zeroed and aligned from the heap, one block per call; physical addresses are multiples of 4096.
@@ -239,15 +347,24 @@ unsafe impl Platform for FakeMachine {
     }
 }
 
-// SAFETY: `map_mmio` finds registers that live as long as the machine.
+// SAFETY: regions are those of the model that was put at the address. A machine has one set of claims.
 unsafe impl Hal for FakeMachine {
-    fn map_mmio(&self, phys: u64, bytes: usize) -> Option<NonNull<u8>> {
-        find(&lock(&self.state).registers, phys, bytes)
+    fn map_mmio(&self, phys: u64, bytes: usize) -> Option<Arc<dyn IoRegion>> {
+        let state = lock(&self.state);
+        let (&start, model) = state.registers.range(..=phys).next_back()?;
+        let (first, address) = (usize::try_from(phys - start).ok()?, usize::try_from(phys).ok()?);
+        let is_inside = first.checked_add(bytes)? <= model.bytes();
+        is_inside.then(|| Arc::new(ModelRegion { model: model.clone(), first, address, bytes }) as _)
     }
 
-    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn RegisterBank>> {
-        let bank = lock(&self.state).ports.get(&first)?.clone();
-        (bank.bytes() == usize::from(ports)).then_some(bank)
+    fn io_ports(&self, first: u16, ports: u16) -> Option<Arc<dyn IoRegion>> {
+        let model = lock(&self.state).ports.get(&first)?.clone();
+        let is_whole = model.bytes() == usize::from(ports);
+        is_whole.then(|| Arc::new(ModelRegion::new(model)) as _)
+    }
+
+    fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     fn interrupt_line(&self, pair: u16) -> Option<Box<dyn InterruptLine>> {
@@ -256,6 +373,17 @@ unsafe impl Hal for FakeMachine {
 
     fn shared_line(&self, source: LineSource) -> Option<Box<dyn SharedLine>> {
         self.lines.share(source)
+    }
+}
+
+// SAFETY: as for `ModelRegion`.
+unsafe impl ConfigSpace for FakePci {
+    fn read32(&self, at: Address, offset: u16) -> u32 {
+        self.read(at, offset)
+    }
+
+    fn write32(&self, at: Address, offset: u16, value: u32) {
+        self.write(at, offset, value);
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use std::sync::Mutex;
 
 use super::lock;
-use crate::pci::{Address, ConfigSpace};
+use crate::pci::Address;
 
 /// Dwords in the configuration space of one function.
 const DWORDS: usize = 64;
@@ -130,12 +130,13 @@ impl FakePci {
     }
 }
 
-impl ConfigSpace for FakePci {
-    fn read32(&self, at: Address, offset: u16) -> u32 {
+/// What a machine makes a [`ConfigSpace`](crate::pci::ConfigSpace) of.
+impl FakePci {
+    pub(super) fn read(&self, at: Address, offset: u16) -> u32 {
         lock(&self.functions).get(&at).map_or(!0, |function| function.get(offset))
     }
 
-    fn write32(&self, at: Address, offset: u16, value: u32) {
+    pub(super) fn write(&self, at: Address, offset: u16, value: u32) {
         lock(&self.writes).push((at, offset, value));
         if let Some(function) = lock(&self.functions).get_mut(&at) {
             function.write(offset, value);

@@ -3,7 +3,6 @@
 
 use super::pci::Windows;
 use crate::hal::Hal;
-use crate::mmio::{ReadOnly, WriteOnly};
 use crate::pci::{ConfigSpace, Function};
 
 /// Vendor and device id: 0x1040 and the device type, 23 (sections 4.1.2 and 5.13.1).
@@ -23,16 +22,16 @@ pub(crate) fn is_one(function: &Function) -> bool {
 }
 
 /// Whether this virtio IOMMU blocks endpoints that have no domain (section 5.13.6); `None` when its registers cannot be
-/// reached.
+/// mapped. Registers that do not answer read all ones, which is an IOMMU that does not block.
 pub(crate) fn blocks(hal: &dyn Hal, config: &dyn ConfigSpace, function: &Function) -> Option<bool> {
     let windows = Windows::find(config, function).ok()?;
     let common = windows.common.map(hal).ok()?;
-    common.register::<u32, WriteOnly>(FEATURE_SELECT).ok()?.write(0);
-    let features = common.register::<u32, ReadOnly>(FEATURE).ok()?.read();
+    common.write32(FEATURE_SELECT, 0);
+    let features = common.read32(FEATURE);
     if features & BYPASS_CONFIG == 0 {
         // BYPASS, the older feature, counts only once it has been negotiated.
         return Some(true);
     }
-    let bypass = windows.device?.map(hal).ok()?.register::<u8, ReadOnly>(BYPASS).ok()?.read();
-    Some(bypass & IS_BYPASSED == 0)
+    let device = windows.device?.map(hal).ok()?;
+    Some(device.read8(BYPASS) & IS_BYPASSED == 0)
 }

@@ -11,12 +11,14 @@ use core::fmt;
 use super::features::Features;
 use super::isr;
 use super::status::Status;
-use super::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size};
-use crate::bank::RegisterBank;
+use super::transport::{
+    Doorbell, DoorbellWidth, Notifier, QueuePlace, Transport, TransportError, agree_on_size, sealed,
+};
+use crate::bus::Bus;
 use crate::hal::{Hal, Handler};
 use crate::line::CardLine;
-use crate::mmio::MmioError;
-use crate::pci::{BarError, CapabilityId, Claim, ConfigSpace, Function, MSI_X_ENABLE};
+use crate::pci::{BarError, CapabilityId, Claim, Command, ConfigSpace, Function, MSI_X_ENABLE, PciDevice};
+use crate::registers::IoRegion;
 
 /// The BAR with the registers.
 const BAR: u8 = 0;
@@ -42,20 +44,11 @@ const CONFIG: usize = 0x14;
 const CONFIG_WITH_MSI_X: usize = 0x18;
 
 /// The registers of a virtio device on PCI, by the legacy interface.
-#[derive(Debug)]
 pub struct LegacyPciTransport {
-    claim: Claim,
-    ports: Arc<dyn RegisterBank>,
+    ports: Arc<dyn IoRegion>,
     /// Where the device's own configuration starts.
     config: usize,
-    line: CardLine,
-}
-
-/// The doorbell of one queue.
-#[derive(Debug)]
-struct LegacyPciNotifier {
-    ports: Arc<dyn RegisterBank>,
-    queue: u16,
+    bus: PciDevice,
 }
 
 /// Why the registers of a function cannot be reached by the legacy interface.
@@ -78,11 +71,8 @@ pub enum LegacyPciError {
 impl LegacyPciTransport {
     /// Finds the registers, and lets the function decode its io ports and access memory. Its INTx line is off until
     /// its interrupts are connected.
-    pub fn new(
-        hal: &dyn Hal,
-        config: &Arc<dyn ConfigSpace>,
-        function: &Function,
-    ) -> Result<Self, LegacyPciError> {
+    pub fn new(hal: &dyn Hal, claim: Claim) -> Result<Self, LegacyPciError> {
+        let (config, function) = (claim.config(), claim.function());
         let range = function.bars(config.as_ref()).ports(BAR).map_err(LegacyPciError::Bar)?;
         let offset = config_offset(config.as_ref(), function);
         if usize::from(range.ports) < offset {
@@ -93,24 +83,22 @@ impl LegacyPciTransport {
         // While MSI-X is on, the line is not used.
         let source = if offset == CONFIG { function.line_source(config.as_ref()) } else { None };
         let line = CardLine::find(hal, source);
-        Ok(Self { claim: Claim::with_ports(config, function), ports, config: offset, line })
+        claim.enable(Command::IO);
+        let bus = PciDevice::new(claim, None, line);
+        Ok(Self { ports, config: offset, bus })
     }
 
     /// The registers with this queue selected.
-    fn select(&self, queue: u16) -> &dyn RegisterBank {
+    fn select(&self, queue: u16) -> &dyn IoRegion {
         self.ports.write16(QUEUE_SELECT, queue);
         self.ports.as_ref()
     }
 
-    /// Where `bytes` of the configuration at `offset` are.
+    /// Offset of the field of `bytes` at `offset` in the configuration.
     fn config(&self, offset: usize, bytes: usize) -> Result<usize, TransportError> {
-        let window = self.ports.bytes();
         let offset = offset.saturating_add(self.config);
-        if offset.saturating_add(bytes) <= window {
-            Ok(offset)
-        } else {
-            Err(MmioError::OutOfWindow { offset, window }.into())
-        }
+        self.ports.check(offset, bytes)?;
+        Ok(offset)
     }
 }
 
@@ -122,6 +110,8 @@ fn config_offset(config: &dyn ConfigSpace, function: &Function) -> usize {
     let is_on = control.is_some_and(|control| control & MSI_X_ENABLE != 0);
     if is_on { CONFIG_WITH_MSI_X } else { CONFIG }
 }
+
+impl sealed::Sealed for LegacyPciTransport {}
 
 impl Transport for LegacyPciTransport {
     fn is_legacy(&self) -> bool {
@@ -160,7 +150,7 @@ impl Transport for LegacyPciTransport {
     fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Box<dyn Notifier>, TransportError> {
         let page = place.page(queue)?;
         self.select(queue).write32(QUEUE_PAGE, page);
-        Ok(Box::new(LegacyPciNotifier { ports: self.ports.clone(), queue }))
+        Doorbell::boxed(&self.ports, QUEUE_NOTIFY, DoorbellWidth::Bits16, queue)
     }
 
     fn is_queue_enabled(&self, queue: u16) -> bool {
@@ -181,23 +171,21 @@ impl Transport for LegacyPciTransport {
 
     fn connect(&mut self, handlers: Vec<Handler>) {
         let ports = self.ports.clone();
-        if self.line.connect(handlers, Box::new(move || isr::causes(ports.read8(ISR)))) {
-            self.claim.allow_line();
-        }
+        self.bus.connect(handlers, Box::new(move || isr::causes(ports.read8(ISR))));
     }
 
     fn has_interrupt(&self, _queue: u16) -> bool {
-        self.line.is_connected()
+        self.bus.has_line()
     }
 
     fn quiesce(&mut self) -> bool {
-        self.claim.cut_off()
+        self.bus.cut_off()
     }
 }
 
-impl Notifier for LegacyPciNotifier {
-    fn notify(&self) {
-        self.ports.write16(QUEUE_NOTIFY, self.queue);
+impl fmt::Debug for LegacyPciTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LegacyPciTransport").field("ports", &self.ports).finish_non_exhaustive()
     }
 }
 

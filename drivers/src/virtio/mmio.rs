@@ -9,24 +9,23 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::marker::PhantomData;
+use core::hint::black_box;
 
 use self::layout::{
     CONFIG, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DEVICE_ID, DRIVER_FEATURES, DRIVER_FEATURES_SEL,
     INTERRUPT_ACK, INTERRUPT_STATUS, MAGIC, QUEUE_NOTIFY, QUEUE_NUM, QUEUE_NUM_MAX, QUEUE_SEL, STATUS,
     VERSION,
 };
-use self::version::halves;
 use super::features::Features;
 use super::isr;
 use super::status::Status;
-use super::transport::{Notifier, QueuePlace, Transport, TransportError};
-use crate::bank::RegisterBank;
+use super::transport::{Doorbell, DoorbellWidth, Notifier, QueuePlace, Transport, TransportError, sealed};
+use crate::claims::{AlreadyClaimed, DeviceClaim, DevicePlace};
 use crate::hal::{Hal, Handler, LineSource};
 use crate::line::{CardLine, Causes};
-use crate::mmio::MmioError;
+use crate::registers::{IoRegion, RegisterError, halves};
 
-pub use self::version::{V1, V2, Version};
+pub use self::version::Version;
 
 /// The magic number, `virt`.
 const VIRT: u32 = u32::from_le_bytes(*b"virt");
@@ -37,27 +36,21 @@ const ACKNOWLEDGE_MAX: u32 = 16;
 /// A place for a device, with a device in it.
 #[derive(Debug)]
 pub struct Slot {
-    bank: Arc<dyn RegisterBank>,
+    claim: DeviceClaim,
+    bank: Arc<dyn IoRegion>,
     /// Kind of device (section 5): 1 is a network card.
     pub device_id: u32,
     /// Version of its registers.
-    pub version: SlotVersion,
-}
-
-/// A version of the registers that there is a [`Version`] for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SlotVersion {
-    /// [`V1`].
-    V1,
-    /// [`V2`].
-    V2,
+    pub version: Version,
 }
 
 /// Why a place for a device cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotError {
+    /// Another driver has the device.
+    Claimed(AlreadyClaimed),
     /// The registers cannot be mapped.
-    Register(MmioError),
+    Register(RegisterError),
     /// There are too few bytes for the registers.
     TooShort {
         /// How many there are.
@@ -76,46 +69,49 @@ pub enum SlotError {
 }
 
 impl Slot {
-    /// Looks what is in the place with the registers `bank`; `None` when it is free.
-    pub fn find(bank: Arc<dyn RegisterBank>) -> Result<Option<Self>, SlotError> {
-        let bytes = bank.bytes();
-        if bytes < CONFIG {
-            return Err(SlotError::TooShort { bytes });
-        }
-        let found = bank.read32(MAGIC);
-        if found != VIRT {
-            return Err(SlotError::NoMagic { found });
-        }
-        let version = match bank.read32(VERSION) {
-            1 => SlotVersion::V1,
-            2 => SlotVersion::V2,
-            found => return Err(SlotError::UnknownVersion { found }),
-        };
-        // Only now does the number mean anything (section 4.2.3.1.1).
-        let device_id = bank.read32(DEVICE_ID);
-        Ok((device_id != 0).then_some(Self { bank, device_id, version }))
+    /// Claims the place with the `bytes` of registers at the physical address `address`, and looks what device is there; `None`
+    /// when there is none.
+    pub fn find(hal: &dyn Hal, address: u64, bytes: usize) -> Result<Option<Self>, SlotError> {
+        let claim = hal.claims().claim(DevicePlace::Mmio(address))?;
+        let bank = hal.map(address, bytes)?;
+        let found = identify(bank.as_ref())?;
+        Ok(found.map(|(device_id, version)| Self { claim, bank, device_id, version }))
     }
 }
 
-/// The registers of a virtio device in a [`Slot`], in version `V`.
+/// The kind of device that has these registers, and their version; `None` when there is no device.
+fn identify(bank: &dyn IoRegion) -> Result<Option<(u32, Version)>, SlotError> {
+    let bytes = bank.bytes();
+    if bytes < CONFIG {
+        return Err(SlotError::TooShort { bytes });
+    }
+    let found = bank.read32(MAGIC);
+    if found != VIRT {
+        return Err(SlotError::NoMagic { found });
+    }
+    let version = match bank.read32(VERSION) {
+        1 => Version::V1,
+        2 => Version::V2,
+        found => return Err(SlotError::UnknownVersion { found }),
+    };
+    // Only now does the number mean anything (section 4.2.3.1.1).
+    let device_id = bank.read32(DEVICE_ID);
+    Ok((device_id != 0).then_some((device_id, version)))
+}
+
+/// The registers of a virtio device in a [`Slot`].
 #[derive(Debug)]
-pub struct MmioTransport<V> {
-    bank: Arc<dyn RegisterBank>,
+pub struct MmioTransport {
+    claim: DeviceClaim,
+    bank: Arc<dyn IoRegion>,
     line: CardLine,
-    version: PhantomData<V>,
+    version: Version,
 }
 
-/// The doorbell of one queue.
-#[derive(Debug)]
-struct MmioNotifier {
-    bank: Arc<dyn RegisterBank>,
-    queue: u16,
-}
-
-impl<V: Version> MmioTransport<V> {
-    /// The way to the device in `slot`, whose registers have this version.
+impl MmioTransport {
+    /// The way to the device in `slot`.
     pub fn new(slot: Slot) -> Self {
-        Self { bank: slot.bank, line: CardLine::None, version: PhantomData }
+        Self { claim: slot.claim, bank: slot.bank, line: CardLine::None, version: slot.version }
     }
 
     /// The same, of a device whose interrupt has the number `irq`, if it has one.
@@ -124,26 +120,24 @@ impl<V: Version> MmioTransport<V> {
     }
 
     /// The registers with this queue selected.
-    fn select(&self, queue: u16) -> &dyn RegisterBank {
+    fn select(&self, queue: u16) -> &dyn IoRegion {
         self.bank.write32(QUEUE_SEL, queue.into());
         self.bank.as_ref()
     }
 
-    /// Where `bytes` of the configuration at `offset` are.
+    /// Offset of the field of `bytes` at `offset` in the configuration.
     fn config(&self, offset: usize, bytes: usize) -> Result<usize, TransportError> {
-        let window = self.bank.bytes();
-        let end = offset.saturating_add(CONFIG + bytes);
-        if end <= window {
-            Ok(CONFIG + offset)
-        } else {
-            Err(MmioError::OutOfWindow { offset: end - bytes, window }.into())
-        }
+        let offset = offset.saturating_add(CONFIG);
+        self.bank.check(offset, bytes)?;
+        Ok(offset)
     }
 }
 
-impl<V: Version> Transport for MmioTransport<V> {
+impl sealed::Sealed for MmioTransport {}
+
+impl Transport for MmioTransport {
     fn is_legacy(&self) -> bool {
-        V::IS_LEGACY
+        self.version.is_legacy()
     }
 
     fn offered_features(&self) -> Features {
@@ -151,11 +145,11 @@ impl<V: Version> Transport for MmioTransport<V> {
             self.bank.write32(DEVICE_FEATURES_SEL, select);
             u64::from(self.bank.read32(DEVICE_FEATURES)) << (32 * select)
         };
-        Features::from_bits_retain((0..V::FEATURE_WORDS).map(word).sum())
+        Features::from_bits_retain((0..self.version.feature_words()).map(word).sum())
     }
 
     fn accept_features(&mut self, features: Features) {
-        for (select, word) in (0..V::FEATURE_WORDS).zip(halves(features.bits())) {
+        for (select, word) in (0..self.version.feature_words()).zip(halves(features.bits())) {
             self.bank.write32(DRIVER_FEATURES_SEL, select);
             self.bank.write32(DRIVER_FEATURES, word);
         }
@@ -183,16 +177,16 @@ impl<V: Version> Transport for MmioTransport<V> {
     }
 
     fn enable_queue(&mut self, queue: u16, place: QueuePlace) -> Result<Box<dyn Notifier>, TransportError> {
-        V::enable_queue(self.select(queue), queue, place)?;
-        Ok(Box::new(MmioNotifier { bank: self.bank.clone(), queue }))
+        self.version.enable_queue(self.select(queue), queue, place)?;
+        Doorbell::boxed(&self.bank, QUEUE_NOTIFY, DoorbellWidth::Bits32, queue)
     }
 
     fn is_queue_enabled(&self, queue: u16) -> bool {
-        V::is_queue_enabled(self.select(queue))
+        self.version.is_queue_enabled(self.select(queue))
     }
 
     fn config_generation(&self) -> u32 {
-        V::config_generation(self.bank.as_ref())
+        self.version.config_generation(self.bank.as_ref())
     }
 
     fn config_u8(&self, offset: usize) -> Result<u8, TransportError> {
@@ -205,7 +199,7 @@ impl<V: Version> Transport for MmioTransport<V> {
 
     fn connect(&mut self, handlers: Vec<Handler>) {
         let bank = self.bank.clone();
-        self.line.connect(handlers, Box::new(move || acknowledge(bank.as_ref())));
+        self.line.connect_line(handlers, Box::new(move || acknowledge(bank.as_ref())));
     }
 
     fn has_interrupt(&self, _queue: u16) -> bool {
@@ -214,15 +208,17 @@ impl<V: Version> Transport for MmioTransport<V> {
 
     /// There is no bus that could keep the device from memory.
     fn quiesce(&mut self) -> bool {
+        self.claim.keep();
         false
     }
 }
 
 /// Asks the device why it interrupts, and acknowledges that: again until there is nothing more, since what comes between
 /// the two keeps the line asserted, and a line that counts edges would have no other.
-fn acknowledge(bank: &dyn RegisterBank) -> Causes {
+fn acknowledge(bank: &dyn IoRegion) -> Causes {
     let mut all = Causes::any_queue(false, false);
-    for _ in 0..ACKNOWLEDGE_MAX {
+    // Each access is a VM exit: nothing is gained by unrolling the loop.
+    for _ in 0..black_box(ACKNOWLEDGE_MAX) {
         let status = bank.read32(INTERRUPT_STATUS);
         let causes = isr::causes(u8::try_from(status).unwrap_or(!0));
         if !causes.is_ours {
@@ -234,14 +230,14 @@ fn acknowledge(bank: &dyn RegisterBank) -> Causes {
     all
 }
 
-impl Notifier for MmioNotifier {
-    fn notify(&self) {
-        self.bank.write32(QUEUE_NOTIFY, self.queue.into());
+impl From<AlreadyClaimed> for SlotError {
+    fn from(error: AlreadyClaimed) -> Self {
+        Self::Claimed(error)
     }
 }
 
-impl From<MmioError> for SlotError {
-    fn from(error: MmioError) -> Self {
+impl From<RegisterError> for SlotError {
+    fn from(error: RegisterError) -> Self {
         Self::Register(error)
     }
 }
@@ -249,6 +245,7 @@ impl From<MmioError> for SlotError {
 impl fmt::Display for SlotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Claimed(error) => write!(f, "{error}"),
             Self::Register(error) => write!(f, "{error}"),
             Self::TooShort { bytes } => write!(f, "{bytes} bytes are too few for virtio registers"),
             Self::NoMagic { found } => write!(f, "there is no virtio device: magic number {found:#010x}"),

@@ -33,9 +33,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use log::warn;
-use nm_core::events;
-use nm_core::nic::{AnyRxQueue, AnyTxQueue, Link, Nic, NicInfo, Queues, StartResult, Stopped};
-use nm_core::platform::{DmaMemory, Platform};
+use nm_driver::events;
+use nm_driver::nic::{Link, Nic, NicInfo, Queues, RxQueue, StartParams, StartResult, Stopped, TxQueue};
+use nm_driver::platform::{DmaMemory, Platform};
 
 use self::facts::{Facts, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
@@ -43,8 +43,8 @@ use self::packet::{Format, PacketLayout};
 use self::queues::{Receive, Transmit};
 use super::features::Features;
 use super::queue::{
-    CommandQueue, Direction, Events, FromDevice, InOrderQueue, PackedMemory, PackedQueue, QueueSize,
-    RingMemory, SkipBuffers, SplitQueue, ToDevice,
+    CommandQueue, Direction, Events, FromDevice, PackedMemory, PackedQueue, QueueSize, RingMemory,
+    SplitQueue, ToDevice,
 };
 use super::transport::{Notifier, QueuePlace, Transport, activate_queue};
 use crate::handlers;
@@ -90,7 +90,8 @@ impl VirtioNet {
 
     /// Finds out whether the device takes the queue pairs that it offers, and uses one if it does not.
     fn try_pairs(&mut self) -> Result<(), NetError> {
-        let started = self.start().map(drop);
+        let NicInfo { tx_slots, rx_slots, .. } = self.info();
+        let started = self.start(&StartParams { buffer_len: 0, tx_slots, rx_slots, mtu: 1500 }).map(drop);
         if self.stop() == Stopped::No || self.run.is_lost() {
             return Err(NetError::NoReset);
         }
@@ -102,101 +103,82 @@ impl VirtioNet {
     }
 
     /// Sets up the device from reset to running.
-    fn bring_up(&mut self) -> StartResult<Self> {
+    fn bring_up(&mut self, params: &StartParams) -> StartResult<Self> {
         begin(self.transport.as_mut())?;
         negotiate(self.transport.as_mut(), self.facts.features)?;
         let (mut tx, mut rx) = (Vec::new(), Vec::new());
         for pair in 0..self.facts.pairs {
-            rx.push(self.receive_queue(pair)?);
-            tx.push(self.transmit_queue(pair)?);
+            rx.push(self.receive_queue(pair, params.rx_slots)?);
+            tx.push(self.transmit_queue(pair, params.tx_slots)?);
         }
         let control = self.set_up_control()?;
         finish(self.transport.as_mut())?;
         if let Some(mut control) = control {
             control::instruct(&mut control, &self.facts, &self.info(), self.platform.as_ref())?;
         }
-        Ok(Queues { tx, rx })
+        Ok(Queues { tx, rx, receive_len: params.buffer_len })
     }
 
-    fn receive_queue(&mut self, pair: u16) -> Result<AnyRxQueue, NetError> {
-        let role = QueueRole::Receive;
-        Ok(match self.facts.format {
-            Format::Packed => {
-                let queue = self.packed(role, pair)?;
-                self.modern_receive_queue(queue, pair)
-            }
-            Format::Split => {
-                let queue = self.split(role, pair)?;
-                self.modern_receive_queue(queue, pair)
-            }
-            Format::Legacy { is_header_apart } => {
-                let (queue, layout) = (self.split(role, pair)?, PacketLayout::legacy(is_header_apart));
-                Receive::new(queue, layout, self.has_interrupt(role, pair)).into()
-            }
+    fn receive_queue(&mut self, pair: u16, slots: u16) -> Result<Box<dyn RxQueue>, NetError> {
+        let (role, layout) = (QueueRole::Receive, PacketLayout::of(self.facts.format));
+        let is_in_order = self.facts.is_in_order();
+        Ok(if self.facts.format == Format::Packed {
+            let queue = self.packed::<FromDevice>(role, pair, slots)?;
+            Box::new(Receive::new(queue, layout, is_in_order, self.has_interrupt(role, pair)))
+        } else {
+            let queue = self.split::<FromDevice>(role, pair, slots)?;
+            Box::new(Receive::new(queue, layout, is_in_order, self.has_interrupt(role, pair)))
         })
     }
 
-    fn transmit_queue(&mut self, pair: u16) -> Result<AnyTxQueue, NetError> {
-        let role = QueueRole::Transmit;
-        Ok(match self.facts.format {
-            Format::Packed => {
-                let queue = self.packed(role, pair)?;
-                self.modern_transmit_queue(queue, pair)
-            }
-            Format::Split => {
-                let queue = self.split(role, pair)?;
-                self.modern_transmit_queue(queue, pair)
-            }
-            Format::Legacy { is_header_apart } => {
-                let (queue, layout) = (self.split(role, pair)?, PacketLayout::legacy(is_header_apart));
-                Transmit::new(queue, layout, self.has_interrupt(role, pair)).into()
-            }
+    fn transmit_queue(&mut self, pair: u16, slots: u16) -> Result<Box<dyn TxQueue>, NetError> {
+        let (role, layout) = (QueueRole::Transmit, PacketLayout::of(self.facts.format));
+        let is_in_order = self.facts.is_in_order();
+        Ok(if self.facts.format == Format::Packed {
+            let queue = self.packed::<ToDevice>(role, pair, slots)?;
+            Box::new(Transmit::new(queue, layout, is_in_order, self.has_interrupt(role, pair)))
+        } else {
+            let queue = self.split::<ToDevice>(role, pair, slots)?;
+            Box::new(Transmit::new(queue, layout, is_in_order, self.has_interrupt(role, pair)))
         })
-    }
-
-    /// The receive queue of a device with VERSION_1 over this queue.
-    fn modern_receive_queue(&self, queue: impl SkipBuffers<Direction = FromDevice>, pair: u16) -> AnyRxQueue {
-        let has_interrupt = self.has_interrupt(QueueRole::Receive, pair);
-        if self.facts.is_in_order() {
-            Receive::new(InOrderQueue::new(queue), PacketLayout::MODERN, has_interrupt).into()
-        } else {
-            Receive::new(queue, PacketLayout::MODERN, has_interrupt).into()
-        }
-    }
-
-    /// The same for a transmit queue.
-    fn modern_transmit_queue(&self, queue: impl SkipBuffers<Direction = ToDevice>, pair: u16) -> AnyTxQueue {
-        let has_interrupt = self.has_interrupt(QueueRole::Transmit, pair);
-        if self.facts.is_in_order() {
-            Transmit::new(InOrderQueue::new(queue), PacketLayout::MODERN, has_interrupt).into()
-        } else {
-            Transmit::new(queue, PacketLayout::MODERN, has_interrupt).into()
-        }
     }
 
     /// A packed queue of a pair, which the device knows of.
-    fn packed<D: Direction>(&mut self, role: QueueRole, pair: u16) -> Result<PackedQueue<D>, NetError> {
-        let size = self.agreed_size(role, pair)?;
+    fn packed<D: Direction>(
+        &mut self,
+        role: QueueRole,
+        pair: u16,
+        slots: u16,
+    ) -> Result<PackedQueue<D>, NetError> {
+        let size = self.agreed_size(role, pair, slots)?;
         let (ring, bell) = self.packed_ring(role.number(pair), size)?;
         Ok(PackedQueue::new(ring, self.events(), bell))
     }
 
     /// A split queue of a pair, which the device knows of.
-    fn split<D: Direction>(&mut self, role: QueueRole, pair: u16) -> Result<SplitQueue<D>, NetError> {
-        let size = self.agreed_size(role, pair)?;
+    fn split<D: Direction>(
+        &mut self,
+        role: QueueRole,
+        pair: u16,
+        slots: u16,
+    ) -> Result<SplitQueue<D>, NetError> {
+        let size = self.agreed_size(role, pair, slots)?;
         let (ring, bell) = self.split_ring(role.number(pair), size)?;
-        let packets = self.facts.format.capacity(size);
-        Ok(SplitQueue::for_buffers(packets, ring, self.events(), bell))
+        Ok(SplitQueue::new(ring, self.events(), bell))
     }
 
-    /// Entries of a queue of a pair: those that were told, if the device still has them.
-    fn agreed_size(&self, role: QueueRole, pair: u16) -> Result<QueueSize, NetError> {
+    /// Entries of a queue of a pair: as many as its ring has slots, if the device lets the driver choose, else those that were
+    /// told, if the device still has them.
+    fn agreed_size(&self, role: QueueRole, pair: u16, slots: u16) -> Result<QueueSize, NetError> {
         let size = self.facts.size(role);
         let offered = offered_size(self.transport.as_ref(), role, pair)?;
         if offered.get() < size.get() {
             return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
         }
-        Ok(size)
+        if self.transport.has_fixed_sizes() {
+            return Ok(size);
+        }
+        Ok(size.at_least(self.facts.format.descriptors(slots)))
     }
 
     /// Whether a queue of a pair, which is enabled, has an interrupt.
@@ -301,13 +283,13 @@ unsafe impl Nic for VirtioNet {
         config::link(self.transport.as_ref(), self.facts.features)
     }
 
-    fn start(&mut self) -> StartResult<Self> {
+    fn start(&mut self, params: &StartParams) -> StartResult<Self> {
         // If it cannot be stopped, `begin` refuses.
         let _ = self.stop();
         if !self.run.begin() {
             return Err(NetError::NoReset);
         }
-        let started = self.bring_up();
+        let started = self.bring_up(params);
         if started.is_err() {
             // It has no buffers yet, and `run` keeps its queues.
             let _ = self.stop();

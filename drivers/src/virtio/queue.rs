@@ -3,24 +3,19 @@
 //! ```text
 //! split     a table of descriptors, a ring that each side writes     (section 2.7: SplitQueue)
 //! packed    one ring of descriptors, which both sides write          (section 2.8: PackedQueue)
-//! in_order  either of them, with a device that keeps the order       (InOrderQueue, over the two)
 //! command   one command at a time, each answer waited for            (CommandQueue, of either kind)
 //! ```
 //!
-//! What a queue of packets does is a trait, [`Virtqueue`].
-#![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
+//! What a queue of packets does is a trait, [`Virtqueue`]. A queue moves descriptors and nothing else: which ids are
+//! outstanding is known in one place, the burst of the ring ([`nm_driver::burst`]).
 
 mod command;
-mod in_order;
 mod packed;
 mod split;
-
-use nm_core::nic::{QueueFull, QueueHealth};
 
 use crate::virtio::features::Features;
 
 pub use self::command::CommandQueue;
-pub use self::in_order::{InOrderQueue, SkipBuffers};
 pub use self::packed::{PackedMemory, PackedQueue};
 pub use self::split::{LEGACY_PAGE, Placement, RingMemory, SplitQueue};
 
@@ -66,50 +61,82 @@ impl Direction for FromDevice {
     const IS_WRITTEN: bool = true;
 }
 
-/// A buffer that the device is done with.
+/// What the device says of a buffer that it has used. Nothing of it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Completion {
-    /// The id it was posted under.
-    pub id: u16,
-    /// How many bytes the device says it wrote. Not checked; 0 in a queue [`ToDevice`].
+pub struct Used {
+    /// The id of the buffer.
+    pub id: u32,
+    /// How many bytes the device wrote; of no meaning in a queue [`ToDevice`].
     pub written: u32,
-    /// How many bytes were posted.
-    pub posted: u32,
 }
+
+/// One descriptor of a buffer: address for the device, and bytes.
+pub type Segment = (u64, u32);
 
 /// A virtqueue, whatever its format.
 ///
-/// # Safety
-/// The device is told of the bytes that are posted and of no others, and that it may write them only in a queue [`FromDevice`].
-/// [`pop`](Virtqueue::pop) returns an id only if it was posted, once for each post, and only after the device named it as
-/// used or, if the device uses buffers in order, one that was posted later; [`Completion::posted`] is the number of bytes that were posted under it.
-pub unsafe trait Virtqueue: Send + 'static {
-    /// Which way the data of its buffers goes.
+/// The caller posts no id that is outstanding, and no more descriptors than the queue has: ids and free descriptors are
+/// the burst's business. Buffers of one descriptor are posted and taken in runs: consecutive places in the memory of the queue.
+pub trait Virtqueue: Send + 'static {
+    /// Direction of the data.
     type Direction: Direction;
+    /// Where the device reports a used buffer.
+    type Completion;
+    /// A descriptor.
+    type Descriptor;
+    /// What the places of a run have in common.
+    type Mark: Copy;
 
-    /// Buffers that can be outstanding at once; ids are below it.
+    /// Number of descriptors. Ids are below it.
     fn size(&self) -> u16;
 
-    /// Posts the `bytes` at the device's address `address` under `id`. Refused when the id is out of range or outstanding,
-    /// and when there are no bytes. The device may know of it before [`kick`](Virtqueue::kick), or not.
-    fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull>;
+    /// Whether the device reports no used buffer.
+    fn is_idle(&self) -> bool;
 
-    /// The same with the `first` of the bytes in a descriptor of their own. A queue that was not made for it refuses. A buffer of
-    /// no more bytes than `first` is one descriptor, as any queue takes it.
-    fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
-        if bytes <= first { self.post(id, address, bytes) } else { Err(QueueFull) }
-    }
+    /// Places in which the next used buffers are reported, if they are. None when the device reports no used buffer.
+    fn completions(&mut self) -> (&[Self::Completion], Self::Mark);
 
-    /// Lets the device know of all that was posted, and rings the doorbell if it wants that. Returns whether it rang. To be
-    /// called before twice as many buffers are posted as the queue holds.
+    /// Whether there may be more used buffers behind those that were consumed, as far as the device's index was read.
+    fn has_more(&self) -> bool;
+
+    /// How many bytes the device wrote, if it reports the buffer with this id in this place. Of no meaning in a queue
+    /// [`ToDevice`].
+    fn used(place: &Self::Completion, mark: Self::Mark, id: u32) -> Option<u32>;
+
+    /// Goes on behind as many buffers of one descriptor.
+    fn consume(&mut self, count: u32);
+
+    /// Descriptors for the ids from `first` on.
+    fn descriptors(&self, first: u16) -> (&[Self::Descriptor], Self::Mark);
+
+    /// Writes a descriptor. All buffers of one descriptor that a queue [`FromDevice`] ever gets have the same length.
+    fn write(descriptor: &Self::Descriptor, mark: Self::Mark, id: u32, segment: Segment);
+
+    /// Descriptors for the ids from `first` on were written, each with so many bytes.
+    fn posted(&mut self, first: u16, count: u32, bytes: u32);
+
+    /// Posts one buffer of several descriptors, with the ids from `first` on, behind the last of which comes 0. The device
+    /// reports it under `first`.
+    fn post_chain(&mut self, first: u16, segments: &[Segment]);
+
+    /// The next used buffer. It stays the next until [`advance`](Virtqueue::advance).
+    fn peek(&mut self) -> Option<Used>;
+
+    /// Goes on behind `buffers` used buffers, which were posted in `descriptors` descriptors. Returns `false`, and breaks the
+    /// queue, if the device cannot have used as many.
+    fn advance(&mut self, buffers: u32, descriptors: u32) -> bool;
+
+    /// Goes on behind a used buffer whose id is not outstanding, and counts it.
+    fn refuse(&mut self);
+
+    /// The device broke its rules beyond repair: nothing is taken any more.
+    fn break_down(&mut self);
+
+    /// Publishes what was posted, and rings the doorbell if the device wants it. Returns whether it rang.
     fn kick(&mut self) -> bool;
 
-    /// The next buffer that the device is done with. What the device says of buffers that are not outstanding is counted and
-    /// skipped.
-    fn pop(&mut self) -> Option<Completion>;
-
-    /// What the queue has seen go wrong.
-    fn health(&self) -> QueueHealth;
+    /// Used buffers that were refused, and whether the queue is broken.
+    fn health(&self) -> (u32, bool);
 
     /// Asks the device for an interrupt when `completions` more are there than were taken, from 1 to those outstanding; a
     /// device that has no index for it interrupts at the next. Returns `true` when the interrupt is certain to come as soon as
@@ -131,6 +158,12 @@ impl QueueSize {
     pub fn within(offered: u16) -> Option<Self> {
         let power = offered.checked_ilog2()?;
         Some(Self((1 << power).min(MAX_SIZE)))
+    }
+
+    /// The smallest size within this one for at least `entries` entries.
+    pub fn at_least(self, entries: u16) -> Self {
+        let wanted = entries.max(1).checked_next_power_of_two().unwrap_or(MAX_SIZE);
+        Self(wanted.min(self.0))
     }
 
     /// Number of entries.

@@ -1,6 +1,7 @@
 //! How the registers of a virtio device are reached, whatever it is attached by (section 4).
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -8,13 +9,22 @@ use super::features::Features;
 use super::queue::LEGACY_PAGE;
 use super::status::Status;
 use crate::hal::Handler;
-use crate::mmio::MmioError;
+use crate::registers::{IoRegion, RegisterError};
 
 /// Attempts to read a configuration field while the configuration does not change.
 const CONFIG_ATTEMPTS: usize = 16;
 
-/// The registers of one virtio device.
-pub trait Transport: Send {
+/// The registers of one virtio device, and its bus.
+///
+/// Sealed: the DMA memory of a device is released when its transport says that the device has confirmed a reset
+/// ([`status`](Self::status)) or has been cut off ([`quiesce`](Self::quiesce)). So only the transports of this crate count, each
+/// of which answers what its registers say.
+///
+/// ```compile_fail,E0603
+/// struct Liar;
+/// impl millrace_drivers::virtio::transport::sealed::Sealed for Liar {}
+/// ```
+pub trait Transport: sealed::Sealed + Send {
     /// The device is from before version 1 of the specification, or does as if it were: it does not confirm features, a
     /// queue lies where its first page is, and there is no generation of the configuration (the sections named "Legacy
     /// Interface").
@@ -76,10 +86,61 @@ pub trait Transport: Send {
     fn quiesce(&mut self) -> bool;
 }
 
-/// Rings the doorbell of one queue.
+pub(crate) mod sealed {
+    /// Implemented by the transports of this crate.
+    pub trait Sealed {}
+}
+
+/// Rings the doorbell of one queue. Open to all, unlike [`Transport`]: a doorbell that does not ring costs progress only.
 pub trait Notifier: fmt::Debug + Send {
     /// Tells the device that there are new entries in the queue.
     fn notify(&self);
+}
+
+/// A doorbell that takes the queue's number, without NOTIFICATION_DATA (section 4.1.5.2).
+pub(super) struct Doorbell {
+    region: Arc<dyn IoRegion>,
+    offset: usize,
+    width: DoorbellWidth,
+    queue: u16,
+}
+
+/// Bits of a doorbell register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DoorbellWidth {
+    /// On PCI.
+    Bits16,
+    /// On virtio-mmio.
+    Bits32,
+}
+
+impl Doorbell {
+    /// The doorbell of `queue` at `offset`, if there is a register.
+    pub(super) fn boxed(
+        region: &Arc<dyn IoRegion>,
+        offset: usize,
+        width: DoorbellWidth,
+        queue: u16,
+    ) -> Result<Box<dyn Notifier>, TransportError> {
+        region.check(offset, if width == DoorbellWidth::Bits16 { 2 } else { 4 })?;
+        Ok(Box::new(Self { region: region.clone(), offset, width, queue }))
+    }
+}
+
+impl Notifier for Doorbell {
+    #[inline]
+    fn notify(&self) {
+        match self.width {
+            DoorbellWidth::Bits16 => self.region.write16(self.offset, self.queue),
+            DoorbellWidth::Bits32 => self.region.write32(self.offset, self.queue.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Doorbell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Doorbell({})", self.queue)
+    }
 }
 
 /// Where a queue lies, as a device sees it (sections 2.7 and 2.8.10.1).
@@ -107,7 +168,7 @@ impl QueuePlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransportError {
     /// A register lies where none can be reached.
-    Register(MmioError),
+    Register(RegisterError),
     /// The device does not take the size that the driver wants for a queue.
     SizeRefused {
         /// The queue.
@@ -180,8 +241,8 @@ pub(crate) fn agree_on_size(queue: u16, wanted: u16, found: u16) -> Result<(), T
     if found == wanted { Ok(()) } else { Err(TransportError::SizeRefused { queue, wanted, found }) }
 }
 
-impl From<MmioError> for TransportError {
-    fn from(error: MmioError) -> Self {
+impl From<RegisterError> for TransportError {
+    fn from(error: RegisterError) -> Self {
         Self::Register(error)
     }
 }

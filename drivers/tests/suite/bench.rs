@@ -1,13 +1,14 @@
-//! A card that is running, with buffers to give to it.
+//! A card that is running, with rings around its queues.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
+use millrace_drivers::testing::{FakeMachine, NetDevice, Setup};
 use millrace_drivers::virtio::net::VirtioNet;
-use nm_core::nic::{AnyRxQueue, AnyTxQueue, Content, Nic, Received};
-use nm_core::platform::Platform;
+use nm_driver::nic::StartParams;
+use nm_driver::testing::{RxRing, TxRing};
 
+use crate::rings;
 use crate::ways::Way;
 
 pub const FALLBACK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -22,54 +23,45 @@ pub struct Bench<W: Way> {
     pub machine: Arc<FakeMachine>,
     pub device: NetDevice,
     pub nic: VirtioNet,
-    pub tx: AnyTxQueue,
-    pub rx: AnyRxQueue,
-    /// Number `id` is for the receive queue, number `capacity + id` for the transmit queue.
-    pub buffers: PacketBuffers,
+    pub tx: TxRing,
+    pub rx: RxRing,
     way: PhantomData<W>,
 }
 
 impl<W: Way> Bench<W> {
+    /// A card whose rings are as long as its queues.
     pub fn new(setup: Setup) -> Self {
+        Self::with_params(setup, |_| {})
+    }
+
+    /// The same for a card that is started with changed parameters, which may be shorter rings.
+    pub fn with_params(setup: Setup, change: impl FnOnce(&mut StartParams)) -> Self {
         let machine = FakeMachine::new();
         let device = NetDevice::new(&machine, setup);
         let mut nic = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, W::options(1))
             .expect("a usable card");
-        let mut queues = nic.start().expect("a card that starts");
-        let (tx, rx) = (queues.tx.remove(0), queues.rx.remove(0));
-        let platform: Arc<dyn Platform> = machine.clone();
-        let count = usize::from(tx.capacity()) + usize::from(rx.capacity());
-        let buffers = PacketBuffers::new(&platform, count, CAPACITY).unwrap();
-        Self { machine, device, nic, tx, rx, buffers, way: PhantomData }
+        let mut params = rings::params(&nic, CAPACITY);
+        change(&mut params);
+        let mut pairs = rings::start(&mut nic, &machine, &params).expect("a card that starts");
+        let (tx, rx) = pairs.remove(0);
+        Self { machine, device, nic, tx, rx, way: PhantomData }
     }
 
-    /// Posts `frame` under `id`, without a kick.
-    pub fn put(&mut self, id: u16, frame: &[u8]) -> bool {
-        let number = usize::from(self.rx.capacity()) + usize::from(id);
-        self.buffers.fill(number, frame);
-        self.tx.put(id, self.buffers.lend(number), u16::try_from(frame.len()).unwrap()).is_ok()
+    /// Starts the card again, with new rings.
+    pub fn restart(&mut self) {
+        let params = rings::params(&self.nic, CAPACITY);
+        let mut pairs = rings::start(&mut self.nic, &self.machine, &params).expect("a card that starts");
+        (self.tx, self.rx) = pairs.remove(0);
     }
 
-    /// Posts an empty buffer under `id`, without a kick.
-    pub fn give(&mut self, id: u16) -> bool {
-        self.rx.give(id, self.buffers.lend(id.into())).is_ok()
-    }
-
-    /// Takes a received frame.
-    pub fn take(&mut self) -> Option<(u16, Vec<u8>)> {
-        let Received { id, content } = self.rx.take()?;
-        match content {
-            Content::Frame(len) => Some((id, self.buffers.payload(id.into(), len))),
-            Content::Damaged => panic!("buffer {id} is damaged"),
-        }
-    }
-
-    /// Stops the card; the driver must have kept all rules and given everything back.
+    /// Stops the card; the driver must have kept all rules, and each buffer is in one place.
+    #[track_caller]
     pub fn finish(self) {
-        let Self { machine, device, nic, tx, rx, buffers, way: PhantomData } = self;
+        let Self { machine, device, nic, tx, rx, .. } = self;
+        assert!(tx.is_complete() && rx.is_complete(), "a buffer is lost, or in two places");
         drop(nic);
         assert!(!device.is_running());
-        drop((tx, rx, buffers));
+        drop((tx, rx));
         assert_eq!(device.violations(), []);
         assert_eq!(machine.misuse(), []);
         assert_eq!(machine.blocks(), 0, "memory is left");

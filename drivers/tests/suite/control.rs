@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::testing::{Commands, FakeMachine, NetDevice, PacketBuffers, Setup};
+use millrace_drivers::testing::{Commands, FakeMachine, NetDevice, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
 use millrace_drivers::virtio::queue::{CommandQueue, Events, Placement, QueueSize, RingMemory};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Transport, activate_queue};
-use nm_core::nic::{Content, Nic, Received, Stopped};
-use nm_core::platform::Platform;
+use nm_driver::nic::{Nic, Stopped};
+use nm_driver::platform::Platform;
 
 use crate::bench::{CAPACITY, FALLBACK_MAC, frame};
+use crate::rings::{params, queues_of, start};
 use crate::ways::Way;
 
 in_every_way!(
@@ -44,7 +45,7 @@ fn looked_at<W: Way>(setup: Setup, pairs: u16) -> (Arc<FakeMachine>, NetDevice, 
 fn pairs_of<W: Way>(setup: Setup, pairs: u16) -> (u16, NetDevice) {
     let (machine, device, mut card) = looked_at::<W>(setup, pairs);
     let info = card.info();
-    let queues = card.start().unwrap();
+    let queues = queues_of(&mut card).unwrap();
     assert_eq!((queues.tx.len(), queues.rx.len()), (info.tx_queues.into(), info.rx_queues.into()));
     assert_eq!(info.tx_queues, info.rx_queues);
     device.fetch();
@@ -59,7 +60,7 @@ fn as_many_pairs_are_used_as_the_device_has_and_the_options_allow<W: Way>() {
         assert_eq!(pairs_of::<W>(Setup::with_pairs(offered), allowed).0, used, "{allowed} of {offered}");
     }
     let (_machine, device, mut card) = looked_at::<W>(Setup::with_pairs(4), 3);
-    let queues = card.start().unwrap();
+    let queues = queues_of(&mut card).unwrap();
     let sizes: Vec<_> = (0..9).map(|queue| device.is_queue_enabled(queue)).collect();
     assert_eq!(sizes, [true, true, true, true, true, true, false, false, true], "the rest is never set up");
     assert_eq!(device.commands(), [&[4, 0, 3, 0], PROMISCUOUS]);
@@ -69,26 +70,22 @@ fn as_many_pairs_are_used_as_the_device_has_and_the_options_allow<W: Way>() {
 fn frames_pass_by_every_pair<W: Way>() {
     const PAIRS: u16 = 3;
     let (machine, device, mut card) = looked_at::<W>(Setup::with_pairs(PAIRS), PAIRS);
-    let mut queues = card.start().unwrap();
-    let platform: Arc<dyn Platform> = machine.clone();
-    let mut buffers = PacketBuffers::new(&platform, 2 * usize::from(PAIRS), CAPACITY).unwrap();
-    for (pair, (tx, rx)) in (0u16..).zip(queues.tx.iter_mut().zip(&mut queues.rx)) {
+    let params = params(&card, CAPACITY);
+    let mut rings = start(&mut card, &machine, &params).unwrap();
+    assert_eq!(rings.len(), usize::from(PAIRS));
+    for (pair, (tx, rx)) in (0u16..).zip(&mut rings) {
         let sent = frame(u32::from(pair) + 1, 60 + usize::from(pair));
-        let (out, back) = (usize::from(pair), usize::from(pair + PAIRS));
-        buffers.fill(out, &sent);
-        tx.put(7, buffers.lend(out), sent.len().try_into().unwrap()).unwrap();
-        rx.give(5, buffers.lend(back)).unwrap();
-        assert!(tx.kick() && rx.kick());
+        assert!(tx.push(&sent));
+        assert_eq!((tx.sync().packets, rx.sync().packets), (1, 0));
         assert_eq!((device.doorbells(2 * pair), device.doorbells(2 * pair + 1)), (1, 1));
         assert_eq!(device.transmit_of(pair, 0), Some(sent.clone()));
         assert!(device.receive_by(pair, &sent, 0));
-        assert_eq!((tx.reclaim(), tx.reclaim()), (Some(7), None));
-        let length = u16::try_from(sent.len()).unwrap();
-        assert_eq!(rx.take(), Some(Received { id: 5, content: Content::Frame(length) }));
-        assert_eq!(buffers.payload(back, length), sent);
+        assert_eq!((tx.sync().released, tx.sync().released), (1, 0));
+        assert_eq!(rx.receive(), [sent]);
     }
+    assert!(rings.iter().all(|(tx, rx)| tx.is_complete() && rx.is_complete()));
     assert_eq!(device.violations(), []);
-    drop((card, queues, buffers));
+    drop((card, rings));
     assert_eq!((machine.blocks(), machine.misuse(), device.violations()), (0, vec![], vec![]));
 }
 
@@ -144,7 +141,7 @@ fn a_second_answer_is_no_answer<W: Way>() {
 fn fails_to_start<W: Way>((change, expected): Case) {
     let (machine, device, mut card) = looked_at::<W>(Setup::with_pairs(2), 2);
     device.change_setup(change);
-    assert_eq!(card.start().map(drop).unwrap_err(), expected);
+    assert_eq!(queues_of(&mut card).map(drop).unwrap_err(), expected);
     assert!(!device.is_running());
     assert_eq!((machine.blocks(), device.violations()), (0, vec![]));
 }
@@ -152,7 +149,7 @@ fn fails_to_start<W: Way>((change, expected): Case) {
 fn a_card_takes_frames_for_all_stations<W: Way>() {
     let told = |setup| {
         let (_machine, device, mut card) = looked_at::<W>(setup, 1);
-        let queues = card.start().unwrap();
+        let queues = queues_of(&mut card).unwrap();
         let commands = device.commands();
         drop((card, queues));
         assert_eq!(device.violations(), []);
@@ -167,7 +164,7 @@ fn a_card_takes_frames_for_all_stations<W: Way>() {
 
     let setup = Setup::with_pairs(4).without(Features::NET_CTRL_RX);
     let (_machine, device, mut card) = looked_at::<W>(setup, 1);
-    let _queues = card.start().unwrap();
+    let _queues = queues_of(&mut card).unwrap();
     let control = Features::NET_CTRL_VQ | Features::NET_MQ;
     assert_eq!(device.accepted_features() & control.bits(), 0, "one pair, and nothing to control");
 }
@@ -190,7 +187,7 @@ fn no_memory_of_a_command_is_freed_before_the_device_is_stopped<W: Way>() {
     let mut setup = Setup::default();
     setup.quirks.commands = Commands::Ignored;
     let (machine, _device, mut card) = looked_at::<W>(setup, 1);
-    let queues = card.start().unwrap();
+    let queues = queues_of(&mut card).unwrap();
     drop(queues);
     assert_eq!(machine.blocks(), 4, "two queues, the control queue and its command");
     assert_eq!(card.stop(), Stopped::Yes);
@@ -217,20 +214,17 @@ fn whatever_a_device_leaves_out_frames_pass<W: Way>() {
         let has_mac = !left_out.contains(Features::NET_MAC);
         assert_eq!(info.mac, if has_mac { Setup::default().mac } else { FALLBACK_MAC });
 
-        let mut queues = card.start().unwrap();
-        let platform: Arc<dyn Platform> = machine.clone();
-        let mut buffers = PacketBuffers::new(&platform, 2, CAPACITY).unwrap();
+        let params = params(&card, CAPACITY);
+        let mut rings = start(&mut card, &machine, &params).unwrap();
         let last = info.tx_queues - 1;
-        let (tx, rx) = (queues.tx.last_mut().unwrap(), queues.rx.last_mut().unwrap());
+        let (tx, rx) = rings.last_mut().unwrap();
         let sent = frame(subset, 60);
-        buffers.fill(0, &sent);
-        tx.put(0, buffers.lend(0), 60).unwrap();
-        rx.give(0, buffers.lend(1)).unwrap();
-        assert!(tx.kick() && rx.kick());
+        assert!(tx.push(&sent));
+        assert_eq!((tx.sync().packets, rx.sync().packets), (1, 0));
         assert_eq!(device.transmit_of(last, 0), Some(sent.clone()), "without {left_out:?}");
-        assert!(device.receive_by(last, &sent, 0) && rx.take().is_some());
-        assert_eq!((tx.reclaim(), buffers.payload(1, 60)), (Some(0), sent));
-        drop((card, queues, buffers));
+        assert!(device.receive_by(last, &sent, 0));
+        assert_eq!((tx.sync().released, rx.receive()), (1, vec![sent]));
+        drop((card, rings));
         assert_eq!((machine.blocks(), device.violations()), (0, vec![]), "without {left_out:?}");
     }
 }

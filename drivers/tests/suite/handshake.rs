@@ -9,9 +9,10 @@ use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::TransportError;
-use nm_core::nic::{Link, Nic, Stopped};
+use nm_driver::nic::{Link, Nic, Stopped};
 
 use crate::bench::{Bench, FALLBACK_MAC, RECEIVE, TRANSMIT};
+use crate::rings::queues_of;
 use crate::ways::Way;
 
 in_every_way!(
@@ -59,7 +60,7 @@ fn failed_start<W: Way>(change: impl FnOnce(&mut Setup)) -> NetError {
     let (machine, device, card) = looked_at::<W>(Setup::default());
     let mut card = card.unwrap();
     device.change_setup(change);
-    let error = card.start().map(|_| ()).unwrap_err();
+    let error = queues_of(&mut card).map(|_| ()).unwrap_err();
     assert!(!device.is_running());
     drop(card);
     assert_eq!(machine.blocks(), 0, "the queues' memory is given back");
@@ -93,7 +94,7 @@ fn packed_queues_are_used_where_they_are_offered_and_allowed<W: Way>() {
         };
         let order = if W::IS_IN_ORDER { ", in order" } else { "" };
         assert!(card.to_string().starts_with(&std::format!("virtio, {kind}{order}, features 0x")), "{card}");
-        let queues = card.start().unwrap();
+        let queues = queues_of(&mut card).unwrap();
         let has_packed = device.accepted_features() & Features::RING_PACKED.bits() != 0;
         assert_eq!(has_packed, offered && allowed && !W::IS_LEGACY);
         drop((card, queues));
@@ -216,10 +217,14 @@ fn a_device_that_uses_addresses_of_the_platform_is_used<W: Way>() {
         let accepted = Features::from_bits_retain(bench.device.accepted_features());
         assert!(accepted.contains(Features::ACCESS_PLATFORM));
         assert_eq!(accepted.contains(Features::ORDER_PLATFORM), cfg!(target_arch = "x86_64"));
-        assert!(bench.put(0, b"out") && bench.give(0) && bench.tx.kick() && bench.rx.kick());
+        assert!(bench.tx.push(b"out"));
+        assert_eq!((bench.tx.sync().packets, bench.rx.sync().packets), (1, 0));
         assert_eq!(bench.device.transmit_all(), [b"out".to_vec()]);
-        assert!(bench.device.receive(b"in", 0));
-        assert_eq!((bench.tx.reclaim(), bench.take()), (Some(0), Some((0, b"in".to_vec()))));
+        assert!(bench.device.receive(b"a frame that comes in", 0));
+        assert_eq!(
+            (bench.tx.sync().released, bench.rx.receive()),
+            (1, vec![b"a frame that comes in".to_vec()])
+        );
         bench.finish();
     }
 }
@@ -290,7 +295,7 @@ fn memory_that_runs_out_is_an_error_and_what_was_had_is_given_back<W: Way>() {
     let machine = FakeMachine::with_memory(8_000);
     let device = NetDevice::new(&machine, Setup::default());
     let mut card = VirtioNet::new(W::attach(&device), machine.clone(), FALLBACK_MAC, W::options(1)).unwrap();
-    assert!(matches!(card.start(), Err(NetError::Memory(_))));
+    assert!(matches!(queues_of(&mut card), Err(NetError::Memory(_))));
     assert_eq!(machine.blocks(), 0);
     assert_eq!(device.violations(), []);
 }
@@ -298,35 +303,39 @@ fn memory_that_runs_out_is_an_error_and_what_was_had_is_given_back<W: Way>() {
 fn a_card_starts_again_after_a_stop<W: Way>() {
     let mut bench = Bench::<W>::new(Setup::default());
     for _ in 0..3 {
-        assert!(bench.put(0, b"in flight when it stops") && bench.give(0));
-        bench.tx.kick();
+        assert!(bench.tx.push(b"in flight when it stops"));
+        bench.tx.sync();
+        bench.rx.sync();
         assert_eq!(bench.nic.stop(), Stopped::Yes);
         assert!(!bench.device.is_running());
-        let mut queues = bench.nic.start().unwrap();
-        (bench.tx, bench.rx) = (queues.tx.remove(0), queues.rx.remove(0));
+        bench.restart();
     }
     assert_eq!((bench.device.owned(RECEIVE), bench.device.owned(TRANSMIT)), (0, 0));
     bench.finish();
 }
 
 fn queue_memory_outlives_queues_until_the_device_is_stopped<W: Way>() {
-    let Bench { machine, device, mut nic, tx, rx, buffers, .. } = Bench::<W>::new(Setup::default());
+    let Bench { machine, device, mut nic, tx, rx, .. } = Bench::<W>::new(Setup::default());
+    assert_eq!(
+        machine.blocks(),
+        6,
+        "two queues, the control queue and its command, and the buffers of two rings"
+    );
     drop((tx, rx));
-    assert_eq!(machine.blocks(), 5, "two queues, the control queue and its command, and the packet buffers");
+    assert_eq!(machine.blocks(), 4, "all but the buffers");
     device.fetch();
     assert_eq!(nic.stop(), Stopped::Yes);
-    assert_eq!(machine.blocks(), 1);
-    drop(buffers);
+    assert_eq!(machine.blocks(), 0);
     assert_eq!(device.violations(), []);
 }
 
 fn a_queue_that_outlives_its_card_still_has_its_memory<W: Way>() {
-    let Bench { machine, nic, mut tx, rx, mut buffers, .. } = Bench::<W>::new(Setup::default());
+    let Bench { machine, nic, mut tx, mut rx, .. } = Bench::<W>::new(Setup::default());
     drop(nic);
-    tx.put(0, buffers.lend(0), 60).unwrap();
-    assert_eq!(tx.reclaim(), None);
-    assert_eq!(machine.blocks(), 3);
-    drop((tx, rx, buffers));
+    assert!(tx.push(b"a frame"));
+    assert_eq!((tx.sync().released, rx.receive()), (0, vec![]));
+    assert_eq!(machine.blocks(), 4, "two queues, and the buffers of two rings");
+    drop((tx, rx));
     assert_eq!((machine.blocks(), machine.misuse()), (0, vec![]));
 }
 
@@ -343,9 +352,10 @@ fn a_device_that_does_not_stop_keeps_its_memory_and_is_cut_off<W: Way>() {
         let expected = if is_harmless { Stopped::Yes } else { Stopped::No };
         assert_eq!([bench.nic.stop(), bench.nic.stop()], [expected; 2]);
         assert_eq!(bench.device.is_cut_off(), can_be_cut_off);
-        assert_eq!(bench.nic.start().map(|_| ()).unwrap_err(), NetError::NoReset, "it is not used again");
-        let Bench { machine, nic, tx, rx, buffers, .. } = bench;
-        drop((nic, tx, rx, buffers));
+        let again = queues_of(&mut bench.nic).map(drop).unwrap_err();
+        assert_eq!(again, NetError::NoReset, "it is not used again");
+        let Bench { machine, nic, tx, rx, .. } = bench;
+        drop((nic, tx, rx));
         assert_eq!(machine.blocks(), 4, "the two queues, the control queue and its command");
     }
 }

@@ -1,159 +1,200 @@
 //! A device that uses buffers in order, and reports batches by their last buffer.
 
+use std::collections::VecDeque;
+
 use millrace_drivers::virtio::features::Features;
-use nm_core::nic::{Armed, Content, Nic, QueueHealth, Received};
+use nm_driver::nic::{Armed, QueueStatus};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, CAPACITY, RECEIVE, TRANSMIT, frame};
 use crate::ways::Way;
 
 in_every_way_in_order!(
-    a_batch_comes_back_one_by_one_in_the_order_of_posting,
+    a_batch_comes_back_as_a_whole_in_the_order_of_posting,
     skipped_buffers_are_filled_and_the_last_has_its_length,
     batches_of_any_size_past_65536,
-    an_id_in_a_batch_is_outstanding_until_it_is_taken,
+    a_batch_makes_room_in_the_sync_that_takes_it,
+    a_batch_may_end_with_a_frame_of_several_slots,
     a_batch_wakes_who_waits_for_one_of_its_buffers,
-    a_batch_that_was_not_taken_whole_is_not_waited_for,
+    a_batch_that_is_there_is_not_waited_for,
     a_number_that_is_not_outstanding_breaks_the_queue,
     a_device_that_does_not_keep_the_order_loses_no_buffer_twice,
 );
 
-fn reclaim_all<W: Way>(bench: &mut Bench<W>) -> Vec<u16> {
-    std::iter::from_fn(|| bench.tx.reclaim()).collect()
-}
-
-fn a_batch_comes_back_one_by_one_in_the_order_of_posting<W: Way>() {
+fn a_batch_comes_back_as_a_whole_in_the_order_of_posting<W: Way>() {
     let mut bench = Bench::<W>::new(W::with_slots(8, 8));
-    // Ids in no order: the caller's slots, not the queue's numbers.
-    for (round, ids) in [[5, 0, 7, 2, 6, 1], [3, 4, 2, 7, 0, 5], [1, 6, 5, 4, 3, 2]].into_iter().enumerate() {
-        let frames = ids.map(|id| frame(round as u32, 60 + usize::from(id)));
-        for (id, frame) in ids.into_iter().zip(&frames) {
-            assert!(bench.put(id, frame));
-        }
-        bench.tx.kick();
+    for round in 0..30 {
+        let frames: Vec<_> = (0..6).map(|number| frame(round, 60 + number)).collect();
+        assert!(frames.iter().all(|frame| bench.tx.push(frame)));
+        assert_eq!(bench.tx.sync().packets, 6);
         assert_eq!(bench.device.transmit_batch(4), frames[..4]);
-        assert_eq!(reclaim_all(&mut bench), ids[..4]);
+        assert_eq!(bench.tx.sync().released, 4);
         assert_eq!(bench.device.transmit_batch(1), frames[4..5]);
         assert_eq!(bench.device.transmit_batch(1), frames[5..]);
-        assert_eq!(reclaim_all(&mut bench), ids[4..], "two batches at once");
+        assert_eq!(bench.tx.sync().released, 2, "two batches at once");
+        assert_eq!(bench.tx.outstanding(), 0);
     }
     bench.finish();
 }
 
 fn skipped_buffers_are_filled_and_the_last_has_its_length<W: Way>() {
     let mut bench = Bench::<W>::new(W::with_slots(8, 8));
-    for id in [3, 1, 2, 0] {
-        assert!(bench.give(id));
+    let (last, alone) = (frame(1, 20), frame(2, 30));
+    for _ in 0..30 {
+        bench.rx.sync();
+        assert!(bench.device.receive_batch(2, 0x5a, &last));
+        let full = vec![0x5a; CAPACITY.into()];
+        assert_eq!(bench.rx.receive(), [full.clone(), full, last.clone()]);
+        assert!(bench.device.receive(&alone, 0));
+        assert_eq!(bench.rx.receive().concat(), alone);
+        assert!(bench.rx.is_complete());
     }
-    bench.rx.kick();
-    assert!(bench.device.receive_batch(2, 0x5a, b"the last"));
-    for id in [3, 1] {
-        assert_eq!(bench.take(), Some((id, vec![0x5a; CAPACITY.into()])));
-    }
-    assert_eq!(bench.take(), Some((2, b"the last".to_vec())));
-    assert_eq!(bench.take(), None);
-    assert!(bench.device.receive(b"alone", 0));
-    assert_eq!(bench.take(), Some((0, b"alone".to_vec())));
     bench.finish();
 }
 
 fn batches_of_any_size_past_65536<W: Way>() {
     for setup in [W::with_slots(8, 8), W::with_slots(8, 8).without(Features::RING_EVENT_IDX)] {
         let mut bench = Bench::<W>::new(setup);
+        bench.rx.sync();
         for round in 0..66_000 / 7 {
             let sent: Vec<_> = (0..7).map(|id| frame(round + id, 60)).collect();
-            for (id, frame) in (0..).zip(&sent) {
-                assert!(bench.put(id, frame) && bench.give(id));
-            }
-            bench.tx.kick();
-            bench.rx.kick();
+            assert!(sent.iter().all(|frame| bench.tx.push(frame)));
+            assert_eq!(bench.tx.sync().packets, 7);
             let first = round as usize % 7;
             assert_eq!(bench.device.transmit_batch(first), sent[..first]);
             assert_eq!(bench.device.transmit_batch(7), sent[first..]);
-            assert_eq!(reclaim_all(&mut bench), (0..7).collect::<Vec<_>>());
+            assert_eq!(bench.tx.sync().released, 7);
+            // One buffer at least is left.
+            let first = round as usize % 6;
             assert!(bench.device.receive_batch(first, round as u8, &sent[0]));
-            for id in 0..first as u16 {
-                assert_eq!(bench.rx.take(), Some(Received { id, content: Content::Frame(CAPACITY) }));
-            }
-            assert_eq!(bench.take(), Some((first as u16, sent[0].clone())));
-            assert!(first == 6 || bench.device.receive_batch(7, 1, b"rest"));
-            assert_eq!(std::iter::from_fn(|| bench.rx.take()).count(), 6 - first);
+            let mut expected = vec![vec![round as u8; CAPACITY.into()]; first];
+            expected.push(sent[0].clone());
+            assert_eq!(bench.rx.receive(), expected);
+            assert!(bench.device.receive_batch(7, 1, &sent[1]));
+            let report = bench.rx.sync();
+            let rest = expected.len() as u32;
+            assert_eq!(report.packets, 7 - rest, "those that were posted: the others were not released");
+            assert_eq!(bench.rx.take().pop(), Some(sent[1].clone()));
+            assert_eq!(bench.rx.receive(), Vec::<Vec<u8>>::new());
         }
         bench.finish();
     }
 }
 
-fn an_id_in_a_batch_is_outstanding_until_it_is_taken<W: Way>() {
-    let mut bench = Bench::<W>::new(W::with_slots(4, 4));
-    (0..4).for_each(|id| assert!(bench.put(id, b"frame")));
-    bench.tx.kick();
-    assert_eq!(bench.device.transmit_batch(4).len(), 4);
-    assert_eq!(bench.tx.reclaim(), Some(0));
-    assert!(!bench.put(1, b"in the batch") && bench.put(0, b"again") && !bench.put(0, b"again"));
-    bench.tx.kick();
-    assert_eq!(reclaim_all(&mut bench), [1, 2, 3]);
-    assert_eq!(bench.device.transmit_all(), [b"again".to_vec()]);
-    assert_eq!(reclaim_all(&mut bench), [0]);
+fn a_batch_makes_room_in_the_sync_that_takes_it<W: Way>() {
+    let mut bench = Bench::<W>::new(W::with_slots(8, 8));
+    let push = |bench: &mut Bench<W>, first: u32, count: u32| {
+        assert!((first..first + count).all(|number| bench.tx.push(&frame(number, 60))));
+    };
+    push(&mut bench, 0, 4);
+    bench.tx.sync();
+    for round in 4..100 {
+        assert_eq!((bench.device.transmit_batch(3).len(), bench.tx.pending()), (3, 0));
+        push(&mut bench, 3 * round, 3);
+        let report = bench.tx.sync();
+        assert_eq!((report.released, report.packets, report.is_full), (3, 3, false));
+        assert_eq!((bench.tx.outstanding(), bench.tx.free()), (4, 3));
+    }
+    bench.device.transmit_all();
+    push(&mut bench, 0, 1);
+    let report = bench.tx.sync();
+    assert_eq!((report.released, report.packets), (4, 1));
+    bench.device.transmit_all();
+    push(&mut bench, 1, 1);
+    let report = bench.tx.sync();
+    assert_eq!(
+        (report.released, report.packets),
+        (0, 1),
+        "with less than half of the ring outstanding it can wait"
+    );
+    bench.device.transmit_all();
+    assert_eq!((bench.tx.sync().released, bench.tx.free()), (2, 7));
     bench.finish();
 }
 
+/// Each frame of a batch has its own number of descriptors; the device names the first of the last.
+fn a_batch_may_end_with_a_frame_of_several_slots<W: Way>() {
+    let mut bench = Bench::<W>::new(W::with_slots(16, 16));
+    for round in 0..100u32 {
+        let mut expected = Vec::new();
+        let mut slots = 0;
+        for fragments in [1 + round % 3, 1, 1 + round % 4] {
+            let parts: Vec<_> = (0..fragments).map(|part| frame(round + part, 40)).collect();
+            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            assert!(bench.tx.push_fragments(&parts));
+            expected.push(parts.concat());
+            slots += fragments;
+        }
+        assert_eq!(bench.tx.sync().packets, 3);
+        assert_eq!(bench.device.transmit_batch(3), expected);
+        assert_eq!((bench.tx.sync().released, bench.tx.outstanding()), (slots, 0));
+    }
+    bench.finish();
+}
+
+/// The interrupt comes with a batch that has what is waited for, or before: once for each request.
 fn a_batch_wakes_who_waits_for_one_of_its_buffers<W: Way>() {
     for batches in [&[6][..], &[1, 5], &[3, 3], &[1, 2, 3]] {
         let mut bench = Bench::<W>::new(W::with_slots(8, 8));
-        (0..8).for_each(|id| assert!(bench.put(id, b"frame")));
-        bench.tx.kick();
-        assert_eq!(bench.tx.arm(4), Armed::Yes);
+        assert!((0..7).all(|_| bench.tx.push(b"frame")));
+        bench.tx.sync();
+        assert_eq!(bench.tx.queue.arm(4), Armed::Yes);
         let mut sent = 0;
         for &count in batches {
             bench.device.transmit_batch(count);
             sent += count;
-            assert_eq!(bench.device.interrupts(TRANSMIT), u64::from(sent >= 4), "{sent} of {batches:?}");
+            let interrupts = bench.device.interrupts(TRANSMIT);
+            assert!(interrupts == 1 || interrupts == 0 && sent < 4, "{interrupts}: {sent} of {batches:?}");
         }
         bench.device.driver_sleeps(TRANSMIT, 0);
-        assert_eq!(reclaim_all(&mut bench).len(), 6);
-        assert_eq!(bench.tx.arm(1), Armed::Yes);
-        bench.device.transmit_batch(2);
+        assert_eq!(bench.tx.sync().released, 6);
+        assert_eq!(bench.tx.queue.arm(1), Armed::Yes);
+        bench.device.transmit_batch(1);
         bench.device.driver_sleeps(TRANSMIT, 6);
-        assert_eq!((bench.device.interrupts(TRANSMIT), reclaim_all(&mut bench).len()), (2, 2));
+        assert_eq!((bench.device.interrupts(TRANSMIT), bench.tx.sync().released), (2, 1));
         bench.finish();
     }
 }
 
-fn a_batch_that_was_not_taken_whole_is_not_waited_for<W: Way>() {
+fn a_batch_that_is_there_is_not_waited_for<W: Way>() {
     let mut bench = Bench::<W>::new(W::with_slots(8, 8));
-    (0..8).for_each(|id| assert!(bench.give(id)));
-    bench.rx.kick();
-    assert!(bench.device.receive_batch(2, 1, b"last"));
-    assert_eq!(bench.rx.arm(), Armed::Late, "a batch is there");
-    for left in [2, 1] {
-        assert!(bench.rx.take().is_some());
-        assert_eq!(bench.rx.arm(), Armed::Late, "{left} of it are left");
-    }
-    assert!(bench.rx.take().is_some());
-    assert_eq!(bench.rx.arm(), Armed::Yes);
+    bench.rx.sync();
+    assert!(bench.device.receive_batch(2, 1, &frame(0, 60)));
+    assert_eq!(bench.rx.queue.arm(), Armed::Pending, "a batch is there");
+    assert_eq!(bench.rx.sync().packets, 3);
+    assert_eq!(bench.rx.queue.arm(), Armed::Yes);
     bench.device.driver_sleeps(RECEIVE, 3);
 
     // Of a batch that is there, the place of the fourth buffer does not tell.
-    (0..8).for_each(|id| assert!(bench.put(id, b"frame")));
-    bench.tx.kick();
-    bench.device.transmit_batch(6);
-    assert_eq!(bench.tx.arm(4), Armed::Late);
-    assert_eq!((reclaim_all(&mut bench).len(), bench.tx.arm(2)), (6, Armed::Yes));
+    assert!((0..7).all(|_| bench.tx.push(b"frame")));
+    bench.tx.sync();
+    bench.device.transmit_batch(5);
+    assert_eq!(bench.tx.queue.arm(4), Armed::Pending);
+    assert_eq!((bench.tx.sync().released, bench.tx.queue.arm(2)), (5, Armed::Yes));
     bench.finish();
 }
 
 fn a_number_that_is_not_outstanding_breaks_the_queue<W: Way>() {
     for number in [4, 7, 8, 0xffff] {
         let mut bench = Bench::<W>::new(W::with_slots(8, 8));
-        (0..4).for_each(|id| assert!(bench.put(id, b"frame")));
-        bench.tx.kick();
+        assert!((0..4).all(|_| bench.tx.push(b"frame")));
+        bench.tx.sync();
         bench.device.complete_falsely(TRANSMIT, number, 0);
         bench.device.complete_falsely(TRANSMIT, 1, 0);
-        assert_eq!(bench.tx.reclaim(), None);
-        assert_eq!(bench.tx.health(), QueueHealth { refused: 1, is_broken: true }, "{number}");
-        assert!(bench.put(4, b"posted") && !bench.tx.kick(), "a broken queue is left alone");
-        let mut queues = bench.nic.start().unwrap();
-        assert_eq!(queues.tx.remove(0).health(), QueueHealth::default());
+        assert_eq!(bench.tx.sync().released, 0);
+        let broken = QueueStatus { is_broken: true, ..QueueStatus::default() };
+        assert_eq!(bench.tx.status, broken, "{number}");
+        assert!(bench.tx.push(b"posted"));
+        assert_eq!((bench.tx.sync().released, bench.tx.status), (0, broken), "a broken queue is left alone");
+
+        bench.rx.sync();
+        bench.device.complete_falsely(RECEIVE, number | 8, 72);
+        assert_eq!((bench.rx.sync().packets, bench.rx.status.is_broken), (0, true), "{number}");
+        assert!(bench.tx.is_complete() && bench.rx.is_complete());
+        bench.restart();
+        assert!(bench.tx.push(b"works again"));
+        assert_eq!((bench.tx.sync().packets, bench.device.transmit_all().len()), (1, 1));
+        assert!(!bench.tx.status.is_broken);
     }
 }
 
@@ -161,22 +202,26 @@ fn a_number_that_is_not_outstanding_breaks_the_queue<W: Way>() {
 /// more.
 fn a_device_that_does_not_keep_the_order_loses_no_buffer_twice<W: Way>() {
     let mut bench = Bench::<W>::new(W::with_slots(8, 8));
-    (0..6).for_each(|id| assert!(bench.put(5 - id, b"frame")));
-    bench.tx.kick();
+    assert!((0..6).all(|_| bench.tx.push(b"frame")));
+    bench.tx.sync();
     (0..3).for_each(|_| bench.device.complete_falsely(TRANSMIT, 2, 0));
-    assert_eq!(reclaim_all(&mut bench), [5, 4, 3]);
-    assert_eq!(bench.tx.health(), QueueHealth::default());
+    assert_eq!((bench.tx.sync().released, bench.tx.status), (3, QueueStatus::default()));
     // The fourth place, or entry, names it once more.
     bench.device.complete_falsely(TRANSMIT, 2, 0);
-    assert_eq!(bench.tx.reclaim(), None);
-    assert_eq!(bench.tx.health(), QueueHealth { refused: 1, is_broken: true });
+    assert_eq!((bench.tx.sync().released, bench.tx.status.is_broken), (0, true));
     // A batch that goes beyond the index of a split queue.
     let mut bench = Bench::<W>::new(W::with_slots(8, 8));
-    (0..6).for_each(|id| assert!(bench.put(id, b"frame")));
-    bench.tx.kick();
+    assert!((0..6).all(|_| bench.tx.push(b"frame")));
+    bench.tx.sync();
     bench.device.complete_falsely(TRANSMIT, 3, 0);
-    let (taken, is_broken) = (reclaim_all(&mut bench), bench.tx.health().is_broken);
-    assert_eq!((taken, is_broken), if W::IS_PACKED { (vec![0, 1, 2, 3], false) } else { (vec![], true) });
+    let (released, is_broken) = (bench.tx.sync().released, bench.tx.status.is_broken);
+    assert_eq!((released, is_broken), if W::IS_PACKED { (4, false) } else { (0, true) });
+    // The same for a queue that receives.
+    bench.rx.sync();
+    bench.device.complete_falsely(RECEIVE, 3, 72);
+    let (received, is_broken) = (bench.rx.sync().packets, bench.rx.status.is_broken);
+    assert_eq!((received, is_broken), if W::IS_PACKED { (4, false) } else { (0, true) });
+    assert!(bench.rx.is_complete());
 }
 
 proptest! {
@@ -192,26 +237,35 @@ proptest! {
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<(u8, u16)>> {
-    prop::collection::vec((0..4u8, 0..8u16), 1..300)
+fn steps() -> impl Strategy<Value = Vec<(u8, usize)>> {
+    prop::collection::vec((0..4u8, 0..8usize), 1..300)
 }
 
-fn any_batches<W: Way>(steps: &[(u8, u16)]) -> Result<(), TestCaseError> {
+/// Frames of one to three slots, in an account of its own: what is posted, and how many slots the next sync brings back.
+fn any_batches<W: Way>(steps: &[(u8, usize)]) -> Result<(), TestCaseError> {
     let mut bench = Bench::<W>::new(W::with_slots(8, 8));
-    let (mut posted, mut done) = (std::collections::VecDeque::new(), std::collections::VecDeque::new());
-    for &(step, number) in steps {
+    let (mut posted, mut done) = (VecDeque::new(), 0);
+    for (count, &(step, number)) in (0..).zip(steps) {
         match step {
             0 | 1 => {
-                let is_free = !posted.contains(&number) && !done.contains(&number);
-                prop_assert_eq!(bench.put(number, b"frame"), is_free);
-                posted.extend(is_free.then_some(number));
-                bench.tx.kick();
+                let part = frame(count, 30);
+                let slots = 1 + number % 3;
+                // Half of the ring.
+                let is_reclaiming = bench.tx.outstanding() >= 4;
+                if bench.tx.push_fragments(&vec![part.as_slice(); slots]) {
+                    let report = bench.tx.sync();
+                    let expected = if is_reclaiming { std::mem::take(&mut done) } else { 0 };
+                    prop_assert_eq!((report.packets, report.released), (1, expected));
+                    posted.push_back((part.repeat(slots), slots as u32));
+                }
             }
             2 => {
-                let count = bench.device.transmit_batch(number.into()).len();
-                done.extend(posted.drain(..count));
+                let sent = bench.device.transmit_batch(number);
+                let expected: Vec<_> = posted.drain(..number.min(posted.len())).collect();
+                done += expected.iter().map(|(_, slots)| slots).sum::<u32>();
+                prop_assert_eq!(sent, expected.into_iter().map(|(frame, _)| frame).collect::<Vec<_>>());
             }
-            _ => prop_assert_eq!(bench.tx.reclaim(), done.pop_front()),
+            _ => prop_assert_eq!(bench.tx.sync().released, std::mem::take(&mut done)),
         }
     }
     prop_assert_eq!(bench.device.violations(), vec![]);

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use millrace_drivers::bank::RegisterBank;
-use millrace_drivers::e1000::{Interrupts, Offset, PciRegisters, Registers};
-use millrace_drivers::hal::{Handler, LineSource};
-use millrace_drivers::mmio::MmioWindow;
-use millrace_drivers::pci::{Address, Command, ConfigSpace, Function, IntxPin, RootBuses};
-use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci, MmioVersion, NetDevice, Setup};
+use millrace_drivers::e1000::{Attachment, Interrupts, Offset};
+use millrace_drivers::hal::{Hal, Handler, LineSource};
+use millrace_drivers::pci::{Address, Claim, Command, ConfigSpace, Function, IntxPin, RootBuses};
+use millrace_drivers::registers::IoRegion;
+use millrace_drivers::testing::{
+    FakeFunction, FakeMachine, FakePci, MmioVersion, NetDevice, RegisterModel, Setup,
+};
 use millrace_drivers::virtio::legacy::LegacyPciTransport;
-use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V2};
+use millrace_drivers::virtio::mmio::{MmioTransport, Slot};
 use millrace_drivers::virtio::pci::PciTransport;
 use millrace_drivers::virtio::transport::Transport;
-use nm_core::nic::Armed;
+use nm_driver::nic::Armed;
 
 use crate::bench::Bench;
 use crate::ways::Plain;
@@ -81,7 +82,7 @@ impl World {
 
     /// Writes registers as a card would change them.
     fn set(&self, offset: u64, bytes: &[u8]) {
-        let window = MmioWindow::map(self.machine.as_ref(), BAR, BAR_BYTES).unwrap();
+        let window = self.machine.map_mmio(BAR, BAR_BYTES).unwrap();
         (0..).zip(bytes).for_each(|(number, byte)| window.write8(offset as usize + number, *byte));
     }
 }
@@ -97,10 +98,14 @@ fn an_intel_card_tells_the_queue_that_its_causes_name() {
     for device in [0x100e, 0x10d3] {
         let world = World::with(intel(device));
         let (config, function) = world.parts();
-        let mut registers = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
-        assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::None, false));
-        registers.connect(world.told.handlers());
-        assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::Line, true));
+        let mut card = Attachment::on_pci(
+            world.machine.as_ref(),
+            Claim::new(world.machine.as_ref(), &config, &function).unwrap(),
+        )
+        .unwrap();
+        assert_eq!((card.interrupts(), world.has_line_on()), (Interrupts::None, false));
+        card.connect(world.told.handlers());
+        assert_eq!((card.interrupts(), world.has_line_on()), (Interrupts::Line, true));
         world.set(Offset::Ims as u64, &(1u32 << 7 | 1).to_le_bytes());
         // A change of the link is noted, and makes nobody interrupt.
         for (icr, is_ours, told) in [
@@ -126,10 +131,14 @@ fn messages_that_somebody_has_left_on_are_switched_off_with_the_line_on() {
     let world = World::with(function);
     let (config, function) = world.parts();
     let is_on = || world.pci.function(address()).unwrap().get(0x50) >> 16 & 1 == 1;
-    let mut registers = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
+    let mut card = Attachment::on_pci(
+        world.machine.as_ref(),
+        Claim::new(world.machine.as_ref(), &config, &function).unwrap(),
+    )
+    .unwrap();
     assert!(is_on());
-    registers.connect(world.told.handlers());
-    assert_eq!((registers.interrupts(), is_on()), (Interrupts::Line, false));
+    card.connect(world.told.handlers());
+    assert_eq!((card.interrupts(), is_on()), (Interrupts::Line, false));
 }
 
 #[test]
@@ -139,9 +148,13 @@ fn a_card_without_a_line_goes_on_without() {
     let world = World::with(function.clone());
     world.pci.insert(address(), function);
     let (config, function) = world.parts();
-    let mut registers = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
-    registers.connect(world.told.handlers());
-    assert_eq!((registers.interrupts(), world.has_line_on()), (Interrupts::None, false));
+    let mut card = Attachment::on_pci(
+        world.machine.as_ref(),
+        Claim::new(world.machine.as_ref(), &config, &function).unwrap(),
+    )
+    .unwrap();
+    card.connect(world.told.handlers());
+    assert_eq!((card.interrupts(), world.has_line_on()), (Interrupts::None, false));
     assert_eq!(world.machine.raise(intb()), 0);
 }
 
@@ -156,9 +169,13 @@ fn legacy() -> FakeFunction {
 fn reading_its_isr_acknowledges_a_legacy_device() {
     let world = World::with(legacy());
     let device = NetDevice::new(&world.machine, Setup::with_queues(4, 4));
-    world.machine.add_ports(PORTS, Arc::new(device.legacy_pci_bank()));
+    world.machine.add_ports(PORTS, Arc::new(device.legacy_pci_registers()));
     let (config, function) = world.parts();
-    let mut transport = LegacyPciTransport::new(world.machine.as_ref(), &config, &function).unwrap();
+    let mut transport = LegacyPciTransport::new(
+        world.machine.as_ref(),
+        Claim::new(world.machine.as_ref(), &config, &function).unwrap(),
+    )
+    .unwrap();
     assert!(!transport.has_interrupt(0) && !world.has_line_on());
     transport.connect(world.told.handlers());
     assert!(transport.has_interrupt(0) && transport.has_interrupt(1) && world.has_line_on());
@@ -179,7 +196,12 @@ fn a_modern_device_without_messages_has_its_line() {
     }
     let world = World::with(function);
     let (config, function) = world.parts();
-    let mut transport = PciTransport::new(world.machine.as_ref(), &config, &function, 2).unwrap();
+    let mut transport = PciTransport::new(
+        world.machine.as_ref(),
+        Claim::new(world.machine.as_ref(), &config, &function).unwrap(),
+        2,
+    )
+    .unwrap();
     transport.connect(world.told.handlers());
     assert!(transport.has_interrupt(0) && transport.has_interrupt(1) && world.has_line_on());
     for (isr, is_ours, told) in
@@ -190,66 +212,63 @@ fn a_modern_device_without_messages_has_its_line() {
     }
 }
 
-/// Two cards of different kinds on one line: both are asked, each time.
-#[test]
-fn cards_share_a_line() {
-    let world = World::with(intel(0x100e));
-    let (config, function) = world.parts();
-    let mut first = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
-    let mut second = PciRegisters::new(world.machine.as_ref(), &config, &function).unwrap();
-    let told = Told::default();
-    first.connect(world.told.handlers());
-    second.connect(told.handlers());
-    world.set(Offset::Ims as u64, &(1u32 << 7).to_le_bytes());
-    world.set(Offset::Icr as u64, &(1u32 << 7).to_le_bytes());
-    assert_eq!(world.machine.raise(intb()), 2, "these registers are not forgotten on being read");
-    assert_eq!((world.told.counts(), told.counts()), ([1, 0], [1, 0]));
-}
-
 /// A device that has something new to say as often as it is acknowledged.
 #[derive(Debug)]
 struct Restless {
-    inner: Arc<dyn RegisterBank>,
+    inner: Arc<dyn IoRegion>,
     times: AtomicU32,
     acknowledged: AtomicU32,
 }
 
-impl RegisterBank for Restless {
+impl RegisterModel for Restless {
     fn bytes(&self) -> usize {
         self.inner.bytes()
     }
 
-    fn read8(&self, offset: usize) -> u8 {
-        self.inner.read8(offset)
-    }
-
-    fn read16(&self, offset: usize) -> u16 {
-        self.inner.read16(offset)
-    }
-
-    fn read32(&self, offset: usize) -> u32 {
+    fn read(&self, offset: usize, width: usize) -> u32 {
         match offset {
             0x60 => u32::from(self.times.load(Ordering::Relaxed) > 0),
-            _ => self.inner.read32(offset),
+            _ => self.inner.read(offset, width),
         }
     }
 
-    fn write8(&self, offset: usize, value: u8) {
-        self.inner.write8(offset, value);
-    }
-
-    fn write16(&self, offset: usize, value: u16) {
-        self.inner.write16(offset, value);
-    }
-
-    fn write32(&self, offset: usize, value: u32) {
+    fn write(&self, offset: usize, width: usize, value: u32) {
         if offset == 0x64 && value == 1 {
             self.times.fetch_sub(1, Ordering::Relaxed);
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
         } else {
-            self.inner.write32(offset, value);
+            self.inner.write(offset, width, value);
         }
     }
+}
+
+/// A device with so much to say, on line 5.
+fn restless(machine: &Arc<FakeMachine>, at: u64, times: u32) -> (Arc<Restless>, MmioTransport) {
+    let device = NetDevice::new(machine, Setup::with_queues(4, 4));
+    let bank = Arc::new(Restless {
+        inner: device.mmio_registers(MmioVersion::V2),
+        times: AtomicU32::new(times),
+        acknowledged: AtomicU32::new(0),
+    });
+    machine.add_model(at, bank.clone());
+    let slot = Slot::find(machine.as_ref(), at, 0x200).unwrap().unwrap();
+    (bank, MmioTransport::new(slot).with_line(machine.as_ref(), Some(5)))
+}
+
+/// Several devices on one line: all are asked, each time.
+#[test]
+fn devices_share_a_line() {
+    let machine = FakeMachine::new();
+    machine.add_shared_line(LineSource::Number(5));
+    let told: [Told; 2] = Default::default();
+    let [(first, mut one), (second, mut other)] =
+        [(BAR, 1), (BAR + 0x200, 2)].map(|(at, times)| restless(&machine, at, times));
+    one.connect(told[0].handlers());
+    other.connect(told[1].handlers());
+    assert_eq!(machine.raise(LineSource::Number(5)), 2);
+    assert_eq!([told[0].counts(), told[1].counts()], [[1, 1]; 2]);
+    let acknowledged = [first, second].map(|bank| bank.acknowledged.load(Ordering::Relaxed));
+    assert_eq!((acknowledged, machine.raise(LineSource::Number(5))), ([1, 2], 0));
 }
 
 #[test]
@@ -257,14 +276,7 @@ fn a_device_on_virtio_mmio_is_acknowledged_until_it_is_quiet_and_not_for_ever() 
     for (times, acknowledged) in [(0, 0), (1, 1), (3, 3), (1000, 16)] {
         let machine = FakeMachine::new();
         machine.add_shared_line(LineSource::Number(5));
-        let device = NetDevice::new(&machine, Setup::with_queues(4, 4));
-        let bank = Arc::new(Restless {
-            inner: Arc::new(device.mmio_bank(MmioVersion::V2)),
-            times: AtomicU32::new(times),
-            acknowledged: AtomicU32::new(0),
-        });
-        let slot = Slot::find(bank.clone()).unwrap().unwrap();
-        let mut transport = MmioTransport::<V2>::new(slot).with_line(machine.as_ref(), Some(5));
+        let (bank, mut transport) = restless(&machine, BAR, times);
         let told = Told::default();
         transport.connect(told.handlers());
         assert!(transport.has_interrupt(0) && transport.has_interrupt(1));
@@ -332,10 +344,10 @@ fn behind_bridges_the_pins_are_rotated() {
 #[test]
 fn a_frame_asserts_the_line_until_its_queue_was_told() {
     let mut bench = Bench::<Plain>::new(Setup::with_queues(4, 4));
-    assert!(bench.give(0) && bench.rx.kick());
-    assert_eq!(bench.rx.arm(), Armed::Yes);
+    bench.rx.sync();
+    assert_eq!(bench.rx.queue.arm(), Armed::Yes);
     assert!(bench.device.receive(&[7; 60], 0) && bench.device.is_line_asserted());
-    let bank = bench.device.mmio_bank(MmioVersion::V2);
+    let bank = bench.device.mmio_registers(MmioVersion::V2);
     assert_eq!(bank.read32(0x60), 1);
     bank.write32(0x64, 1);
     assert!(!bench.device.is_line_asserted());

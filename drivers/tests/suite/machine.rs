@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use millrace_drivers::testing::{FakeMachine, Misuse};
-use nm_core::platform::{DmaBlock, DmaMemory, Platform};
+use nm_driver::platform::{DmaBlock, DmaMemory, Platform};
 
 #[test]
 fn blocks_are_counted_and_come_back() {

@@ -1,26 +1,30 @@
 //! Our queue against a device implementation that we did not write: rust-vmm's `virtio-queue`.
 #![expect(unsafe_code, reason = "guest memory of rust-vmm becomes a platform of ours")]
 
+use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use millrace_drivers::testing::PacketBuffers;
 use millrace_drivers::virtio::queue::{
-    Completion, Direction, Events, FromDevice, Placement, QueueSize, RingMemory, SplitQueue, ToDevice,
+    Direction, Events, FromDevice, Placement, QueueSize, RingMemory, Segment, SplitQueue, ToDevice, Used,
     Virtqueue,
 };
 use millrace_drivers::virtio::transport::Notifier;
-use nm_core::platform::{DmaBlock, Platform};
+use nm_driver::platform::{DmaBlock, DmaMemory, Platform};
 use proptest::prelude::*;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
+use crate::virtqueue::{pop, pop_expected, pop_run, post, post_run};
+
 const MEMORY_BYTES: u64 = 8 << 20;
 /// Where the guest's memory starts for devices; address 0 is not used, as it means "no address".
 const FIRST: u64 = 0x1000;
-const CAPACITY: u16 = 128;
+const CAPACITY: u32 = 128;
+/// Bytes from one buffer to the next.
+const STRIDE: u64 = 192;
 
 /// A platform over the guest's memory that only ever hands out; all of it goes when the test ends.
 struct Guest {
@@ -82,7 +86,7 @@ struct Pair<D> {
     driver: SplitQueue<D>,
     device: Queue,
     bell: Bell,
-    buffers: PacketBuffers,
+    buffers: DmaMemory,
     descriptors: u16,
 }
 
@@ -115,18 +119,27 @@ impl<D: Direction> Pair<D> {
         device.set_ready(true);
         assert!(device.is_valid(&guest.memory), "rust-vmm accepts the layout");
         let bell = Bell::default();
-        let driver = SplitQueue::for_buffers(slots, ring, events, Box::new(bell.clone()));
-        assert_eq!(driver.size(), slots);
-        let buffers = PacketBuffers::new(&platform, slots.into(), CAPACITY).unwrap();
+        let driver = SplitQueue::new(ring, events, Box::new(bell.clone()));
+        assert_eq!(driver.size(), size);
+        let buffers = DmaMemory::allocate(&platform, usize::from(slots) * STRIDE as usize, 64).unwrap();
         Self { guest, driver, device, bell, buffers, descriptors }
     }
 
-    fn post(&mut self, id: u16, address: u64, bytes: u32) {
-        let posted = match self.descriptors {
-            1 => self.driver.post(id, address, bytes),
-            _ => self.driver.post_in_two(id, address, bytes, HEADER),
-        };
-        posted.unwrap();
+    /// Address of a buffer.
+    fn buffer(&self, number: u16) -> u64 {
+        self.buffers.phys() + STRIDE * u64::from(number)
+    }
+
+    /// Posts the buffer with this number: its id is that of its first descriptor.
+    fn post(&mut self, number: u16, bytes: u32) {
+        let address = self.buffer(number);
+        match self.descriptors {
+            1 => post(&mut self.driver, number, address, bytes),
+            _ => {
+                let parts = [(address, HEADER), (address + u64::from(HEADER), bytes - HEADER)];
+                self.driver.post_chain(number * 2, &parts);
+            }
+        }
     }
 
     /// The bytes of a chain, which is one of `len` bytes that go to the device, or not.
@@ -141,15 +154,23 @@ impl<D: Direction> Pair<D> {
         }
     }
 
-    /// The device's next chain: its number, and the descriptors in it.
+    /// The device's next chain: the number of its buffer, and the descriptors in it.
     fn pop(&mut self) -> Option<(u16, Vec<Part>)> {
         let chain = self.device.pop_descriptor_chain(&self.guest.memory)?;
         let head = chain.head_index();
-        Some((head, chain.map(Part::from).collect()))
+        Some((head / self.descriptors, chain.map(Part::from).collect()))
     }
 
-    fn complete(&mut self, id: u16, written: u32) {
-        self.device.add_used(&self.guest.memory, id, written).unwrap();
+    /// The device is done with a buffer.
+    fn complete(&mut self, number: u16, written: u32) {
+        self.device.add_used(&self.guest.memory, number * self.descriptors, written).unwrap();
+    }
+
+    /// The number of the next used buffer, and how much was written.
+    fn take(&mut self) -> Option<(u32, u32)> {
+        let Used { id, written } = pop(&mut self.driver)?;
+        assert_eq!(id % u32::from(self.descriptors), 0);
+        Some((id / u32::from(self.descriptors), written))
     }
 
     fn wants_interrupt(&mut self) -> bool {
@@ -179,10 +200,9 @@ fn transmitted_frames_arrive_and_come_back() {
         let mut pair = Pair::<ToDevice>::new(shape);
         for round in 0..4u8 {
             for id in 0..size {
-                let frame = [round, id as u8, (id >> 8) as u8, 7];
-                pair.buffers.fill(id.into(), &frame);
-                let address = pair.buffers.lend(id.into()).write_header([0; 12]);
-                pair.post(id, address, 16);
+                let packet = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, round, id as u8, (id >> 8) as u8, 7];
+                pair.guest.memory.write_slice(&packet, GuestAddress(pair.buffer(id))).unwrap();
+                pair.post(id, 16);
             }
             pair.driver.kick();
             for id in 0..size {
@@ -196,9 +216,9 @@ fn transmitted_frames_arrive_and_come_back() {
             // Back in the other order.
             for id in (0..size).rev() {
                 pair.complete(id, 0);
-                assert_eq!(pair.driver.pop(), Some(Completion { id, written: 0, posted: 16 }));
+                assert_eq!(pair.take(), Some((id.into(), 0)));
             }
-            assert_eq!(pair.driver.pop(), None);
+            assert_eq!(pair.take(), None);
         }
     }
 }
@@ -208,21 +228,90 @@ fn received_frames_arrive() {
     for shape in shapes() {
         let size = shape.slots;
         let mut pair = Pair::<FromDevice>::new(shape);
-        let posted = 12 + u32::from(CAPACITY);
+        let posted = 12 + CAPACITY;
         for round in 0..4u8 {
-            for id in 0..size {
-                let address = pair.buffers.lend(id.into()).header_phys::<12>();
-                pair.post(id, address, posted);
-            }
+            (0..size).for_each(|id| pair.post(id, posted));
             pair.driver.kick();
             while let Some((id, parts)) = pair.pop() {
                 pair.expect_chain(&parts, posted, true);
                 let packet = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, round, id as u8];
                 pair.guest.memory.write_slice(&packet, parts[0].address).unwrap();
                 pair.complete(id, 14);
-                assert_eq!(pair.driver.pop(), Some(Completion { id, written: 14, posted }));
-                assert_eq!(pair.buffers.payload(id.into(), 2), [round, id as u8]);
+                assert_eq!(pair.take(), Some((id.into(), 14)));
             }
+        }
+    }
+}
+
+/// Runs of any length, posted and taken as runs: each lap leads to the same descriptors, with the entries of the first.
+#[test]
+fn runs_pass_for_many_laps() {
+    for events in [Events::Index, Events::Flag] {
+        for size in [1u16, 2, 8, 64] {
+            let mut pair = Pair::<FromDevice>::new(Shape::modern(size, events));
+            let mut next = 0u32;
+            for round in 0..70_000 / u32::from(size) {
+                let count = 1 + round % u32::from(size);
+                let first = next as u16 % size;
+                // A run ends at the last id.
+                let count = count.min(u32::from(size - first));
+                let base = pair.buffers.phys();
+                let segments =
+                    (0..count).map(|ahead| (base + STRIDE * u64::from(u32::from(first) + ahead), 140));
+                assert_eq!(post_run(&mut pair.driver, first, segments), count);
+                pair.driver.kick();
+                for ahead in 0..count as u16 {
+                    let (head, parts) = pair.pop().unwrap();
+                    assert_eq!((head, parts[0].address.0), (first + ahead, pair.buffer(first + ahead)));
+                    pair.expect_chain(&parts, 140, true);
+                    pair.complete(head, 50 + u32::from(ahead));
+                }
+                assert!(pair.pop().is_none());
+                let mut lengths = 50..;
+                assert_eq!(
+                    pop_run(&mut pair.driver, first, 1000, |written| lengths.next() == Some(written)),
+                    count
+                );
+                next += count;
+            }
+        }
+    }
+}
+
+/// Chains of any length, two at a time, between single buffers. A chain shifts the ids behind it against their entries of the available ring;
+/// entries and descriptors are right in that lap and in all laps after it, also if two shift them by the whole ring.
+#[test]
+fn chains_between_single_buffers_and_many_laps_behind_them() {
+    for events in [Events::Index, Events::Flag] {
+        for (size, chain_every) in [(8u16, 1), (8, 3), (8, 50), (16, 7), (64, 301)] {
+            let mut pair = Pair::<ToDevice>::new(Shape::modern(size, events));
+            let mut next = 0u16;
+            for round in 0..6000u32 {
+                let first = next % size;
+                let count = if round % chain_every < 2 { 2 + (round / chain_every % 4) as u16 } else { 1 };
+                let number = |ahead: u16| first.wrapping_add(ahead) % size;
+                let parts: Vec<Segment> = (0..count)
+                    .map(|ahead| (pair.buffer(number(ahead)), 100 + round % 16 + u32::from(ahead)))
+                    .collect();
+                match parts[..] {
+                    [(address, bytes)] => post(&mut pair.driver, first, address, bytes),
+                    _ => pair.driver.post_chain(first, &parts),
+                }
+                pair.driver.kick();
+                let (head, found) = pair.pop().unwrap();
+                let found: Vec<Segment> = found.iter().map(|part| (part.address.0, part.len)).collect();
+                assert_eq!((head, found), (first, parts), "round {round} of {size} with {chain_every}");
+                assert!(pair.pop().is_none());
+                pair.complete(head, 0);
+                if count == 1 && round % 2 == 0 {
+                    assert_eq!(pop_expected(&mut pair.driver, first), Some(0));
+                } else {
+                    assert_eq!(pair.driver.peek().map(|used| used.id), Some(first.into()));
+                    assert!(pair.driver.advance(1, count.into()));
+                }
+                next = next.wrapping_add(count);
+            }
+            assert_eq!(pair.driver.health(), (0, false));
         }
     }
 }
@@ -235,7 +324,6 @@ fn both_sides_agree_on_notifications() {
         let mut rung = 0;
         for round in 0..70_000u32 {
             let id = (round % 8) as u16;
-            let address = pair.buffers.lend(id.into()).phys();
             // The device sleeps, except in each third round.
             let is_awake = round % 3 == 0;
             if is_awake {
@@ -243,7 +331,7 @@ fn both_sides_agree_on_notifications() {
             } else {
                 assert!(!pair.device.enable_notification(&pair.guest.memory).unwrap(), "nothing is there");
             }
-            pair.driver.post(id, address, 100).unwrap();
+            pair.post(id, 100);
             // With indices, a device that has not asked again can be rung for once each 65536 entries.
             let is_rung = pair.driver.kick();
             assert!(is_rung != is_awake || events == Events::Index, "round {round}");
@@ -264,7 +352,7 @@ fn both_sides_agree_on_notifications() {
             if sleeps {
                 assert!(!pair.driver.enable_notifications(1), "the completion is there already");
             }
-            assert_eq!(pair.driver.pop().map(|completion| completion.id), Some(id));
+            assert_eq!(pair.take(), Some((id.into(), 0)));
         }
     }
 }
@@ -272,49 +360,72 @@ fn both_sides_agree_on_notifications() {
 proptest! {
     /// Any interleaving of posting, publishing, taking, completing in any order, and looking.
     #[test]
-    fn any_order_of_steps(
-        power in 0..6u32,
-        has_event_idx in any::<bool>(),
-        is_legacy in any::<bool>(),
-        descriptors in 1..3u16,
-        steps in prop::collection::vec((0..5u8, any::<prop::sample::Index>()), 1..400),
-    ) {
-        let size = 1u16 << power;
-        let events = if has_event_idx { Events::Index } else { Events::Flag };
-        let placement = if is_legacy { Placement::Contiguous } else { Placement::Free };
-        let mut pair = Pair::<ToDevice>::new(Shape { slots: size, events, placement, descriptors });
-        let mut free: Vec<u16> = (0..size).collect();
-        let (mut posted, mut published) = (Vec::new(), std::collections::VecDeque::new());
-        let (mut owned, mut completed) = (Vec::new(), std::collections::VecDeque::new());
-        for (step, choice) in steps {
-            match step {
-                0 if !free.is_empty() => {
-                    let id = free.swap_remove(choice.index(free.len()));
-                    let address = pair.buffers.lend(id.into()).phys();
-                    pair.post(id, address, 100);
-                    posted.push(id);
-                }
-                1 => {
-                    pair.driver.kick();
-                    published.extend(posted.drain(..));
-                }
-                2 => {
-                    let head = pair.pop().map(|(head, _)| head);
-                    prop_assert_eq!(head, published.pop_front());
-                    owned.extend(head);
-                }
-                3 if !owned.is_empty() => {
-                    let id = owned.swap_remove(choice.index(owned.len()));
-                    pair.complete(id, 0);
-                    completed.push_back(id);
-                }
-                _ => {
-                    let id = pair.driver.pop().map(|completion| completion.id);
-                    prop_assert_eq!(id, completed.pop_front());
-                    free.extend(id);
+    fn any_order_of_steps((power, kind, steps) in any_steps()) {
+        any_order::<ToDevice>(power, kind, &steps)?;
+    }
+
+    /// The same for a queue whose descriptors keep their length and flags from lap to lap.
+    #[test]
+    fn any_order_of_steps_of_a_queue_that_receives((power, kind, steps) in any_steps()) {
+        any_order::<FromDevice>(power, kind, &steps)?;
+    }
+}
+
+/// The power of two that the queue's size is, its kind (with event indices, legacy, descriptors a buffer), and what is done. A
+/// choice of nothing is the oldest, so that some stretches are in order.
+type Steps = (u32, (bool, bool, u16), Vec<(u8, Option<prop::sample::Index>)>);
+
+fn any_steps() -> impl Strategy<Value = Steps> {
+    let kind = (any::<bool>(), any::<bool>(), 1..3u16);
+    let choice = prop_oneof![2 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)];
+    (0..6u32, kind, prop::collection::vec((0..5u8, choice), 1..400))
+}
+
+fn any_order<D: Direction>(
+    power: u32,
+    (has_event_idx, is_legacy, descriptors): (bool, bool, u16),
+    steps: &[(u8, Option<prop::sample::Index>)],
+) -> Result<(), TestCaseError> {
+    let size = 1u16 << power;
+    let events = if has_event_idx { Events::Index } else { Events::Flag };
+    let placement = if is_legacy { Placement::Contiguous } else { Placement::Free };
+    let mut pair = Pair::<D>::new(Shape { slots: size, events, placement, descriptors });
+    let mut free: VecDeque<u16> = (0..size).collect();
+    let (mut posted, mut published) = (Vec::new(), VecDeque::new());
+    let (mut owned, mut completed) = (Vec::new(), VecDeque::new());
+    let place = |choice: &Option<prop::sample::Index>, len| choice.map_or(0, |choice| choice.index(len));
+    for (step, choice) in steps {
+        match step {
+            0 if !free.is_empty() => {
+                let id = free.remove(place(choice, free.len())).unwrap();
+                pair.post(id, 100);
+                posted.push(id);
+            }
+            1 => {
+                pair.driver.kick();
+                published.extend(posted.drain(..));
+            }
+            2 => {
+                let chain = pair.pop();
+                prop_assert_eq!(chain.as_ref().map(|(head, _)| *head), published.pop_front());
+                if let Some((head, parts)) = chain {
+                    prop_assert_eq!(parts[0].address.0, pair.buffer(head));
+                    pair.expect_chain(&parts, 100, D::IS_WRITTEN);
+                    owned.push(head);
                 }
             }
+            3 if !owned.is_empty() => {
+                let id = owned.remove(place(choice, owned.len()));
+                pair.complete(id, id.into());
+                completed.push_back(id);
+            }
+            _ => {
+                let taken = pair.take();
+                prop_assert_eq!(taken, completed.pop_front().map(|id| (id.into(), id.into())));
+                free.extend(taken.map(|(id, _)| id as u16));
+            }
         }
-        prop_assert_eq!(pair.driver.health(), nm_core::nic::QueueHealth::default());
     }
+    prop_assert_eq!(pair.driver.health(), (0, false));
+    Ok(())
 }

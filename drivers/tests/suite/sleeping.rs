@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::testing::{FakeMachine, NetDevice, PacketBuffers, Setup};
+use millrace_drivers::testing::{FakeMachine, NetDevice, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::queue::{
     Direction, Events, FromDevice, PackedMemory, PackedQueue, Placement, QueueSize, RingMemory, SplitQueue,
@@ -10,79 +10,101 @@ use millrace_drivers::virtio::queue::{
 };
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{Transport, activate_queue};
-use nm_core::platform::Platform;
+use nm_driver::platform::{DmaMemory, Platform};
+
+use crate::virtqueue::{pop, pop_run, post};
 
 const RECEIVE: u16 = 0;
 const TRANSMIT: u16 = 1;
 
+/// Bytes from one buffer to the next.
+const STRIDE: u64 = 128;
+
+/// A kind of queue.
+trait Format {
+    const IS_PACKED: bool;
+    type Queue<D: Direction>: Virtqueue<Direction = D>;
+
+    /// A queue of four entries, which the device knows of.
+    fn queue<D: Direction>(
+        platform: &Arc<dyn Platform>,
+        transport: &mut dyn Transport,
+        number: u16,
+        events: Events,
+    ) -> Self::Queue<D>;
+}
+
+fn four() -> QueueSize {
+    QueueSize::within(4).unwrap()
+}
+
+enum Split {}
+
+impl Format for Split {
+    const IS_PACKED: bool = false;
+    type Queue<D: Direction> = SplitQueue<D>;
+
+    fn queue<D: Direction>(
+        platform: &Arc<dyn Platform>,
+        transport: &mut dyn Transport,
+        number: u16,
+        events: Events,
+    ) -> SplitQueue<D> {
+        let ring = RingMemory::allocate(platform, four(), Placement::Free).unwrap();
+        let bell = activate_queue(transport, number, ring.place()).unwrap();
+        SplitQueue::new(ring, events, bell)
+    }
+}
+
+enum Packed {}
+
+impl Format for Packed {
+    const IS_PACKED: bool = true;
+    type Queue<D: Direction> = PackedQueue<D>;
+
+    fn queue<D: Direction>(
+        platform: &Arc<dyn Platform>,
+        transport: &mut dyn Transport,
+        number: u16,
+        events: Events,
+    ) -> PackedQueue<D> {
+        let ring = PackedMemory::allocate(platform, four()).unwrap();
+        let bell = activate_queue(transport, number, ring.place()).unwrap();
+        PackedQueue::new(ring, events, bell)
+    }
+}
+
 /// A running device with a transmit queue of four entries, driven without the driver around the queue.
-struct Queues {
+struct Queues<F: Format> {
     device: NetDevice,
-    transmit: Box<dyn Virtqueue<Direction = ToDevice>>,
-    _receive: Box<dyn Virtqueue<Direction = FromDevice>>,
-    buffers: PacketBuffers,
+    transmit: F::Queue<ToDevice>,
+    _receive: F::Queue<FromDevice>,
+    buffers: DmaMemory,
     /// Completions taken so far.
     taken: u16,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Split,
-    Packed,
-}
-
-/// Each format with each way of asking.
-const KINDS: [(Format, Events); 4] = [
-    (Format::Split, Events::Index),
-    (Format::Split, Events::Flag),
-    (Format::Packed, Events::Index),
-    (Format::Packed, Events::Flag),
-];
-
-/// A queue of four entries, which the device knows of.
-fn queue<D: Direction>(
-    platform: &Arc<dyn Platform>,
-    transport: &mut dyn Transport,
-    number: u16,
-    format: Format,
-    events: Events,
-) -> Box<dyn Virtqueue<Direction = D>> {
-    let size = QueueSize::within(4).unwrap();
-    match format {
-        Format::Split => {
-            let ring = RingMemory::allocate(platform, size, Placement::Free).unwrap();
-            let bell = activate_queue(transport, number, ring.place()).unwrap();
-            Box::new(SplitQueue::new(ring, events, bell))
-        }
-        Format::Packed => {
-            let ring = PackedMemory::allocate(platform, size).unwrap();
-            let bell = activate_queue(transport, number, ring.place()).unwrap();
-            Box::new(PackedQueue::new(ring, events, bell))
-        }
-    }
-}
-
-impl Queues {
-    fn new(format: Format, events: Events) -> Self {
+impl<F: Format> Queues<F> {
+    fn new(events: Events) -> Self {
         let machine = FakeMachine::new();
         let mut setup = Setup::with_queues(4, 4);
-        setup.offered.set(Features::RING_PACKED, format == Format::Packed);
+        setup.offered.set(Features::RING_PACKED, F::IS_PACKED);
         let device = NetDevice::new(&machine, setup);
         let mut transport = device.transport();
         let mut features = Features::VERSION_1;
         features.set(Features::RING_EVENT_IDX, events == Events::Index);
-        features.set(Features::RING_PACKED, format == Format::Packed);
+        features.set(Features::RING_PACKED, F::IS_PACKED);
         assert_eq!(Events::from(features), events);
         transport.set_status(Status::ACKNOWLEDGE);
         transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER);
         transport.accept_features(features);
         transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK);
         let platform: Arc<dyn Platform> = machine;
-        let receive = queue(&platform, &mut transport, RECEIVE, format, events);
-        let transmit = queue(&platform, &mut transport, TRANSMIT, format, events);
+        let receive = F::queue(&platform, &mut transport, RECEIVE, events);
+        let transmit = F::queue(&platform, &mut transport, TRANSMIT, events);
         let running = Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK | Status::DRIVER_OK;
         transport.set_status(running);
-        let buffers = PacketBuffers::new(&platform, 4, 100).unwrap();
+        let buffers = DmaMemory::allocate(&platform, 4 * STRIDE as usize, 64).unwrap();
         Self { device, transmit, _receive: receive, buffers, taken: 0 }
     }
 
@@ -92,24 +114,34 @@ impl Queues {
         assert!(self.transmit.kick());
     }
 
+    /// Posts a packet, which is zeros.
     fn post(&mut self, id: u16) {
-        let address = self.buffers.lend(id.into()).write_header([0; 12]);
-        self.transmit.post(id, address, 100).unwrap();
+        post(&mut self.transmit, id, self.buffers.phys() + STRIDE * u64::from(id), 100);
     }
 
     fn take_all(&mut self) -> u16 {
         let before = self.taken;
-        while self.transmit.pop().is_some() {
+        while pop(&mut self.transmit).is_some() {
             self.taken = self.taken.wrapping_add(1);
         }
         self.taken.wrapping_sub(before)
     }
 }
 
+/// Calls a test for each format with each way of asking.
+macro_rules! for_each_kind {
+    ($test:ident) => {
+        for events in [Events::Index, Events::Flag] {
+            $test::<Split>(events);
+            $test::<Packed>(events);
+        }
+    };
+}
+
 #[test]
 fn an_interrupt_comes_when_it_was_asked_for_and_not_otherwise() {
-    for (format, events) in KINDS {
-        let mut queues = Queues::new(format, events);
+    fn test<F: Format>(events: Events) {
+        let mut queues = Queues::<F>::new(events);
         for round in 0..100 {
             queues.send(0);
             queues.device.transmit(0).unwrap();
@@ -126,13 +158,14 @@ fn an_interrupt_comes_when_it_was_asked_for_and_not_otherwise() {
         }
         assert_eq!(queues.device.violations(), []);
     }
+    for_each_kind!(test);
 }
 
 /// The completion comes between the last look and the asking.
 #[test]
 fn a_completion_that_came_before_the_asking_is_not_slept_on() {
-    for (format, events) in KINDS {
-        let mut queues = Queues::new(format, events);
+    fn test<F: Format>(events: Events) {
+        let mut queues = Queues::<F>::new(events);
         queues.send(0);
         assert_eq!(queues.take_all(), 0);
         queues.device.transmit(0).unwrap();
@@ -145,19 +178,20 @@ fn a_completion_that_came_before_the_asking_is_not_slept_on() {
         queues.device.driver_sleeps(TRANSMIT, queues.taken);
         assert_eq!(queues.device.violations(), []);
     }
+    for_each_kind!(test);
 }
 
 /// A device with event indices is asked for the last of several completions, one without interrupts at the first.
 #[test]
 fn an_interrupt_can_be_asked_for_after_several_completions() {
-    for (format, events) in KINDS {
+    fn test<F: Format>(events: Events) {
         let early = u64::from(events == Events::Flag);
-        let mut queues = Queues::new(format, events);
+        let mut queues = Queues::<F>::new(events);
         for round in 0..100u64 {
             (0..3).for_each(|id| queues.post(id));
             queues.send(3);
             assert!(queues.transmit.enable_notifications(3));
-            let interrupts = |queues: &Queues| queues.device.interrupts(TRANSMIT);
+            let interrupts = |queues: &Queues<F>| queues.device.interrupts(TRANSMIT);
             let before = interrupts(&queues);
             queues.device.transmit(0).unwrap();
             queues.device.transmit(0).unwrap();
@@ -172,29 +206,51 @@ fn an_interrupt_can_be_asked_for_after_several_completions() {
         }
         assert_eq!(queues.device.violations(), []);
     }
+    for_each_kind!(test);
 }
 
-/// A buffer in two descriptors needs a queue that keeps half of its descriptors for them.
+/// What was posted and not published is not the device's: an index that goes there is no index.
 #[test]
-fn a_queue_refuses_what_it_was_not_made_for() {
-    let mut queues = Queues::new(Format::Split, Events::Flag);
-    assert!(queues.transmit.post_in_two(0, 4096, 100, 10).is_err());
-
-    let platform: Arc<dyn Platform> = FakeMachine::new();
-    let ring = RingMemory::allocate(&platform, QueueSize::within(4).unwrap(), Placement::Contiguous).unwrap();
-    let bell = queues.device.transport().enable_queue(TRANSMIT, ring.place()).unwrap();
-    let mut queue = SplitQueue::<ToDevice>::for_buffers(2, ring, Events::Flag, bell);
-    assert_eq!(queue.size(), 2);
-    assert!(queue.post_in_two(1, 4096, 100, 0).is_err() && queue.post_in_two(2, 4096, 100, 10).is_err());
-    assert!(queue.post_in_two(1, 4096, 100, 10).is_ok());
-    assert!(queue.post_in_two(1, 4096, 100, 10).is_err(), "it is outstanding");
-    assert!(queue.post_in_two(0, 4096, 0, 10).is_err(), "there is nothing in it");
-    assert!(queue.post_in_two(0, 4096, 10, 10).is_ok(), "there is nothing behind the header");
+fn an_index_beyond_what_is_published_breaks_a_split_queue() {
+    for events in [Events::Index, Events::Flag] {
+        let mut queues = Queues::<Split>::new(events);
+        queues.post(0);
+        queues.send(1);
+        queues.post(2);
+        queues.device.jump(TRANSMIT, 3);
+        assert_eq!((queues.transmit.peek(), pop_run(&mut queues.transmit, 0, 4, |_| true)), (None, 0));
+        assert_eq!(queues.transmit.health(), (0, true));
+        assert!(!queues.transmit.kick(), "a broken queue is left alone");
+    }
 }
 
+/// A batch that is longer than what the device has done breaks the queue, which is left alone from then on: also by a device
+/// that goes on as if nothing had happened.
 #[test]
-fn a_buffer_without_bytes_is_refused() {
-    let mut queues = Queues::new(Format::Split, Events::Flag);
-    assert!(queues.transmit.post(0, 4096, 0).is_err());
-    assert!(queues.transmit.post(0, 4096, 1).is_ok());
+fn a_queue_that_is_broken_takes_nothing_more() {
+    fn test<F: Format>(events: Events) {
+        for is_batch_too_long in [false, true] {
+            let mut queues = Queues::<F>::new(events);
+            queues.post(0);
+            queues.send(1);
+            queues.device.complete_falsely(TRANSMIT, 0, 0);
+            assert!(queues.transmit.peek().is_some());
+            if is_batch_too_long {
+                assert!(!queues.transmit.advance(3, 3));
+            } else {
+                queues.transmit.break_down();
+            }
+            for _ in 0..3 {
+                assert_eq!(
+                    (queues.transmit.peek(), pop_run(&mut queues.transmit, 0, 4, |_| true)),
+                    (None, 0)
+                );
+                assert_eq!(queues.transmit.health(), (0, true));
+                queues.device.complete_falsely(TRANSMIT, 1, 0);
+            }
+            queues.post(2);
+            assert!(!queues.transmit.kick());
+        }
+    }
+    for_each_kind!(test);
 }

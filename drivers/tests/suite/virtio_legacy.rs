@@ -2,16 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::hal::Hal;
-use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
-use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
+use millrace_drivers::pci::{Address, BarError, Claim, Command, ConfigSpace, Function};
+use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci, RegisterModel};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::legacy::{LegacyPciError, LegacyPciTransport};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{QueuePlace, Transport, TransportError, activate_queue};
 use millrace_drivers::{Card, Options, ProbeError, probe};
-use nm_core::nic::Nic;
+use nm_driver::nic::Nic;
 
 const FIRST: u16 = 0xc040;
 const PORTS: u16 = 64;
@@ -33,16 +32,6 @@ impl Ports {
         self.0.lock().unwrap()[offset..offset + N].try_into().unwrap()
     }
 
-    fn set(&self, offset: usize, bytes: &[u8]) {
-        self.0.lock().unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
-    }
-}
-
-impl RegisterBank for Ports {
-    fn bytes(&self) -> usize {
-        PORTS.into()
-    }
-
     fn read8(&self, offset: usize) -> u8 {
         u8::from_le_bytes(self.get(offset))
     }
@@ -55,16 +44,26 @@ impl RegisterBank for Ports {
         u32::from_le_bytes(self.get(offset))
     }
 
-    fn write8(&self, offset: usize, value: u8) {
-        self.set(offset, &[value]);
+    fn set(&self, offset: usize, bytes: &[u8]) {
+        self.0.lock().unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+impl RegisterModel for Ports {
+    fn bytes(&self) -> usize {
+        PORTS.into()
     }
 
-    fn write16(&self, offset: usize, value: u16) {
-        self.set(offset, &value.to_le_bytes());
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        match width {
+            1 => self.read8(offset).into(),
+            2 => self.read16(offset).into(),
+            _ => self.read32(offset),
+        }
     }
 
-    fn write32(&self, offset: usize, value: u32) {
-        self.set(offset, &value.to_le_bytes());
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        self.set(offset, &value.to_le_bytes()[..width]);
     }
 }
 
@@ -98,7 +97,10 @@ impl Slot {
     }
 
     fn transport(&self) -> Result<LegacyPciTransport, LegacyPciError> {
-        LegacyPciTransport::new(self.hal.as_ref(), &self.config, &self.function())
+        LegacyPciTransport::new(
+            self.hal.as_ref(),
+            Claim::new(self.hal.as_ref(), &self.config, &self.function()).unwrap(),
+        )
     }
 
     fn probe(&self) -> Option<Result<Card, ProbeError>> {
@@ -127,7 +129,8 @@ fn a_card_without_modern_interface_is_driven_by_its_ports() {
         "a header by itself takes half of 256"
     );
 
-    slot.ports.write32(0, 1 << 27);
+    drop(nic);
+    slot.ports.write(0, 4, 1 << 27);
     let Some(Ok(Card::VirtioNet(nic))) = slot.probe() else { panic!("it is a card") };
     assert_eq!(nic.info().mac, [0x02, b'm', b'r', 0, 0, 3 << 3], "made from 00:03.0");
     assert_eq!((nic.info().tx_slots, nic.info().rx_slots), (256, 256));
@@ -153,7 +156,7 @@ fn registers_lie_where_they_always_have() {
     let doorbell = activate_queue(&mut transport, 1, place).unwrap();
     assert_eq!((slot.ports.read32(0x08), slot.ports.read16(0x0e)), (0x12_3456, 1));
     assert_eq!(slot.ports.read16(0x0c), 256, "it is the device's to say");
-    slot.ports.write16(0x10, 7);
+    slot.ports.write(0x10, 2, 7);
     doorbell.notify();
     assert_eq!(slot.ports.read16(0x10), 1);
 
@@ -171,7 +174,7 @@ fn a_queue_that_cannot_be_told_of_is_refused() {
     let short = QueuePlace { size: 128, descriptors: 4096, ..place };
     assert_eq!(refusal(short), TransportError::SizeRefused { queue: 1, wanted: 128, found: 256 });
     assert_eq!(slot.ports.read32(0x08), 0, "a 0 is not written, nor anything else");
-    slot.ports.write32(0x08, 5);
+    slot.ports.write(0x08, 4, 5);
     assert_eq!(refusal(place), TransportError::InUse { queue: 1 });
 }
 

@@ -3,18 +3,17 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::hal::Hal;
-use millrace_drivers::mmio::{MmioError, MmioWindow};
+use millrace_drivers::registers::{IoRegion, RegisterError};
 use millrace_drivers::testing::FakeMachine;
 use millrace_drivers::virtio::features::Features;
-use millrace_drivers::virtio::mmio::{MmioTransport, Slot, SlotError, V1, V2};
+use millrace_drivers::virtio::mmio::{MmioTransport, Slot, SlotError};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{
     QueuePlace, Transport, TransportError, activate_queue, read_stable,
 };
 use millrace_drivers::{Card, Options, ProbeError, probe_mmio};
-use nm_core::nic::Nic;
+use nm_driver::nic::Nic;
 
 const AT: u64 = 0xfeb0_0200;
 const BYTES: usize = 0x200;
@@ -35,8 +34,8 @@ fn machine_with(change: impl FnOnce(&mut [u8])) -> Arc<FakeMachine> {
     machine
 }
 
-fn window(machine: &Arc<FakeMachine>) -> MmioWindow {
-    MmioWindow::map(machine.as_ref(), AT, BYTES).unwrap()
+fn window(machine: &Arc<FakeMachine>) -> Arc<dyn IoRegion> {
+    machine.map_mmio(AT, BYTES).unwrap()
 }
 
 fn probed(machine: &Arc<FakeMachine>) -> Option<Result<Card, ProbeError>> {
@@ -85,7 +84,7 @@ fn what_is_no_device_is_told_apart() {
         other => panic!("{other:?}"),
     };
     assert_eq!(probe(AT, 0xff), ProbeError::Slot(SlotError::TooShort { bytes: 0xff }));
-    let unmappable = MmioError::Unmappable { phys: 0xfe00_0000, bytes: 0x200 };
+    let unmappable = RegisterError::Unmappable { phys: 0xfe00_0000, bytes: 0x200 };
     assert_eq!(probe(0xfe00_0000, 0x200), ProbeError::Slot(SlotError::Register(unmappable)));
     assert!(probe(AT, 0xff).to_string().contains("255 bytes"));
 }
@@ -93,8 +92,8 @@ fn what_is_no_device_is_told_apart() {
 #[test]
 fn registers_are_written_where_they_are() {
     let machine = machine_with(|_| {});
-    let slot = Slot::find(Arc::new(window(&machine))).unwrap().unwrap();
-    let mut transport = MmioTransport::<V2>::new(slot);
+    let slot = Slot::find(machine.as_ref(), AT, BYTES).unwrap().unwrap();
+    let mut transport = MmioTransport::new(slot);
     let register = |offset: usize| window(&machine).read32(offset);
 
     transport.set_status(Status::ACKNOWLEDGE | Status::DRIVER);
@@ -102,7 +101,7 @@ fn registers_are_written_where_they_are() {
     transport.accept_features(Features::VERSION_1 | Features::NET_MAC);
     assert_eq!((register(0x24), register(0x20)), (1, 1), "the upper half is written last");
     assert_eq!((transport.config_u8(2), transport.config_u16(6)), (Ok(3), Ok(1)));
-    let beyond = MmioError::OutOfWindow { offset: BYTES, window: BYTES };
+    let beyond = RegisterError::OutOfRange { offset: BYTES, bytes: BYTES };
     assert_eq!(transport.config_u8(0x100), Err(TransportError::Register(beyond)));
 
     let place =
@@ -125,8 +124,8 @@ fn registers_are_written_where_they_are() {
 fn version_1_is_told_of_a_page() {
     let machine = machine_with(|registers| registers[4] = 1);
     assert!(matches!(probed(&machine), Some(Ok(Card::VirtioNet(_)))), "it need not offer VERSION_1");
-    let slot = Slot::find(Arc::new(window(&machine))).unwrap().unwrap();
-    let mut transport = MmioTransport::<V1>::new(slot);
+    let slot = Slot::find(machine.as_ref(), AT, BYTES).unwrap().unwrap();
+    let mut transport = MmioTransport::new(slot);
     let register = |offset: usize| window(&machine).read32(offset);
 
     transport.accept_features(Features::NET_MAC | Features::VERSION_1);
@@ -151,8 +150,8 @@ fn version_1_is_told_of_a_page() {
 #[test]
 fn the_generation_is_that_of_the_registers() {
     let machine = machine_with(|_| {});
-    let slot = Slot::find(Arc::new(window(&machine))).unwrap().unwrap();
-    let transport = MmioTransport::<V2>::new(slot);
+    let slot = Slot::find(machine.as_ref(), AT, BYTES).unwrap().unwrap();
+    let transport = MmioTransport::new(slot);
     let reads = Cell::new(0);
     let value = read_stable(&transport, |transport| {
         reads.set(reads.get() + 1);
@@ -165,7 +164,7 @@ fn the_generation_is_that_of_the_registers() {
 #[test]
 fn registers_outside_a_bank_are_all_ones_and_cannot_be_written() {
     let machine = machine_with(|_| {});
-    let bank: Arc<dyn RegisterBank> = Arc::new(window(&machine));
+    let bank = window(&machine);
     assert_eq!((bank.bytes(), bank.read32(4), bank.read16(4), bank.read8(4)), (BYTES, 2, 2, 2));
     let before = machine.registers(AT);
     for offset in [BYTES, BYTES - 1, 0x101, usize::MAX] {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::rings::queues_of;
 use millrace_drivers::hal::{Hal, Handler, Message};
-use millrace_drivers::mmio::{MmioError, MmioWindow, ReadOnly, ReadWrite};
-use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
+use millrace_drivers::pci::{Address, BarError, Claim, Command, ConfigSpace, Function};
 use millrace_drivers::probe;
+use millrace_drivers::registers::RegisterError;
 use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::pci::{Part, PciError, PciTransport};
@@ -13,9 +14,9 @@ use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::{QueuePlace, Transport, TransportError, activate_queue};
 use millrace_drivers::{Card, Options, ProbeError};
 use nm_core::Netmap;
-use nm_core::nic::Nic;
-use nm_core::platform::Platform;
 use nm_core::tunables::Tunables;
+use nm_driver::nic::Nic;
+use nm_driver::platform::Platform;
 use proptest::prelude::*;
 
 /// Where the card's memory BAR is.
@@ -78,7 +79,11 @@ impl Slot {
     }
 
     fn transport(&self) -> Result<PciTransport, PciError> {
-        PciTransport::new(self.hal.as_ref(), &self.config, &self.function(), 2)
+        PciTransport::new(
+            self.hal.as_ref(),
+            Claim::new(self.hal.as_ref(), &self.config, &self.function()).unwrap(),
+            2,
+        )
     }
 
     fn probe(&self) -> Option<Result<Card, ProbeError>> {
@@ -121,7 +126,7 @@ fn registers_lie_where_the_capabilities_say() {
 
     assert_eq!((transport.queue_size(2), transport.queue_size(3)), (256, 0), "three queues, numbers 0 to 2");
     assert_eq!((transport.config_u8(2), transport.config_u16(6)), (Ok(3), Ok(1)));
-    let beyond = MmioError::OutOfWindow { offset: 0x1000, window: 0x1000 };
+    let beyond = RegisterError::OutOfRange { offset: 0x1000, bytes: 0x1000 };
     assert_eq!(transport.config_u8(0x1000), Err(TransportError::Register(beyond)));
 }
 
@@ -161,8 +166,8 @@ fn a_queue_has_the_vector_of_its_number_and_its_interrupt_is_netmaps() {
     let slot = Slot::with(with_table(4));
     slot.machine.add_registers(TABLE, &[0xff; 0x1000]);
     slot.machine.set_lines(8);
-    let window = MmioWindow::map(slot.hal.as_ref(), BAR, BAR_BYTES).unwrap();
-    window.register::<u32, ReadWrite>(COMMON + 4).unwrap().write(1);
+    let window = slot.hal.map(BAR, BAR_BYTES).unwrap();
+    window.write32(COMMON + 4, 1);
     let Some(Ok(Card::VirtioNet(nic))) = slot.probe() else { panic!("it is a card") };
     let platform: Arc<dyn Platform> = slot.machine.clone();
     let netmap = Netmap::new(&platform, Tunables::default()).unwrap();
@@ -175,19 +180,20 @@ fn a_queue_has_the_vector_of_its_number_and_its_interrupt_is_netmaps() {
     };
     assert!((0..2).all(|entry| slot.machine.send_message(message(entry))));
 
+    drop(netmap);
     let mut transport = slot.transport().unwrap();
     let place = QueuePlace { size: 128, descriptors: 0x1000, available: 0x2000, used: 0x3000 };
     transport.connect((0..2).map(|_| -> Handler { Box::new(|| ()) }).collect());
     for queue in [1, 0] {
         // These registers only keep what is written: those of one queue stand for those of the other.
-        window.register::<u16, ReadWrite>(COMMON + 0x1c).unwrap().write(0);
+        window.write16(COMMON + 0x1c, 0);
         let _ = activate_queue(&mut transport, queue, place).unwrap();
         assert_eq!(slot.registers(COMMON + 0x1a), queue.to_le_bytes());
         assert_eq!(slot.registers(COMMON + 0x10), [0xff, 0xff], "none for the configuration");
         assert!(transport.has_interrupt(queue));
     }
     // A device that cannot do it puts "no vector" there.
-    window.register::<u16, ReadWrite>(COMMON + 0x1a).unwrap().write(0xffff);
+    window.write16(COMMON + 0x1a, 0xffff);
     assert!(!transport.has_interrupt(0));
 }
 
@@ -212,7 +218,7 @@ fn a_doorbell_outside_its_window_is_refused() {
     function.push_capability(0xc0, 9, &capability(KIND_NOTIFY, 4, NOTIFY as u32, 21));
     let slot = Slot::with(function);
     let place = QueuePlace { size: 256, descriptors: 0x1000, available: 0x2000, used: 0x3000 };
-    let outside = MmioError::OutOfWindow { offset: 20, window: 21 };
+    let outside = RegisterError::OutOfRange { offset: 20, bytes: 21 };
     assert_eq!(
         activate_queue(&mut slot.transport().unwrap(), 0, place).map(|_| ()),
         Err(TransportError::Register(outside))
@@ -268,11 +274,11 @@ fn what_is_wrong_with_a_card_is_said() {
         |function: &mut FakeFunction| function.set(0x50, function.get(0x50) & !0x00ff_0000 | 16 << 16);
     assert_eq!(refusal(short_notify), PciError::TooShort { part: Part::Notify, bytes: 16 });
     let unmapped = |function: &mut FakeFunction| function.set_memory_bar(4, 0xfd00_0000, 0x4000, true);
-    let error = MmioError::Unmappable { phys: 0xfd00_0000, bytes: 56 };
+    let error = RegisterError::Unmappable { phys: 0xfd00_0000, bytes: 56 };
     assert_eq!(refusal(unmapped), PciError::Register(error));
     assert_eq!(
         refusal(|function| function.set(0x48, 2)),
-        PciError::Register(MmioError::Misaligned { offset: 0 })
+        PciError::Register(RegisterError::Misaligned { offset: 0 })
     );
 }
 
@@ -309,16 +315,17 @@ fn a_card_is_looked_at_and_named() {
     let mut function = card();
     function.set(0, 0x1041_1af4);
     let slot = Slot::with(function);
-    let window = MmioWindow::map(slot.hal.as_ref(), BAR, BAR_BYTES).unwrap();
+    let window = slot.hal.map(BAR, BAR_BYTES).unwrap();
     // The same word for both halves: bit 0 is CSUM below and VERSION_1 above; bit 5 is MAC below.
-    window.register::<u32, ReadWrite>(COMMON + 4).unwrap().write(1 | 1 << 5);
+    window.write32(COMMON + 4, 1 | 1 << 5);
     let Some(Ok(card)) = slot.probe() else { panic!("it is a card") };
     assert_eq!(card.name_prefix(), "vtnet");
     let Card::VirtioNet(nic) = card else { panic!("it is on PCI") };
     assert_eq!(nic.info().mac, [1, 2, 3, 4, 5, 6]);
     assert_eq!((nic.info().tx_slots, nic.info().rx_slots), (256, 256));
 
-    window.register::<u32, ReadWrite>(COMMON + 4).unwrap().write(1);
+    drop(nic);
+    window.write32(COMMON + 4, 1);
     let Some(Ok(Card::VirtioNet(nic))) = slot.probe() else { panic!("it is a card") };
     assert_eq!(nic.info().mac, [0x02, b'm', b'r', 0, 0, 3 << 3], "made from 00:03.0");
 }
@@ -332,27 +339,34 @@ fn a_card_of_version_1_without_registers_is_refused() {
     assert!(error.to_string().contains("does not say where its registers are"));
 }
 
-// Windows.
+// Regions.
 
 #[test]
-fn registers_are_checked_once() {
+fn an_access_reaches_a_whole_aligned_register_or_nothing() {
     let slot = Slot::with(card());
-    let window = MmioWindow::map(slot.hal.as_ref(), BAR, 0x40).unwrap();
-    let part = window.window(0x10, 0x10).unwrap();
-    assert!(part.register::<u32, ReadOnly>(0xc).is_ok());
-    assert_eq!(
-        part.register::<u32, ReadOnly>(0xd).map(|_| ()),
-        Err(MmioError::OutOfWindow { offset: 0xd, window: 0x10 })
-    );
-    assert_eq!(part.register::<u16, ReadOnly>(3).map(|_| ()), Err(MmioError::Misaligned { offset: 3 }));
-    assert!(part.register::<u8, ReadOnly>(usize::MAX).is_err());
-    assert!(window.window(0x31, 0x10).is_err() && window.window(0x30, 0x10).is_ok());
+    let region = slot.hal.map(BAR + 0x10, 0x10).unwrap();
+    let outside = |offset| Err(RegisterError::OutOfRange { offset, bytes: 0x10 });
+    assert_eq!((region.bytes(), region.check(0xc, 4), region.check(0xf, 1)), (0x10, Ok(()), Ok(())));
+    assert_eq!((region.check(0xd, 4), region.check(0x10, 1)), (outside(0xd), outside(0x10)));
+    assert_eq!(region.check(3, 2), Err(RegisterError::Misaligned { offset: 3 }));
+    assert_eq!(region.check(usize::MAX, 2), outside(usize::MAX));
 
-    let eight = part.register::<u64, ReadWrite>(4).unwrap();
-    eight.write(0x0102_0304_0506_0708);
-    assert_eq!(eight.read(), 0x0102_0304_0506_0708);
+    let before = slot.registers::<0x30>(0);
+    for offset in [0xd, 0x10, 1, usize::MAX - 3] {
+        region.write32(offset, 0);
+        assert_eq!(region.read32(offset), !0, "{offset:#x}");
+    }
+    assert_eq!((region.read16(0xf), region.read8(0x10)), (!0, !0));
+    assert_eq!(slot.registers::<0x30>(0), before, "nothing was written");
+
+    region.write64(4, 0x0102_0304_0506_0708);
     assert_eq!(slot.registers(0x14), [8, 7, 6, 5, 4, 3, 2, 1]);
-    assert!(MmioWindow::map(slot.hal.as_ref(), BAR, BAR_BYTES + 1).is_err());
+    assert_eq!((region.read32(8), region.read16(4), region.read8(0xb)), (0x0102_0304, 0x0708, 1));
+    assert!(slot.hal.map(BAR, BAR_BYTES + 1).is_err());
+
+    // The register's address counts, not its offset.
+    let odd = slot.hal.map(BAR + 2, 8).unwrap();
+    assert_eq!((odd.check(0, 4), odd.check(2, 4)), (Err(RegisterError::Misaligned { offset: 0 }), Ok(())));
 }
 
 proptest! {
@@ -369,7 +383,7 @@ proptest! {
         }
         let slot = Slot::with(function);
         if let Some(Ok(Card::VirtioNet(mut nic))) = slot.probe() {
-            let _ = nic.start();
+            let _ = queues_of(&mut nic);
         }
     }
 }

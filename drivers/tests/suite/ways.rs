@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use millrace_drivers::Options;
-use millrace_drivers::pci::{Address, ConfigSpace, Function};
+use millrace_drivers::pci::{Address, Claim, ConfigSpace, Function};
 use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci, MmioVersion, NetDevice, Setup};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::legacy::LegacyPciTransport;
-use millrace_drivers::virtio::mmio::{MmioTransport, Slot, V1, V2};
+use millrace_drivers::virtio::mmio::{MmioTransport, Slot};
 use millrace_drivers::virtio::transport::Transport;
 
 /// A way in which the card is attached.
@@ -96,7 +96,7 @@ impl Way for Mmio2 {
     const DESCRIPTORS: u16 = 1;
 
     fn attach(device: &NetDevice) -> Box<dyn Transport> {
-        Box::new(MmioTransport::<V2>::new(slot(device, MmioVersion::V2)))
+        Box::new(MmioTransport::new(slot(device, MmioVersion::V2)))
     }
 }
 
@@ -158,7 +158,7 @@ impl Way for Mmio1 {
 
     fn attach(device: &NetDevice) -> Box<dyn Transport> {
         make_legacy(device, Features::ANY_LAYOUT);
-        Box::new(MmioTransport::<V1>::new(slot(device, MmioVersion::V1)))
+        Box::new(MmioTransport::new(slot(device, MmioVersion::V1)))
     }
 }
 
@@ -170,7 +170,7 @@ impl Way for Mmio1Apart {
 
     fn attach(device: &NetDevice) -> Box<dyn Transport> {
         make_legacy(device, Features::empty());
-        Box::new(MmioTransport::<V1>::new(slot(device, MmioVersion::V1)))
+        Box::new(MmioTransport::new(slot(device, MmioVersion::V1)))
     }
 }
 
@@ -205,7 +205,7 @@ impl Way for LegacyPciApart {
 /// The device's io ports, in a machine that has nothing else.
 fn legacy_pci(device: &NetDevice) -> LegacyPciTransport {
     let machine = FakeMachine::new();
-    machine.add_ports(0xc000, Arc::new(device.legacy_pci_bank()));
+    machine.add_ports(0xc000, Arc::new(device.legacy_pci_registers()));
     let address = Address::new(0, 3, 0).expect("an address");
     let mut function = FakeFunction::endpoint(0x1af4, 0x1000);
     function.set_port_bar(0, 0xc000, 32);
@@ -213,7 +213,8 @@ fn legacy_pci(device: &NetDevice) -> LegacyPciTransport {
     pci.insert(address, function);
     let config: Arc<dyn ConfigSpace> = Arc::new(pci);
     let function = Function::read(config.as_ref(), address).expect("the function");
-    LegacyPciTransport::new(machine.as_ref(), &config, &function).expect("a legacy device")
+    LegacyPciTransport::new(machine.as_ref(), Claim::new(machine.as_ref(), &config, &function).unwrap())
+        .expect("a legacy device")
 }
 
 /// Has the device offer packed queues.
@@ -230,8 +231,11 @@ fn make_legacy(device: &NetDevice, layout: Features) {
 }
 
 fn slot(device: &NetDevice, version: MmioVersion) -> Slot {
-    let slot = Slot::find(Arc::new(device.mmio_bank(version))).expect("virtio-mmio registers");
-    slot.expect("a device")
+    let (machine, at) = (FakeMachine::new(), 0xfeb0_0000);
+    let registers = device.mmio_registers(version);
+    let bytes = registers.bytes();
+    machine.add_model(at, Arc::new(registers));
+    Slot::find(machine.as_ref(), at, bytes).expect("virtio-mmio registers").expect("a device")
 }
 
 /// Turns `fn test<W: Way>()` into a test for each way.

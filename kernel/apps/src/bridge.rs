@@ -24,7 +24,7 @@ use core::num::NonZeroUsize;
 use core::time::Duration;
 
 use nm_core::poll::{Interest, PollError, Polled, Timeout, poll_any};
-use nm_core::ring::Slot;
+use nm_core::ring::{DifferentRegion, Slot};
 use nm_core::{Netmap, Port, RxRing, SyncError, TxRing};
 
 use crate::{AppError, Application, Progress};
@@ -35,7 +35,13 @@ pub struct Bridge {
     names: [String; 2],
     a: Port,
     b: Port,
+    /// Steps that found nothing.
+    idle_steps: u32,
 }
+
+/// A transmit ring is synced with the frames that it gets. So that none stays behind when no more come, all are synced once in so
+/// many steps that find nothing.
+const IDLE_STEPS_PER_FLUSH: u32 = 64;
 
 impl Bridge {
     /// Opens ports `a` and `b`; without a name, the first interfaces that the other does not use. Returns a bridge for each
@@ -56,7 +62,7 @@ impl Bridge {
 
     /// A bridge between two open ports, of one netmap if it is to [`wait`](Application::wait).
     pub fn between(a: Port, b: Port) -> Self {
-        Self { names: [a.name().to_string(), b.name().to_string()], a, b }
+        Self { names: [a.name().to_string(), b.name().to_string()], a, b, idle_steps: 0 }
     }
 }
 
@@ -107,7 +113,15 @@ impl Application for Bridge {
         let (a_tx, a_rx) = self.a.rings();
         let (b_tx, b_rx) = self.b.rings();
         let moved = forward(a_rx, b_tx, a, b)? + forward(b_rx, a_tx, b, a)?;
-        Ok(if moved > 0 { Progress::Busy { frames: moved } } else { Progress::Idle })
+        if moved > 0 {
+            return Ok(Progress::Busy { frames: moved });
+        }
+        self.idle_steps = self.idle_steps.wrapping_add(1);
+        if self.idle_steps.is_multiple_of(IDLE_STEPS_PER_FLUSH) {
+            flush(a_tx, a)?;
+            flush(b_tx, b)?;
+        }
+        Ok(Progress::Idle)
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<(), AppError> {
@@ -148,49 +162,64 @@ impl Missing {
 }
 
 /// Moves what the rings of one port have received to the rings of the other. Returns how many frames.
+#[inline(always)]
 fn forward(rx: &mut [RxRing], tx: &mut [TxRing], from: &str, to: &str) -> Result<u32, AppError> {
-    let queues = tx.len();
     let mut moved = 0;
     for (i, rx) in rx.iter_mut().enumerate() {
-        let Some(tx) = tx.get_mut(i % queues.max(1)) else { continue };
-        unless_stopped(rx.rxsync()).map_err(|cause| failed(from, cause))?;
-        moved += move_frames(rx, tx);
-        if tx.pending() > 0 {
-            unless_stopped(tx.txsync()).map_err(|cause| failed(to, cause))?;
+        let Some(tx) = ring_for(tx, i) else { continue };
+        if let Err(cause) = rx.rxsync() {
+            unless_stopped(from, cause)?;
+        }
+        if rx.is_empty() {
+            continue;
+        }
+        let frames = rx.forward_to(tx);
+        moved += frames.unwrap_or_else(|DifferentRegion| copy_frames(rx, tx));
+        if let Err(cause) = tx.txsync() {
+            unless_stopped(to, cause)?;
         }
     }
     Ok(moved)
 }
 
-#[cold]
-fn failed(port: &str, cause: SyncError) -> AppError {
-    AppError::Sync { port: port.to_string(), cause }
-}
-
-/// What a sync found, of a ring that goes on after its card's reset.
+/// The transmit ring for the frames of receive ring `i`.
 #[inline]
-fn unless_stopped(synced: Result<(), SyncError>) -> Result<(), SyncError> {
-    if synced == Err(SyncError::Stopped) { Ok(()) } else { synced }
+fn ring_for(tx: &mut [TxRing], i: usize) -> Option<&mut TxRing> {
+    let rings = tx.len();
+    tx.get_mut(if i < rings { i } else { i.checked_rem(rings)? })
 }
 
-/// Moves as many frames as are there and have room. Returns how many.
-fn move_frames(rx: &mut RxRing, tx: &mut TxRing) -> u32 {
-    let count = rx.window().min(tx.window());
-    if count == 0 {
-        return 0;
-    }
-    for (mut from, mut to) in rx.slots().zip(tx.slots()).take(count as usize) {
-        if from.swap(&mut to).is_err() {
-            copy(&from, &mut to);
+/// Syncs the transmit rings of a port that have something on its way: frames that found no room in the queue leave, and
+/// completed slots come back.
+#[cold]
+fn flush(tx: &mut [TxRing], port: &str) -> Result<(), AppError> {
+    for tx in tx.iter_mut().filter(|tx| tx.pending() > 0) {
+        if let Err(cause) = tx.txsync() {
+            unless_stopped(port, cause)?;
         }
+    }
+    Ok(())
+}
+
+/// What a failed sync of a port's ring means for the application: a ring that is stopped goes on after its card's reset.
+#[cold]
+fn unless_stopped(port: &str, cause: SyncError) -> Result<(), AppError> {
+    if cause == SyncError::Stopped { Ok(()) } else { Err(AppError::Sync { port: port.to_string(), cause }) }
+}
+
+/// Copies as many frames as are there and have room, between ports with different memory. Returns how many.
+#[cold]
+fn copy_frames(rx: &mut RxRing, tx: &mut TxRing) -> u32 {
+    let count = rx.window().min(tx.window());
+    for (from, mut to) in rx.slots().zip(tx.slots()).take(count as usize) {
+        copy(&from, &mut to);
     }
     rx.advance(count);
     tx.advance(count)
 }
 
-/// Copies a frame between ports with different memory. One that is too long for the far side's buffers becomes an
+/// Copies a frame. One that is too long for the far side's buffers becomes an
 /// empty slot, which txsync drops and counts.
-#[cold]
 fn copy(from: &Slot<'_>, to: &mut Slot<'_>) {
     if to.copy_from(from.frame()).is_err() {
         let _ = to.set_len(0);

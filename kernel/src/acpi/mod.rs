@@ -17,6 +17,7 @@ mod pci;
 mod power;
 mod routes;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use millrace_boot::acpi::{Description, Tables};
@@ -39,16 +40,16 @@ static ACPI: Once<Acpi> = Once::new();
 struct Acpi {
     description: Description,
     /// Access to registers that the tables describe.
-    hal: &'static dyn Hal,
+    hal: Arc<dyn Hal>,
     /// The code of the definition blocks.
     blocks: Vec<Vec<u8>>,
 }
 
 /// Keeps what the tables say. Needs the heap; the tables themselves are not read later. `hal` gives access to the registers
 /// that the tables describe, and is used after memory is ready.
-pub(crate) fn init(tables: &Tables<'_>, hal: &'static dyn Hal) -> &'static Description {
+pub(crate) fn init(tables: &Tables<'_>, hal: &Arc<dyn Hal>) -> &'static Description {
     let read = || Acpi {
-        hal,
+        hal: hal.clone(),
         description: Description::read(tables, cpu::apic_id()),
         blocks: tables.definition_blocks().map(<[u8]>::to_vec).collect(),
     };

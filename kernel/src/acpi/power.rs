@@ -7,8 +7,8 @@ use core::hint::spin_loop;
 
 use millrace_boot::acpi::{FixedHardware, Register, SwitchOn};
 use millrace_boot::aml::{Path, Value};
-use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::hal::Hal;
+use millrace_drivers::registers::IoRegion;
 
 use crate::{clock, registers};
 
@@ -31,7 +31,7 @@ const OFF_US: u64 = 1_000_000;
 pub(crate) fn power_off() {
     let Some(acpi) = super::ACPI.get() else { return };
     let Some(hardware) = acpi.description.fixed_hardware else { return };
-    let hal = acpi.hal;
+    let hal = acpi.hal.as_ref();
     let Some([a, b]) = kinds() else { return };
     match hardware {
         FixedHardware::SleepControl(register) => {
@@ -81,7 +81,7 @@ fn switch_on_acpi(hal: &dyn Hal, register: Register, switch_on: Option<SwitchOn>
 }
 
 /// Does something with a register, if it can be reached.
-fn with(hal: &dyn Hal, register: Register, bytes: u16, access: impl FnOnce(&dyn RegisterBank)) {
+fn with(hal: &dyn Hal, register: Register, bytes: u16, access: impl FnOnce(&dyn IoRegion)) {
     if let Some(bank) = registers::open(hal, register, bytes) {
         access(bank.as_ref());
     }

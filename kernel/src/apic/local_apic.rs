@@ -2,12 +2,13 @@
 //! as model-specific registers (x2APIC) where the firmware has switched it to that.
 #![expect(unsafe_code, reason = "model-specific registers")]
 
+use alloc::sync::Arc;
 use core::arch::x86_64::{__cpuid, _mm_lfence};
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
 use millrace_drivers::hal::Hal;
-use millrace_drivers::mmio::{MmioWindow, ReadWrite};
+use millrace_drivers::registers::IoRegion;
 use x86_64::instructions::interrupts;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
@@ -103,7 +104,7 @@ pub(crate) struct LocalApic {
 }
 
 enum Registers {
-    Memory(MmioWindow),
+    Memory(Arc<dyn IoRegion>),
     ModelSpecific,
 }
 
@@ -180,9 +181,7 @@ impl LocalApic {
     /// Reads a register. All of them lie in what was mapped.
     pub(crate) fn read(&self, offset: Offset) -> u32 {
         match &self.registers {
-            Registers::Memory(window) => {
-                window.register::<u32, ReadWrite>(offset as usize).map_or(0, |register| register.read())
-            }
+            Registers::Memory(region) => region.read32(offset as usize),
             // SAFETY: the registers of x2APIC are there in its mode, and reading one has no effect on memory.
             Registers::ModelSpecific => unsafe { msr(offset).read() as u32 },
         }
@@ -191,11 +190,7 @@ impl LocalApic {
     /// Writes a register.
     pub(crate) fn write(&self, offset: Offset, value: u32) {
         match &self.registers {
-            Registers::Memory(window) => {
-                if let Ok(register) = window.register::<u32, ReadWrite>(offset as usize) {
-                    register.write(value);
-                }
-            }
+            Registers::Memory(region) => region.write32(offset as usize, value),
             // SAFETY: as above; what is written makes the processor take interrupts for which there are handlers.
             Registers::ModelSpecific => unsafe { msr(offset).write(value.into()) },
         }
@@ -213,9 +208,10 @@ impl Registers {
         match () {
             () if !flags.contains(ApicBaseFlags::LAPIC_ENABLE) => Err(ApicError::Missing),
             () if flags.contains(ApicBaseFlags::X2APIC_ENABLE) => Ok(Self::ModelSpecific),
-            () => MmioWindow::map(hal, base.start_address().as_u64(), BYTES)
+            () => hal
+                .map_mmio(base.start_address().as_u64(), BYTES)
                 .map(Self::Memory)
-                .map_err(|_| ApicError::RegistersUnmapped),
+                .ok_or(ApicError::RegistersUnmapped),
         }
     }
 }

@@ -3,11 +3,12 @@
 //! Where they are, the MADT says. On a machine without one (microvm with `acpi=off`) the place that every PC has for its
 //! first is looked at: there is one if its version register says so.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use millrace_boot::acpi::{Description, IoApic, IsaLine, Polarity, Trigger};
 use millrace_drivers::hal::{Hal, Message};
-use millrace_drivers::mmio::{MmioWindow, ReadWrite, Register};
+use millrace_drivers::registers::IoRegion;
 use spin::Mutex;
 use x86_64::instructions::interrupts::without_interrupts;
 
@@ -40,10 +41,8 @@ struct Controller {
     inputs: u32,
 }
 
-struct Registers {
-    select: Register<u32, ReadWrite>,
-    window: Register<u32, ReadWrite>,
-}
+/// The two registers by which the others are reached.
+struct Registers(Arc<dyn IoRegion>);
 
 impl IoApics {
     /// Maps those that `acpi` describes, or the usual one. Inputs that nobody has asked for do not interrupt.
@@ -106,9 +105,7 @@ impl Controller {
 
     /// Maps the registers, and masks all inputs. `None` when none are there.
     fn find(hal: &dyn Hal, place: IoApic) -> Option<Self> {
-        let window = MmioWindow::map(hal, place.address, BYTES).ok()?;
-        let mut registers =
-            Registers { select: window.register(SELECT).ok()?, window: window.register(WINDOW).ok()? };
+        let mut registers = Registers(hal.map_mmio(place.address, BYTES)?);
         let version = registers.read(VERSION);
         let inputs = (version >> 16 & 0xff) + 1;
         // Where nothing is, all ones or all zeros are read.
@@ -122,12 +119,12 @@ impl Controller {
 
 impl Registers {
     fn read(&mut self, register: u32) -> u32 {
-        self.select.write(register);
-        self.window.read()
+        self.0.write32(SELECT, register);
+        self.0.read32(WINDOW)
     }
 
     fn write(&mut self, register: u32, value: u32) {
-        self.select.write(register);
-        self.window.write(value);
+        self.0.write32(SELECT, register);
+        self.0.write32(WINDOW, value);
     }
 }

@@ -1,13 +1,14 @@
 //! Configuration space through memory (PCI Express Base Specification, 7.2.2: ECAM): 4 KiB for each function, in one window
 //! for all buses or in several for some buses each.
-#![expect(unsafe_code, reason = "reads and writes device registers")]
+#![expect(unsafe_code, reason = "`ConfigSpace` carries a contract about what an access reaches")]
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ptr::NonNull;
 
 use millrace_boot::acpi::ConfigWindow;
 use millrace_drivers::hal::Hal;
 use millrace_drivers::pci::{Address, ConfigSpace};
+use millrace_drivers::registers::IoRegion;
 
 /// Bytes for each bus: 32 devices of 8 functions of 4 KiB.
 const BUS_BYTES: usize = 1 << 20;
@@ -40,22 +41,17 @@ impl Windows {
         self.0.iter().map(|mapped| mapped.window)
     }
 
-    fn register(&self, at: Address, offset: u16) -> Option<*mut u32> {
-        self.0.iter().find_map(|window| window.register(at, offset))
+    /// The window that reaches a register, and the register's offset there.
+    fn register(&self, at: Address, offset: u16) -> Option<(&dyn IoRegion, usize)> {
+        self.0.iter().find_map(|window| Some((window.registers.as_ref(), window.offset(at, offset)?)))
     }
 }
 
 /// The mapped configuration space of a range of buses.
 struct Ecam {
-    registers: NonNull<u8>,
+    registers: Arc<dyn IoRegion>,
     window: ConfigWindow,
 }
-
-// SAFETY: the pointer leads to device registers, not to memory of a thread; each access is a single one of 32
-// bits, so that two of them at the same time do not mix.
-unsafe impl Send for Ecam {}
-// SAFETY: as above.
-unsafe impl Sync for Ecam {}
 
 impl Ecam {
     /// Maps the window; `None` when it lies where nothing can.
@@ -65,31 +61,26 @@ impl Ecam {
         Some(Self { registers: hal.map_mmio(first, buses * BUS_BYTES)?, window })
     }
 
-    /// Where a register is; `None` outside the window.
-    fn register(&self, at: Address, offset: u16) -> Option<*mut u32> {
+    /// The offset of a register; `None` outside the window.
+    fn offset(&self, at: Address, offset: u16) -> Option<usize> {
         let is_inside = (self.window.first_bus..=self.window.last_bus).contains(&at.bus());
         if !is_inside || offset >= FUNCTION_BYTES {
             return None;
         }
         let function = usize::from(at.routing_id() - (u16::from(self.window.first_bus) << 8));
-        let byte = function * usize::from(FUNCTION_BYTES) + usize::from(offset & !0b11);
-        // SAFETY: the bus is one of those mapped, and the function and offset lie inside its megabyte.
-        Some(unsafe { self.registers.as_ptr().add(byte).cast() })
+        Some(function * usize::from(FUNCTION_BYTES) + usize::from(offset & !0b11))
     }
 }
 
-impl ConfigSpace for Windows {
+// SAFETY: the windows are those that the firmware describes as configuration space, and a region makes each access, in order.
+unsafe impl ConfigSpace for Windows {
     fn read32(&self, at: Address, offset: u16) -> u32 {
-        let Some(register) = self.register(at, offset) else { return u32::MAX };
-        // SAFETY: a mapped register (see `register`), aligned to 4 bytes; configuration space is always
-        // readable.
-        unsafe { register.read_volatile() }
+        self.register(at, offset).map_or(u32::MAX, |(registers, offset)| registers.read32(offset))
     }
 
     fn write32(&self, at: Address, offset: u16, value: u32) {
-        let Some(register) = self.register(at, offset) else { return };
-        // SAFETY: a mapped register, as above. What a write does to the function is the driver's
-        // responsibility, which enables bus mastering only for a device that it controls.
-        unsafe { register.write_volatile(value) }
+        if let Some((registers, offset)) = self.register(at, offset) {
+            registers.write32(offset, value);
+        }
     }
 }

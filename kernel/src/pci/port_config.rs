@@ -1,4 +1,5 @@
 //! Configuration space through two I/O ports (PCI Local Bus Specification 3.0, 3.2.2.3.2: mechanism #1).
+#![expect(unsafe_code, reason = "`ConfigSpace` carries a contract about what an access reaches")]
 
 use millrace_drivers::pci::{Address, ConfigSpace};
 use spin::Mutex;
@@ -24,7 +25,9 @@ impl PortConfig {
     }
 }
 
-impl ConfigSpace for PortConfig {
+// SAFETY: the ports are those of configuration space, and the lock keeps the two accesses together. A port access touches no
+// memory, and the processor makes each one, in order.
+unsafe impl ConfigSpace for PortConfig {
     fn read32(&self, at: Address, offset: u16) -> u32 {
         let Some(register) = register(at, offset) else { return u32::MAX };
         let _pair = self.0.lock();

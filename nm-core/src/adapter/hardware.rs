@@ -19,15 +19,18 @@ use crate::events::signals::Signals;
 use crate::gate::Stop;
 use crate::index::RingSize;
 use crate::mem::{PortMemory, Region, RingShape};
-use crate::nic::{AnyNic, Nic, NicInfo, Stopped};
+use crate::nic::{AnyNic, Nic, NicInfo, StartParams, Stopped};
 use crate::port::OpenError;
 use crate::stats::{Direction, RingKind};
 
 /// A card, and its session while a port is open on it.
 ///
-/// The adapter's lock is taken before that of a session's users, and never by a sync.
+/// `operations` is held while a port is opened and while the card is reset or taken away, also while these wait for syncs to
+/// end. `state` is held for a look or a step, never while a sync is waited for: a stack or a device may ask for interfaces and
+/// counters from inside a sync. `operations` is taken before `state`, and `state` before the users of a session.
 pub(crate) struct HardwareAdapter {
     common: Arc<Common>,
+    operations: Mutex<()>,
     state: Mutex<State>,
     signals: Arc<Signals>,
 }
@@ -85,14 +88,14 @@ impl HardwareAdapter {
         let configuration = Configuration::new(info, most);
         let session = Weak::new();
         let state = Mutex::new(State { nic, configuration, session, has_session: false, is_running: false });
-        Arc::new(Self { common: common.clone(), state, signals })
+        Arc::new(Self { common: common.clone(), operations: Mutex::new(()), state, signals })
     }
 
     pub(super) fn common(&self) -> &Arc<Common> {
         &self.common
     }
 
-    /// The card did something that its driver or an engine cannot go on from.
+    /// The card did something that its driver or a back end cannot go on from.
     pub(super) fn failed(&self, cause: Arc<dyn Error + Send + Sync>) -> OpenError {
         OpenError::Device { name: self.common.name.clone(), cause }
     }
@@ -154,11 +157,12 @@ impl HardwareAdapter {
         let shapes = self.shapes(info, rings, request);
         let memory = PortMemory::new(request.region, name, &shapes, request.wanted.hands)
             .map_err(OpenError::Memory)?;
-        let queues = state.nic.start().map_err(|cause| self.failed(cause))?;
+        let params = start_params(&shapes, request.region);
+        let queues = state.nic.start(&params).map_err(|cause| self.failed(cause))?;
         (state.has_session, state.is_running) = (true, true);
         // A session that cannot begin stops the card, and takes the lock for it.
         drop(state);
-        let session = Session::new(self.clone(), rings, queues, memory)?;
+        let session = Session::new(self.clone(), rings, queues, (memory, params))?;
         let mut state = self.state.lock();
         state.session = Arc::downgrade(&session);
         Ok(Entered { state, session, set, is_new: true })
@@ -220,6 +224,24 @@ impl HardwareAdapter {
     }
 }
 
+/// Longest payload of a frame behind its Ethernet header.
+const MTU: u16 = 1500;
+
+/// What a card is started with for these rings, with buffers of `region`.
+fn start_params(shapes: &[RingShape], region: &Region) -> StartParams {
+    let slots = |direction| {
+        let of_card = shapes.iter().find(|s| (s.kind, s.direction) == (RingKind::Hardware, direction));
+        // No cut: a ring of a card has no more slots than 16 bits count.
+        of_card.map_or(0, |shape| shape.size.slots() as u16)
+    };
+    StartParams {
+        buffer_len: region.frame_max(),
+        tx_slots: slots(Direction::Tx),
+        rx_slots: slots(Direction::Rx),
+        mtu: MTU,
+    }
+}
+
 /// The most queues of a card, and not fewer than it has.
 pub(crate) fn queues_max(nic: &(impl Nic + ?Sized)) -> (u16, u16) {
     let (info, (tx, rx)) = (nic.info(), nic.queues_max());
@@ -267,26 +289,29 @@ impl Adapter for HardwareAdapter {
     }
 
     fn bind(self: Arc<Self>, request: &Request<'_>) -> Result<Bound, OpenError> {
+        let _operation = self.operations.lock();
         // In this order: should the device panic, the state is unlocked before the session is let go of.
         let Entered { session, state, set, is_new } = self.enter(request)?;
         let Wanted { sharing, .. } = request.wanted;
-        let bound = session.bind(set, sharing, is_new);
-        // A session that nobody has bound ends here, and takes the lock for it.
         drop(state);
-        bound
+        // Waits for syncs of rings that it makes new. A session that has no user then ends here, and takes the lock for it.
+        session.bind(set, sharing, is_new)
     }
 
     fn reset(&self) -> Result<(), OpenError> {
-        let (session, mut state) = self.settled();
+        let operation = self.operations.lock();
+        let (session, state) = self.settled();
         let Some(session) = session else { return Ok(()) };
-        if !state.is_running {
+        let is_running = state.is_running;
+        drop(state);
+        if !is_running {
             // A reset has failed before. The session's rings stay gone, so the card must not run for them.
-            drop(state);
             return Err(OpenError::Gone(self.common.name.clone()));
         }
         session.stop(Stop::Pause);
+        let mut state = self.state.lock();
         let stopped = state.nic.stop();
-        let started = state.nic.start().map_err(|cause| self.failed(cause));
+        let started = state.nic.start(session.params()).map_err(|cause| self.failed(cause));
         let outcome = started.and_then(|queues| session.restart(queues));
         if outcome.is_err() || stopped == Stopped::No {
             session.stop(Stop::Gone);
@@ -294,22 +319,29 @@ impl Adapter for HardwareAdapter {
         }
         drop(state);
         drop(session);
+        // A waker may open and reset interfaces.
+        drop(operation);
         self.signals.wake_all();
         outcome
     }
 
     fn disappear(&self) {
-        let (session, mut state) = self.settled();
+        let operation = self.operations.lock();
+        let (session, state) = self.settled();
+        drop(state);
         if let Some(host) = &self.common.host {
             host.disappear();
         }
         if let Some(session) = &session {
             session.stop(Stop::Gone);
         }
+        let mut state = self.state.lock();
         state.halt_under(session.as_deref());
         self.signals.set_on(false);
         drop(state);
         drop(session);
+        // A waker may open and reset interfaces.
+        drop(operation);
         self.signals.wake_all();
     }
 }

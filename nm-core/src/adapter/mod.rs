@@ -19,7 +19,6 @@ use core::fmt;
 use core::ptr::addr_eq;
 
 use crate::abi::RingFlags;
-use crate::engine::Engine;
 use crate::events::hub::Hub;
 use crate::events::signals::Signals;
 use crate::generic::Choice;
@@ -123,7 +122,7 @@ pub(crate) trait Adapter: Send + Sync {
 }
 
 /// A ring as its users share it.
-pub(crate) type Cell = Arc<RingCell<dyn Engine>>;
+pub(crate) type Cell = Arc<RingCell>;
 
 /// The rings that a port has bound, the hardware's before the host's.
 pub(crate) struct Bound {

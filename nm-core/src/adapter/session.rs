@@ -9,6 +9,7 @@
 //! | the card is reset | [`Session::stop`] → [`Session::restart`] → [`Session::check`] |
 //! | the interface disappears | [`Session::stop`] |
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,31 +23,33 @@ use super::slots::Slots;
 use super::users::{RingSet, Rings, Sharing, Users};
 use super::{Adapter, Bound, BoundRing, Cell, Lease};
 use crate::abi::{RingFlags, SlotFlags};
-use crate::engine::{CardCell, HostRx, HostTx, Up};
+use crate::backend::{CardQueue, CardRx, CardTx, Forward, HostRx, HostTx, Up};
 use crate::gate::Stop;
 use crate::host::HostSide;
 use crate::kring::Kring;
 use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
-use crate::nic::{AnyRxQueue, AnyTxQueue, Queues, Stopped};
+use crate::nic::{Queues, StartParams, Stopped};
 use crate::port::OpenError;
-use crate::ring::cell::RingCell;
+use crate::ring::cell::{Inside, RingCell};
 use crate::stats::{Direction, RingKind, RingName};
 use crate::tunables::Verbose;
 
-/// The krings and engines of all rings of a running card, and their memory.
+/// All rings of a running card, and their memory.
 ///
 /// Rings that nobody has bound are there too: a ring that is bound or released later disturbs no other, and the card is
-/// not reset for it. Dropping the session stops the card first; then the engines go, then the memory.
+/// not reset for it. Dropping the session stops the card first; then the back ends go, then the memory.
 pub(super) struct Session {
     adapter: Arc<HardwareAdapter>,
     /// The rings that there are, whatever the card comes to be meanwhile.
     rings: Rings,
-    tx: Vec<CardCell>,
-    rx: Vec<CardCell>,
-    host_tx: Vec<Arc<RingCell<HostTx>>>,
-    host_rx: Vec<Arc<RingCell<HostRx>>>,
+    /// What the card was started with.
+    params: StartParams,
+    tx: Vec<Cell>,
+    rx: Vec<Cell>,
+    host_tx: Vec<Cell>,
+    host_rx: Vec<Cell>,
     users: Mutex<Users>,
-    /// Behind the engines, so that it is dropped after them. A clone that is forgotten keeps it for good.
+    /// Behind the rings, so that it is dropped after them. A clone that is forgotten keeps it for good.
     memory: Arc<PortMemory>,
 }
 
@@ -57,11 +60,11 @@ impl Session {
         adapter: Arc<HardwareAdapter>,
         rings: Rings,
         queues: Queues,
-        memory: PortMemory,
+        (memory, params): (PortMemory, StartParams),
     ) -> Result<Arc<Self>, OpenError> {
         let (users, memory) = (Mutex::new(Users::new(rings)), Arc::new(memory));
         let (tx, rx, host_tx, host_rx) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut session = Self { adapter, rings, tx, rx, host_tx, host_rx, users, memory };
+        let mut session = Self { adapter, rings, params, tx, rx, host_tx, host_rx, users, memory };
         session.check(&queues)?;
         let adapter = session.adapter.clone();
         let common = adapter.common();
@@ -69,6 +72,7 @@ impl Session {
         let interface: Arc<str> = common.name.as_str().into();
         let name =
             |kind, direction, number| RingName { interface: interface.clone(), kind, direction, number };
+        let receive_len = queues.receive_len;
         let up = || common.host.as_ref().map(|host| Up::new(host.clone(), frame_max));
         let mut rings = session.memory.rings().iter();
         for (((queue, counters), ring), number) in
@@ -79,30 +83,35 @@ impl Session {
             let Some(signal) = adapter.signals().ring(RingKind::Hardware, Direction::Tx, number) else {
                 break;
             };
-            session.tx.push(queue.into_ring(kring, signal.clone()));
+            let backend = CardTx::new(queue, signal.clone(), kring.size());
+            session.tx.push(RingCell::new(kring, Box::new(backend)));
         }
         let host_tx = common.host.iter().flat_map(|host| host.tx_counters());
         for ((number, counters), ring) in (0..).zip(host_tx).zip(&mut rings) {
             let kring =
                 Kring::new(ring.clone(), name(RingKind::Host, Direction::Tx, number), counters.clone());
-            session.host_tx.extend(up().map(|up| RingCell::new(kring, HostTx::new(up))));
+            session.host_tx.extend(up().map(|up| RingCell::new(kring, Box::new(HostTx::new(up)))));
         }
         for (((queue, counters), ring), number) in
             queues.rx.into_iter().zip(common.counters.of(Direction::Rx)).zip(&mut rings).zip(0..)
         {
-            let kring =
+            let mut kring =
                 Kring::new(ring.clone(), name(RingKind::Hardware, Direction::Rx, number), counters.clone());
             let Some(signal) = adapter.signals().ring(RingKind::Hardware, Direction::Rx, number) else {
                 break;
             };
-            let ring = queue.into_ring(kring, signal.clone(), up());
-            session.rx.push(ring.map_err(|error| adapter.failed(Arc::new(error)))?);
+            let mut backend = CardRx::new(queue, receive_len, signal.clone(), up(), &kring);
+            let posted = backend.post_all(&mut kring);
+            session.rx.push(RingCell::new(kring, Box::new(backend)));
+            posted.map_err(|error| adapter.failed(Arc::new(error)))?;
         }
         if let Some(host) = &common.host {
             for ((number, counters), ring) in (0..).zip(host.rx_counters()).zip(&mut rings) {
                 let kring =
                     Kring::new(ring.clone(), name(RingKind::Host, Direction::Rx, number), counters.clone());
-                session.host_rx.push(RingCell::new(kring, HostRx::new(host.clone(), number.into())));
+                session
+                    .host_rx
+                    .push(RingCell::new(kring, Box::new(HostRx::new(host.clone(), number.into()))));
             }
             let slots = session.host_rx.first().map_or(0, |cell| cell.memory().size().slots());
             host.begin(session.rings.tx, slots);
@@ -113,6 +122,10 @@ impl Session {
 
     pub(super) fn rings(&self) -> Rings {
         self.rings
+    }
+
+    pub(super) fn params(&self) -> &StartParams {
+        &self.params
     }
 
     /// Whether these queues are those that the rings need. Where there are no rings yet, their memory tells.
@@ -194,10 +207,11 @@ impl Session {
     /// back as another than the rings were made for.
     pub(super) fn restart(&self, queues: Queues) -> Result<(), OpenError> {
         self.check(&queues)?;
-        let tx = queues.tx.into_iter().map(AnyTxQueue::into_any).zip(&self.tx);
-        let rx = queues.rx.into_iter().map(AnyRxQueue::into_any).zip(&self.rx);
+        let receive_len = queues.receive_len;
+        let tx = queues.tx.into_iter().map(CardQueue::Tx).zip(&self.tx);
+        let rx = queues.rx.into_iter().map(|queue| CardQueue::Rx(queue, receive_len)).zip(&self.rx);
         for (queue, cell) in tx.chain(rx) {
-            let restarted = cell.stop_for(|inside| inside.engine.restart(queue, &mut inside.kring));
+            let restarted = cell.stop_for(|inside| inside.backend.restart(queue, &mut inside.kring));
             restarted.map_err(|error| self.adapter.failed(Arc::new(error)))?;
         }
         self.tx.iter().for_each(|cell| cell.resume());
@@ -216,6 +230,16 @@ impl Session {
         self.host_tx.iter().for_each(|cell| cell.stop(why));
         self.rx.iter().for_each(|cell| cell.stop(why));
         self.host_rx.iter().for_each(|cell| cell.stop(why));
+        if why == Stop::Gone {
+            self.restore_slots();
+        }
+    }
+
+    /// Makes the slots of all receive rings name all of their buffers. The rings stay stopped.
+    fn restore_slots(&self) {
+        for cell in &self.rx {
+            cell.stop_for(|inside| inside.backend.restore_slots(&inside.kring));
+        }
     }
 
     /// Leaks the buffers of the rings, and the region with them, since the card may still access them. They are never
@@ -253,31 +277,49 @@ impl Session {
     fn cell(&self, direction: Direction, ring: u16) -> Option<Cell> {
         let (kind, number) = self.rings.place(direction, ring);
         let number = usize::from(number);
-        match (kind, direction) {
-            (RingKind::Hardware, Direction::Tx) => self.tx.get(number).map(|cell| cell.clone() as Cell),
-            (RingKind::Hardware, Direction::Rx) => self.rx.get(number).map(|cell| cell.clone() as Cell),
-            (RingKind::Host, Direction::Tx) => self.host_tx.get(number).map(|cell| cell.clone() as Cell),
-            (RingKind::Host, Direction::Rx) => self.host_rx.get(number).map(|cell| cell.clone() as Cell),
-        }
+        let cells = match (kind, direction) {
+            (RingKind::Hardware, Direction::Tx) => &self.tx,
+            (RingKind::Hardware, Direction::Rx) => &self.rx,
+            (RingKind::Host, Direction::Tx) => &self.host_tx,
+            (RingKind::Host, Direction::Rx) => &self.host_rx,
+        };
+        cells.get(number).cloned()
     }
 }
 
-/// Makes a ring that nobody has bound one that nobody has used: takes in what arrived, and drops it.
+/// Makes a ring that nobody has bound one that nobody has used: takes in what arrived, drops it, and clears all slots that the
+/// device does not have.
 fn freshen(cell: &Cell) {
     cell.pause(|inside| {
-        let direction = inside.engine.direction();
         inside.kring.ring.set_flags(RingFlags::empty());
         inside.kring.slot_flags = SlotFlags::empty();
-        inside.kring.recycle(direction);
-        // An error here is one that the new owner's first sync reports.
-        let _ = inside.engine.discard(&mut inside.kring);
-        if direction == Direction::Rx {
-            let arrived = inside.kring.size().distance(inside.kring.rhead(), inside.kring.hwtail);
-            inside.kring.counters.drop_unbound.add(u64::from(arrived));
-            inside.kring.recycle(direction);
-            let _ = inside.engine.discard(&mut inside.kring);
+        // An error of a sync is one that the new owner's first sync reports.
+        match inside.backend.direction() {
+            Direction::Tx => {
+                inside.kring.recycle(Direction::Tx);
+                let _ = inside.backend.sync(&mut inside.kring, Forward::Nothing);
+                clear(inside);
+            }
+            Direction::Rx => {
+                // Released slots go to the device in the same sync in which it gives others back.
+                inside.kring.recycle(Direction::Rx);
+                clear(inside);
+                let _ = inside.backend.sync(&mut inside.kring, Forward::Nothing);
+                let arrived = inside.kring.size().distance(inside.kring.rhead(), inside.kring.hwtail);
+                inside.kring.counters.drop_unbound.add(u64::from(arrived));
+                inside.kring.recycle(Direction::Rx);
+                clear(inside);
+                let _ = inside.backend.sync(&mut inside.kring, Forward::Nothing);
+            }
         }
     });
+}
+
+/// Clears the slots that the device does not have, with their buffers.
+fn clear(inside: &Inside) {
+    if let Some((from, to)) = inside.backend.idle_slots(&inside.kring) {
+        inside.kring.ring.clear(from, to);
+    }
 }
 
 impl Lease for Session {
@@ -288,6 +330,10 @@ impl Lease for Session {
     }
 
     fn distrust(&self, direction: Direction, ring: u16) {
+        // What the pools note as exposed are the buffers that slots name.
+        if let Some(cell) = self.cell(direction, ring) {
+            cell.restore_slots();
+        }
         self.memory.distrust(self.place(direction, ring));
     }
 
@@ -321,7 +367,10 @@ impl Drop for Session {
         // Until the card has stopped, the memory is kept, also if the driver panics meanwhile.
         let memory = ManuallyDrop::new(self.memory.clone());
         match self.adapter.leave() {
-            Stopped::Yes => drop(ManuallyDrop::into_inner(memory)),
+            Stopped::Yes => {
+                self.restore_slots();
+                drop(ManuallyDrop::into_inner(memory));
+            }
             Stopped::No => self.give_up_memory(),
         }
     }

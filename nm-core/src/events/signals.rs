@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::Irq;
+use nm_driver::events::{InterruptSink, Irq};
+
 use super::hub::Hub;
 use super::mitigation::{Due, Interval, Mitigation};
 use super::waiters::Waiters;
@@ -60,6 +61,12 @@ impl Signal {
 
     pub(crate) fn knobs(&self) -> &Knobs {
         &self.knobs
+    }
+
+    /// Whether a sync has to look at the tunables.
+    #[inline]
+    pub(crate) fn has_wishes(&self) -> bool {
+        self.knobs.has_wishes()
     }
 
     /// Whether this is to be logged in detail.
@@ -192,31 +199,10 @@ impl Signals {
         of_ring && (kind == RingKind::Host || self.all(direction).is_empty())
     }
 
-    /// From now on interrupts are the driver's own, or netmap's again.
-    pub(super) fn set_skipped(&self, is_skipped: bool) {
-        // Relaxed: as in `set_on`.
-        self.is_skipped.store(is_skipped, Ordering::Relaxed);
-    }
-
     /// The interface enters or leaves netmap mode.
     pub(crate) fn set_on(&self, is_on: bool) {
         // Relaxed: an interrupt that comes at this moment may be taken either way.
         self.is_on.store(is_on, Ordering::Relaxed);
-    }
-
-    /// An interrupt of one queue. Called by handlers: no lock, no waker.
-    pub(super) fn interrupt(&self, direction: Direction, queue: u16) -> Irq {
-        let is_ours = self.is_on.load(Ordering::Relaxed) && !self.is_skipped.load(Ordering::Relaxed);
-        match self.ring(RingKind::Hardware, direction, queue) {
-            Some(signal) if is_ours => {
-                if signal.raise() {
-                    Irq::Resched
-                } else {
-                    Irq::Completed
-                }
-            }
-            _ => Irq::Pass,
-        }
     }
 
     /// Turns this interface's pending words into wake-ups, but for those whose interval is not over: the earliest end is
@@ -240,5 +226,30 @@ impl Signals {
             Direction::Tx => &self.tx,
             Direction::Rx => &self.rx,
         }
+    }
+}
+
+impl InterruptSink for Signals {
+    fn interrupt(&self, direction: Direction, queue: u16) -> Irq {
+        let is_ours = self.is_on.load(Ordering::Relaxed) && !self.is_skipped.load(Ordering::Relaxed);
+        match self.ring(RingKind::Hardware, direction, queue) {
+            Some(signal) if is_ours => {
+                if signal.raise() {
+                    Irq::Resched
+                } else {
+                    Irq::Completed
+                }
+            }
+            _ => Irq::Pass,
+        }
+    }
+
+    fn run_pending(&self) {
+        self.hub.run_pending();
+    }
+
+    fn set_skipped(&self, is_skipped: bool) {
+        // Relaxed: as in `set_on`.
+        self.is_skipped.store(is_skipped, Ordering::Relaxed);
     }
 }

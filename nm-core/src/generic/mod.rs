@@ -3,11 +3,11 @@
 //! A driver that sends and receives one frame at a time implements [`FrameDevice`], and is made known by
 //! [`Netmap::attach_frames`](crate::Netmap::attach_frames), or beside rings of its own as an
 //! [`Attachment`](crate::Attachment). [`GenericNic`] puts a software queue each way in front of it and is then a
-//! [`Nic`](crate::nic::Nic) like any other: the same engine runs its rings, the same ports open on it.
+//! [`Nic`](crate::nic::Nic) like any other: its rings have the same back end, and the same ports open on it.
 //!
 //! ```text
-//! tx slot ─► TxQueue::put ─copy─► staging ─► FrameDevice::transmit        no room: the slot stays pending, in its turn
-//! rx slot ◄─ RxQueue::take ◄─copy─ staging ◄─ FrameDevice::receive
+//! tx slots ─copy─► staging ─► FrameDevice::transmit        no room: the slots stay pending, in their turn
+//! rx slot  ◄─copy─ staging ◄─ FrameDevice::receive
 //! ```
 //!
 //! **Frames are carried whole**, from the first byte of the destination address to the last byte of the payload:
@@ -18,7 +18,7 @@
 //! may have mapped, and a frame cannot change after its length was looked at.
 //!
 //! **Completion** is the driver's acceptance. `transmit` has the frame when it returns, so the slot comes back in the same
-//! sync. A frame that the driver has no room for is refused to the engine, which keeps it in the ring and offers it
+//! sync. A frame that the driver has no room for stays in the ring, and is offered
 //! again, first of all, in the next sync: nothing is lost and nothing overtakes.
 //!
 //! **Waiting**: a device that tells of arrivals and of room ([`FrameDevice::watch`]) is waited for as a card that

@@ -1,23 +1,19 @@
 //! A device that passes frames one by one, as a card.
-//!
-//! Each queue's state is behind a lock that only the ring's owner takes, and [`stop`](Nic::stop): so after it no queue
-//! touches a buffer any more, whoever still holds one.
 #![expect(unsafe_code, reason = "implements the contract of cards")]
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use core::convert::Infallible;
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
 
-use spin::Mutex;
-
-use super::rx::{GenericRx, RxState};
+use super::rx::GenericRx;
 use super::tidings::Tidings;
-use super::tx::{GenericTx, TxState};
+use super::tx::GenericTx;
 use super::{Clock, FrameDevice, GenericCounters};
 use crate::events::Events;
-use crate::nic::{Link, Nic, NicInfo, QueueHealth, Queues, StartResult, Stopped};
+use crate::nic::{Link, Nic, NicInfo, QueueStatus, Queues, StartParams, StartResult, Stopped};
 use crate::tunables::Knobs;
 
 /// A [`Nic`] over a device that knows no rings: one ring each way.
@@ -25,12 +21,12 @@ use crate::tunables::Knobs;
 pub struct GenericNic<D> {
     common: Common<D>,
     frame_max: u16,
-    running: Option<Running>,
 }
 
-/// Buffers that a queue can hold: as many as `generic_ringsize` can ever say. So a reset takes nothing from a ring that
-/// was opened when the tunable said more. Memory is taken for as many as it says at the start.
-pub(super) const CAPACITY: u16 = 32768;
+/// Most slots of a ring.
+const SLOTS_MAX: u32 = 32768;
+/// Longest frame that is carried, if buffers are shorter: a frame of several slots.
+const FRAME_MAX: u16 = 9216;
 
 /// What the card and its queues share at all times.
 pub(super) struct Common<D> {
@@ -45,7 +41,7 @@ impl<D> Common<D> {
     /// Slots of a ring that is opened now.
     #[doc(alias = "generic_ringsize")]
     fn ring_size(&self) -> u16 {
-        self.knobs.generic_ringsize().clamp(2, CAPACITY.into()) as u16
+        self.knobs.generic_ringsize().clamp(2, SLOTS_MAX) as u16
     }
 }
 
@@ -62,27 +58,13 @@ impl<D> Clone for Common<D> {
     }
 }
 
-/// The state of the queues of one start.
-struct Running {
-    tx: Arc<Mutex<TxState>>,
-    rx: Arc<Mutex<RxState>>,
-}
-
-impl Running {
-    /// Lets all buffers go. Queues that are still about accept no more.
-    fn end(self) {
-        self.tx.lock().end();
-        self.rx.lock().end();
-    }
-}
-
 impl<D: FrameDevice> GenericNic<D> {
     /// A card over `device` that carries frames of up to `frame_max` bytes without CRC; longer ones are dropped and
     /// counted. The ring size is what `knobs` say when it is started, mitigation what they say at any time. The `clock`
     /// serves mitigation alone.
     pub fn new(device: D, frame_max: u16, knobs: Arc<Knobs>, clock: Clock) -> Self {
         let (device, counters, tidings) = (Arc::new(device), Arc::default(), Arc::default());
-        Self { common: Common { device, counters, knobs, clock, tidings }, frame_max, running: None }
+        Self { common: Common { device, counters, knobs, clock, tidings }, frame_max }
     }
 
     /// What becomes of frames between rings and device.
@@ -97,8 +79,7 @@ impl<D> fmt::Debug for GenericNic<D> {
     }
 }
 
-// SAFETY: all buffers are held in `TxState` and `RxState` and used under their locks; `stop` takes both locks, lets the
-// buffers go and leaves queues that accept no more; so does dropping the card.
+// SAFETY: the queues access buffers only inside of a sync, and keep none.
 unsafe impl<D: FrameDevice> Nic for GenericNic<D> {
     type Error = Infallible;
 
@@ -122,35 +103,22 @@ unsafe impl<D: FrameDevice> Nic for GenericNic<D> {
         self.common.device.link()
     }
 
-    fn start(&mut self) -> StartResult<Self> {
-        let slots = self.common.ring_size();
-        let tx = Arc::new(Mutex::new(TxState::new(slots, self.frame_max)));
-        let rx = Arc::new(Mutex::new(RxState::new(slots, self.frame_max)));
-        let queues = Queues {
-            tx: vec![GenericTx::new(self.common.clone(), tx.clone()).into()],
-            rx: vec![GenericRx::new(self.common.clone(), rx.clone()).into()],
-        };
-        self.running = Some(Running { tx, rx });
-        Ok(queues)
+    fn start(&mut self, params: &StartParams) -> StartResult<Self> {
+        let staging = || vec![0; self.frame_max.max(FRAME_MAX).into()].into_boxed_slice();
+        let (tx_slots, rx_slots) = (params.tx_slots, params.rx_slots);
+        Ok(Queues {
+            tx: vec![Box::new(GenericTx::new(self.common.clone(), tx_slots, staging()))],
+            rx: vec![Box::new(GenericRx::new(self.common.clone(), rx_slots, staging()))],
+            receive_len: params.buffer_len,
+        })
     }
 
     fn stop(&mut self) -> Stopped {
-        if let Some(running) = self.running.take() {
-            running.end();
-        }
         Stopped::Yes
     }
 }
 
-impl<D> Drop for GenericNic<D> {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.end();
-        }
-    }
-}
-
-/// The device was gone when it was last asked.
-pub(super) fn health(is_gone: bool) -> QueueHealth {
-    QueueHealth { refused: 0, is_broken: is_gone }
+/// The status of a queue whose device was gone or not when it was last asked.
+pub(super) fn status(is_gone: bool) -> QueueStatus {
+    QueueStatus { is_broken: is_gone, ..QueueStatus::default() }
 }

@@ -1,18 +1,14 @@
 //! The transmit queue in front of a [`FrameDevice`].
 //!
-//! [`GenericTx::put`] → [`TxState::offer`] → [`FrameDevice::transmit`] → [`GenericTx::reclaim`].
-#![expect(unsafe_code, reason = "implements the contract of queues")]
+//! [`GenericTx::sync`] → [`gather`] → [`FrameDevice::transmit`] → [`Frame::commit`] → [`TxBurst::complete_oldest`].
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::sync::Arc;
-use alloc::vec;
 
-use spin::Mutex;
+use nm_driver::burst::{FRAGMENTS_MAX, Frame, TxBurst};
+use nm_driver::nic::{Armed, QueueStatus, TxQueue};
 
-use super::nic::{CAPACITY, Common, health};
+use super::nic::{Common, status};
 use super::{FrameDevice, TransmitError};
-use crate::nic::{Armed, DmaBuffer, QueueFull, QueueHealth, TxQueue};
 
 #[cfg(doc)]
 use super::GenericNic;
@@ -20,98 +16,65 @@ use super::GenericNic;
 /// The transmit queue of a [`GenericNic`].
 pub struct GenericTx<D> {
     common: Common<D>,
-    state: Arc<Mutex<TxState>>,
-}
-
-impl<D> GenericTx<D> {
-    pub(super) fn new(common: Common<D>, state: Arc<Mutex<TxState>>) -> Self {
-        Self { common, state }
-    }
-}
-
-/// Its state, shared with the card.
-pub(super) struct TxState {
-    /// Frames that the device has, by id, not yet reported.
-    done: VecDeque<u16>,
+    slots: u16,
     staging: Box<[u8]>,
     is_gone: bool,
-    /// The card was stopped.
-    is_ended: bool,
 }
 
-impl TxState {
-    pub(super) fn new(slots: u16, frame_max: u16) -> Self {
-        let staging = vec![0; usize::from(frame_max)].into();
-        Self { done: VecDeque::with_capacity(slots.into()), staging, is_gone: false, is_ended: false }
-    }
-
-    /// The card is stopped: nothing is accepted any more.
-    pub(super) fn end(&mut self) {
-        self.is_ended = true;
-    }
-
-    /// Offers one frame to the device. `Err` when it is to be offered again.
-    fn offer<D: FrameDevice>(
-        &mut self,
-        common: &Common<D>,
-        buffer: &DmaBuffer<'_>,
-        len: u16,
-    ) -> Result<(), QueueFull> {
-        let counters = &common.counters;
-        let Some(frame) = self.staging.get_mut(..usize::from(len)) else {
-            counters.refused.add(1);
-            return Ok(());
-        };
-        buffer.copy_to(frame);
-        match common.device.transmit(frame) {
-            Ok(()) => Ok(()),
-            Err(TransmitError::Refused) => {
-                counters.refused.add(1);
-                Ok(())
-            }
-            Err(TransmitError::NoRoom) => {
-                counters.no_room.add(1);
-                Err(QueueFull)
-            }
-            Err(TransmitError::Gone) => {
-                self.is_gone = true;
-                Err(QueueFull)
-            }
-        }
+impl<D: FrameDevice> GenericTx<D> {
+    pub(super) fn new(common: Common<D>, slots: u16, staging: Box<[u8]>) -> Self {
+        Self { common, slots, staging, is_gone: false }
     }
 }
 
-// SAFETY: an id is reported once, after `put` noted it, and by then the frame was copied out.
-unsafe impl<D: FrameDevice> TxQueue for GenericTx<D> {
+/// Copies the fragments of a frame to `staging`, one behind the other. `None` if they do not fit.
+fn gather<'a>(frame: &mut Frame<'_, '_>, staging: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut at = 0;
+    for k in 0..frame.fragments() {
+        let (buffer, len) = frame.fragment(k)?;
+        buffer.copy_to(staging.get_mut(at..at + usize::from(len))?);
+        at += usize::from(len);
+    }
+    staging.get(..at)
+}
+
+impl<D: FrameDevice> TxQueue for GenericTx<D> {
     fn capacity(&self) -> u16 {
-        CAPACITY
+        self.slots
     }
 
-    fn put(&mut self, id: u16, buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull> {
-        let mut state = self.state.lock();
-        if state.is_gone || state.is_ended || state.done.len() >= usize::from(CAPACITY) {
-            return Err(QueueFull);
+    /// There is no doorbell: the device has the frames, or has refused them, when it returns.
+    fn sync(&mut self, burst: &mut TxBurst<'_>) -> QueueStatus {
+        let counters = &self.common.counters;
+        while !self.is_gone
+            && let Some(mut frame) = burst.next_frame(FRAGMENTS_MAX)
+        {
+            let outcome = match gather(&mut frame, &mut self.staging) {
+                Some(bytes) => self.common.device.transmit(bytes),
+                None => Err(TransmitError::Refused),
+            };
+            match outcome {
+                Ok(()) => {
+                    frame.commit();
+                    burst.complete_oldest(1);
+                }
+                Err(TransmitError::Refused) => {
+                    counters.refused.add(1);
+                    frame.refuse();
+                }
+                Err(TransmitError::NoRoom) => {
+                    counters.no_room.add(1);
+                    frame.postpone();
+                    break;
+                }
+                Err(TransmitError::Gone) => self.is_gone = true,
+            }
         }
-        state.offer(&self.common, &buffer, len)?;
-        state.done.push_back(id);
-        Ok(())
+        status(self.is_gone)
     }
 
-    /// There is no doorbell: the device has had the frames since they were put.
-    fn kick(&mut self) -> bool {
-        false
-    }
-
-    fn reclaim(&mut self) -> Option<u16> {
-        self.state.lock().done.pop_front()
-    }
-
-    /// Frames are finished with as soon as the device takes them; what may be waited for is that it does.
+    /// Frames are complete as soon as the device takes them; what may be waited for is that it does.
     fn arm(&mut self, _frames: u16) -> Armed {
         self.common.tidings.armed()
-    }
-
-    fn health(&self) -> QueueHealth {
-        health(self.state.lock().is_gone)
     }
 }

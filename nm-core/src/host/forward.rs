@@ -4,10 +4,12 @@
 //! [`Kring::submit`](crate::kring::Kring::submit) → in the end [`RingCell::flush`](crate::ring::cell::RingCell::flush) of
 //! the card's rings.
 
+use nm_driver::slots::SlotValue;
+
 use crate::adapter::{BoundRing, Cell};
+use crate::backend::Forward;
 use crate::kring::SyncError;
 use crate::ring::TxRing;
-use crate::ring::memory::SlotValue;
 use crate::stats::RingKind;
 
 /// The transmit rings that a port lists as its card's: all that the card has, or none. Only with all of them does a port
@@ -107,7 +109,7 @@ fn submit(cell: &Cell, frame: SlotValue) -> Result<Option<SlotValue>, SyncError>
         if let Some(free) = inside.kring.submit(frame) {
             return Ok(Some(free));
         }
-        inside.engine.sync(&mut inside.kring)?;
+        inside.backend.sync(&mut inside.kring, Forward::Own)?;
         Ok(inside.kring.submit(frame))
     })?
 }

@@ -12,10 +12,11 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 
+use nm_driver::burst::FRAME_MIN;
+
 use super::queue::{Frames, HostQueue};
 use super::{HostRings, HostStack, Offload, Outgoing, StackRefused, TransmitError};
 use crate::abi::{RingFlags, SlotFlags};
-use crate::engine::FRAME_MIN;
 use crate::errno::Errno;
 use crate::events::hub::Hub;
 use crate::events::signals::Signal;

@@ -5,15 +5,17 @@
 //!
 //! # Frames
 //!
-//! **From a card to the application:** [`RxRing::rxsync`] → [`RingCell::sync`] → [`Gate::enter`] → [`Engine::sync`]
-//! of [`Transparent`] and [`RxEngine`] → [`Kring::prologue`] → [`RxEngine::import`] → [`RxQueue::take`] →
-//! [`RingMemory::set_received`] → [`RxEngine::refill`] → [`RxQueue::give`] → [`RxQueue::kick`] → [`Kring::finalize`]
-//! → [`Ring::slots`] → [`Slot::frame`] → [`Ring::advance`].
+//! **From a card to the application:** [`RxRing::rxsync`] → [`RingCell::sync`] → [`Gate::enter`] →
+//! [`RingBackend::sync`] of [`CardRx`] → [`Kring::prologue`] → [`RxQueue::sync`] → [`RxBurst::receive_run`], or
+//! [`RxBurst::fragment`] → [`RxBurst::post_run`] → [`Kring::finalize`] → [`Ring::slots`] → [`Slot::frame`] →
+//! [`Ring::advance`].
 //!
 //! **From the application to a card:** [`Ring::slots`] → [`Slot::copy_from`] or [`Slot::swap`] → [`Ring::advance`] →
-//! [`TxRing::txsync`] → [`RingCell::sync`] → [`Gate::enter`] → [`Engine::sync`] of [`TxEngine`] → [`Kring::prologue`]
-//! → [`TxEngine::send`] → [`TxQueue::put`] → [`TxQueue::kick`] → [`TxEngine::reclaim`] → [`TxQueue::reclaim`] →
-//! [`Kring::finalize`].
+//! [`TxRing::txsync`] → [`RingCell::sync`] → [`Gate::enter`] → [`RingBackend::sync`] of [`CardTx`] →
+//! [`Kring::prologue`] → [`TxQueue::sync`] → [`TxBurst::complete_run`], or [`TxBurst::complete`] →
+//! [`TxBurst::submit_run`], or [`TxBurst::next_frame`] → [`Kring::finalize`].
+//!
+//! **From one card to another:** [`RxRing::rxsync`] → [`RxRing::forward_to`] → [`TxRing::txsync`].
 //!
 //! **From the stack to a host ring:** [`HostInterface::transmit`] → [`HostSide::transmit`] → [`HostSide::admit`] →
 //! `host::queue` → [`Signal::notify`]; then [`RxRing::rxsync`] → [`RingCell::sync`] → [`HostRx::run`] →
@@ -22,18 +24,18 @@
 //! **From a host ring to the stack:** [`TxRing::txsync`] → [`RingCell::sync`] → [`HostTx::send_up`] → [`Up::deliver`]
 //! → [`RingMemory::read_frame`] → [`HostSide::deliver`] → [`HostStack::deliver`].
 //!
-//! **Transparent, up:** [`Slot::set_forward`] → [`Ring::advance`] → [`RxRing::rxsync`] → [`Engine::sync`] of
-//! [`Transparent`] → [`Up::forwarding`] → [`Up::deliver`] → [`HostStack::deliver`].
+//! **Transparent, up:** [`Slot::set_forward`] → [`Ring::advance`] → [`RxRing::rxsync`] → [`RingBackend::sync`]
+//! of [`CardRx`] → [`Up::forwarding`] → [`Up::deliver`] → [`HostStack::deliver`].
 //!
 //! **Transparent, down:** [`Slot::set_forward`] → [`Ring::advance`] → [`Port::forward`], or a poll →
 //! [`forward::rxsync`] → [`RingCell::forward`] → [`HostRx::release_down`] → `host::forward` → [`Kring::submit`] →
-//! [`RingCell::flush`] → [`TxEngine::send`].
+//! [`RingCell::flush`] → [`RingBackend::sync`] of [`CardTx`].
 //!
-//! **Generic adapter, out:** [`TxEngine::send`] → [`TxQueue::put`] of [`GenericTx`] → [`DmaBuffer::copy_to`] →
-//! [`FrameDevice::transmit`].
+//! **Generic adapter, out:** [`RingBackend::sync`] of [`CardTx`] → [`TxQueue::sync`] of [`GenericTx`] →
+//! [`TxBurst::next_frame`] → [`FrameDevice::transmit`] → [`TxBurst::complete_oldest`].
 //!
-//! **Generic adapter, in:** [`RxEngine::import`] → [`RxQueue::take`] of [`GenericRx`] → [`FrameDevice::receive`] →
-//! [`HeldBuffer::copy_from`].
+//! **Generic adapter, in:** [`RingBackend::sync`] of [`CardRx`] → [`RxQueue::sync`] of [`GenericRx`] →
+//! [`FrameDevice::receive`] → [`RxBurst::deliver`].
 //!
 //! **A raw port:** [`Descriptor::txsync`], or [`RawPort::txsync`] → [`RingCell::sync`], and on as for a safe port;
 //! [`Descriptor::rxsync`], or [`RawPort::rxsync`] → [`forward::rxsync`] → [`RingCell::sync`] →
@@ -48,13 +50,13 @@
 //! [`TxQueue::arm`] → the pass again → `poll::blocking` → [`Sleeper::sleep`] → [`Hub::run_pending`] → … →
 //! [`Waiters::cancel`] → [`RingCell::disarm`].
 //!
-//! **From an interrupt to who waits:** [`Events::rx_interrupt`] → [`Signals::interrupt`] → [`Signal::raise`] →
+//! **From an interrupt to who waits:** [`Events::rx_interrupt`] → [`InterruptSink::interrupt`] of [`Signals`] → [`Signal::raise`] →
 //! [`Hub::note_pending`]; then, outside of the handler, [`Netmap::run_pending`] → [`Hub::run_pending`] →
 //! [`Signals::serve`] → [`Signal::take`] → `events::mitigation` → [`Waiters::wake`] → [`Hub::note_wake`] →
 //! [`Waker::wake`].
 //!
 //! **From a device without rings to who waits:** [`FrameDevice::watch`] → [`Watchers`] → [`Events::rx_waker`],
-//! [`Events::tx_waker`] → [`Signals::interrupt`] → [`Hub::run_pending`], and on as for an interrupt.
+//! [`Events::tx_waker`] → [`InterruptSink::interrupt`] → [`Hub::run_pending`], and on as for an interrupt.
 //!
 //! # Interfaces and ports
 //!
@@ -64,7 +66,7 @@
 //! **Open:** [`Netmap::open`] → [`Netmap::bind`] → [`PortName::parse`] → [`Interfaces::find`] → [`Interface::bind`] →
 //! [`AdapterMode::choose`] → [`Adapter::bind`] → [`HardwareAdapter::enter`]. For the first port →
 //! [`HardwareAdapter::begin`] → [`PortMemory::new`] → [`Nic::start`] → `adapter::session` →
-//! [`AnyTxQueue::into_ring`], [`AnyRxQueue::into_ring`] → [`RxEngine::new`]. For all → `adapter::session` →
+//! [`CardTx::new`], [`CardRx::new`] → [`CardRx::post_all`]. For all → `adapter::session` →
 //! [`HostSide::note_bound`] → [`Port::new`].
 //!
 //! **Open a raw port:** [`Descriptor::register`], or [`Netmap::open_raw`] → [`Netmap::bind`], and on as above →
@@ -76,7 +78,7 @@
 //!
 //! **Reset:** [`Netmap::reset`] → [`Interface::reset`] → [`Adapter::reset`] → `adapter::session` → [`RingCell::stop`]
 //! → [`Gate::stop`] → [`Nic::stop`] → [`Nic::start`] → `adapter::session` → [`RingCell::stop_for`] →
-//! [`CardEngine::restart`] of [`TxEngine`] and [`RxEngine`] → [`RingCell::resume`] → [`Signals::wake_all`].
+//! [`RingBackend::restart`] of [`CardTx`] and [`CardRx`] → [`RingCell::resume`] → [`Signals::wake_all`].
 //!
 //! **Detach:** [`Netmap::detach`] → [`Interfaces::remove`] → [`Interface::disappear`] → [`Adapter::disappear`] →
 //! [`HostSide::disappear`] → `adapter::session` → [`RingCell::stop`] → [`Gate::stop`] → [`Nic::stop`] →
@@ -92,8 +94,8 @@
 #[cfg(doc)]
 use {
     crate::adapter::{Adapter, BoundRing, Interface, Interfaces, Lease, hardware::HardwareAdapter},
+    crate::backend::{CardRx, CardTx, HostRx, HostTx, RingBackend, Up},
     crate::ctl::Descriptor,
-    crate::engine::{CardEngine, Engine, HostRx, HostTx, RxEngine, Transparent, TxEngine, Up},
     crate::events::{
         Events,
         hub::Hub,
@@ -106,7 +108,7 @@ use {
     crate::kring::Kring,
     crate::mem::{PortHeader, PortMemory},
     crate::name::PortName,
-    crate::nic::{AnyRxQueue, AnyTxQueue, DmaBuffer, HeldBuffer, Nic, RxQueue, TxQueue},
+    crate::nic::{Nic, RxQueue, TxQueue},
     crate::platform::Sleeper,
     crate::poll::poll_any,
     crate::raw::RawPort,
@@ -114,4 +116,6 @@ use {
     crate::tunables::AdapterMode,
     crate::{Attachment, Claim, Netmap, Port, RxRing, TxRing},
     core::task::Waker,
+    nm_driver::burst::{RxBurst, TxBurst},
+    nm_driver::events::InterruptSink,
 };

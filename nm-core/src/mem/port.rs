@@ -129,7 +129,7 @@ impl PortMemory {
         let mut pools = self.region.pools();
         // Relaxed, and inside the lock: a second raw port does not get by before the slots were read for the first.
         if !distrusted.swap(true, Relaxed) {
-            pools.expose(ring.buffers());
+            pools.expose(ring.buffer_numbers());
         }
     }
 
@@ -180,10 +180,10 @@ impl Drop for PortMemory {
         let mut pools = self.region.pools();
         for (ring, distrusted) in self.rings.iter().zip(&self.distrusted) {
             if distrusted.load(Relaxed) {
-                refused += ring.buffers().map(|buffer| u32::from(!pools.rest(buffer))).sum::<u32>();
+                refused += ring.buffer_numbers().map(|buffer| u32::from(!pools.rest(buffer))).sum::<u32>();
                 pools.conceal();
             } else {
-                refused += pools.put_back_slots(ring.buffers());
+                refused += pools.put_back_slots(ring.buffer_numbers());
             }
             pools.adjust_held(-(ring.size().slots() as i32));
         }

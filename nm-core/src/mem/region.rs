@@ -1,29 +1,21 @@
 //! The region: where its objects lie, and the lookup table of its buffers.
 #![expect(unsafe_code, reason = "addresses of objects are computed inside one owned block")]
 
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 
+use nm_driver::buffers::{Buffers, HEADROOM};
+use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 use spin::{Mutex, MutexGuard};
 
-use super::pools::{Pools, RESERVED_BUFFERS, Use};
+use super::pools::{Pools, Use};
 use super::{Hands, Info, MemId, MemoryError, MemoryReport, PoolKind, RegionError};
-use crate::nic::{DmaBuffer, HEADROOM};
-use crate::platform::{DmaMemory, OutOfDmaMemory, Platform};
 use crate::tunables::{Sizes, Tunables};
 
 /// Pools begin on a page.
 pub(crate) const PAGE: usize = 4096;
-
-/// Where a buffer's payload is.
-#[derive(Debug, Clone, Copy)]
-struct BufferAddress {
-    virt: NonNull<u8>,
-    phys: u64,
-}
 
 /// A contiguous block of memory with interface objects, ring objects and buffers.
 #[derive(Debug)]
@@ -37,11 +29,9 @@ pub struct Region {
     sizes: Sizes,
     rings_at: usize,
     buffers_at: usize,
-    /// `sizes.frame_max()`, at hand for every packet.
-    frame_max: u16,
     /// From buffer number to addresses.
     #[doc(alias = "netmap_lut")]
-    table: Box<[BufferAddress]>,
+    buffers: Buffers,
     /// A leaf among locks: nothing else is locked while it is held, and no sync takes it.
     pools: Mutex<Pools>,
 }
@@ -86,9 +76,8 @@ impl Region {
         let (rings_at, buffers_at, bytes) =
             layout.ok_or(RegionError::OutOfMemory(OutOfDmaMemory { bytes: usize::MAX }))?;
         let memory = DmaMemory::allocate_unzeroed(platform, bytes, PAGE).map_err(RegionError::OutOfMemory)?;
-        let table = Self::table(&memory, buffers_at, &sizes)?;
+        let buffers = Self::buffers_in(&memory, buffers_at, &sizes);
         let pools = Mutex::new(Pools::new(&sizes)?);
-        let frame_max = sizes.frame_max();
         Ok(Arc::new_cyclic(|this| Self {
             this: this.clone(),
             id,
@@ -97,26 +86,26 @@ impl Region {
             sizes,
             rings_at,
             buffers_at,
-            frame_max,
-            table,
+            buffers,
             pools,
         }))
     }
 
-    /// The lookup table of buffers that begin at `buffers_at`.
-    fn table(
-        memory: &DmaMemory,
-        buffers_at: usize,
-        sizes: &Sizes,
-    ) -> Result<Box<[BufferAddress]>, RegionError> {
-        let mut table = super::reserve(sizes.buf_num as usize)?;
-        table.extend((0..sizes.buf_num as usize).map(|i| {
-            let offset = buffers_at + i * sizes.buf_size as usize + HEADROOM;
-            // SAFETY: `layout` made the block long enough for all buffers, so the offset lies inside it.
-            let virt = unsafe { memory.virt().add(offset) };
-            BufferAddress { virt, phys: memory.phys() + offset as u64 }
-        }));
-        Ok(table.into_boxed_slice())
+    /// The buffers that begin at offset `buffers_at`.
+    fn buffers_in(memory: &DmaMemory, buffers_at: usize, sizes: &Sizes) -> Buffers {
+        let offset = buffers_at + HEADROOM;
+        // SAFETY: `layout` made the block long enough for all buffers with their headroom, each `buf_size` bytes long. The
+        // core makes bursts for slots of its own windows only, where each buffer is in no other slot.
+        unsafe {
+            let first = memory.virt().add(offset);
+            Buffers::new(
+                first,
+                memory.phys() + offset as u64,
+                sizes.buf_size,
+                sizes.buf_num,
+                sizes.frame_max(),
+            )
+        }
     }
 
     /// Offset of the rings, offset of the buffers, and length in all.
@@ -174,7 +163,13 @@ impl Region {
     /// The longest frame that a buffer holds, in bytes.
     #[inline]
     pub fn frame_max(&self) -> u16 {
-        self.frame_max
+        self.buffers.capacity()
+    }
+
+    /// The packet buffers.
+    #[inline]
+    pub(crate) fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
 }
 
@@ -237,13 +232,14 @@ impl Region {
         self.clear(into.get(before..).unwrap_or_default());
     }
 
-    /// Clears headroom and payload of buffers that were just taken from the pool, so that nothing old leaves by them.
-    fn clear(&self, buffers: &[u32]) {
-        for address in buffers.iter().filter_map(|&index| self.lookup(index)) {
+    /// Clears headroom and payload of buffers, so that nothing old leaves by them. They were just taken from the pool, or are
+    /// those of a ring that no port has bound and no device uses.
+    pub(crate) fn clear(&self, buffers: &[u32]) {
+        for payload in buffers.iter().filter_map(|&index| self.payload(index)) {
             let bytes = HEADROOM + usize::from(self.frame_max());
-            // SAFETY: headroom and payload lie inside the region's block; the buffer was free, so nobody uses it, or it
+            // SAFETY: headroom and payload lie inside the region's block; the buffer is free or its ring's, so nobody uses it, or it
             // is in reach of raw ports alone, which have no reference into it.
-            unsafe { address.virt.sub(HEADROOM).write_bytes(0, bytes) };
+            unsafe { payload.sub(HEADROOM).write_bytes(0, bytes) };
         }
     }
 }
@@ -258,22 +254,7 @@ impl Region {
     /// Where the payload of buffer `index` is, if a slot may name that buffer.
     #[inline]
     pub(crate) fn payload(&self, index: u32) -> Option<NonNull<u8>> {
-        self.lookup(index).map(|address| address.virt)
-    }
-
-    /// Buffer `index` on its way to a device, if a slot may name it.
-    #[inline]
-    pub(crate) fn dma_buffer(&self, index: u32) -> Option<DmaBuffer<'_>> {
-        let address = self.lookup(index)?;
-        // SAFETY: headroom and payload lie inside the region's block, at `phys` for devices. The value gives access
-        // to the headroom only, which no application view covers, and the core makes it for a slot of its own
-        // window, where the buffer is in no other slot.
-        Some(unsafe { DmaBuffer::new(address.virt, address.phys, self.frame_max()) })
-    }
-
-    #[inline]
-    fn lookup(&self, index: u32) -> Option<BufferAddress> {
-        self.table.get(index as usize).filter(|_| index >= RESERVED_BUFFERS).copied()
+        self.buffers.payload(index)
     }
 
     /// Bytes from the beginning of the region to interface object `object`.

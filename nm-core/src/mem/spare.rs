@@ -7,8 +7,8 @@ use core::fmt;
 
 use super::pools::Use;
 use super::{MemoryError, PoolKind, Region};
-use crate::ring::memory::SlotValue;
 use crate::ring::{DifferentRegion, FrameTooLong};
+use nm_driver::slots::SlotValue;
 
 /// A packet buffer that is in no ring, with the frame in it. Dropping it gives the buffer back.
 ///

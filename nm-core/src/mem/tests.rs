@@ -9,7 +9,9 @@ use super::header::{PortHeader, RingCounts};
 use super::*;
 use crate::index::RingSize;
 use crate::platform::Platform;
-use crate::ring::memory::{RingMemory, SlotValue};
+use nm_driver::slots::SlotValue;
+
+use crate::ring::memory::RingMemory;
 use crate::stats::{Direction, RingKind};
 use crate::testing::HeapPlatform;
 use crate::tunables::Sizes;
@@ -52,7 +54,7 @@ fn raw_port(region: &Arc<Region>) -> PortMemory {
 }
 
 fn buffers(port: &PortMemory) -> BTreeSet<u32> {
-    port.rings().iter().flat_map(RingMemory::buffers).collect()
+    port.rings().iter().flat_map(RingMemory::buffer_numbers).collect()
 }
 
 fn header(port: &PortMemory, extra: u32) -> PortHeader {
@@ -245,7 +247,7 @@ fn no_buffer_of_a_safe_owner_is_reached_by_numbers_that_raw_ports_had() {
             write_slot(&stays.rings()[1], at, buffer);
         }
         let comes = raw_port(region);
-        write_slot(&comes.rings()[0], 0, stays.rings()[0].buffers().next().unwrap());
+        write_slot(&comes.rings()[0], 0, stays.rings()[0].buffer_numbers().next().unwrap());
         assert!(buffers(&comes).is_disjoint(&theirs) && buffers(&stays).is_disjoint(&theirs));
         drop(comes);
         let probe = region.spares(u32::MAX);
@@ -270,7 +272,7 @@ fn what_was_lost_once_cannot_be_given_back_from_its_next_owner() {
     assert!(lost.iter().all(|lost| {
         port.rings()
             .iter()
-            .flat_map(RingMemory::buffers)
+            .flat_map(RingMemory::buffer_numbers)
             .chain(owners.iter().map(Spare::buf_idx))
             .any(|buffer| buffer == *lost)
     }));
@@ -304,7 +306,7 @@ fn a_chain_cannot_give_back_what_belongs_to_somebody_else() {
     let region = regions.shared();
     let (victim, port) = (port(region), port(region));
     let mine = region.spare().unwrap();
-    let in_slot = victim.rings()[0].buffers().next().unwrap();
+    let in_slot = victim.rings()[0].buffer_numbers().next().unwrap();
     for foreign in [in_slot, mine.buf_idx(), 1, BUFFERS, u32::MAX] {
         let raw = header(&port, 2);
         let chain = chain_of(region, &raw);
@@ -339,8 +341,8 @@ fn a_closed_raw_port_gives_back_its_own_buffers_and_no_others() {
     let region = regions.shared();
     let (victim, port) = (port(region), port(region));
     let ring = &port.rings()[0];
-    let before: Vec<_> = ring.buffers().collect();
-    let foreign = victim.rings()[1].buffers().next().unwrap();
+    let before: Vec<_> = ring.buffer_numbers().collect();
+    let foreign = victim.rings()[1].buffer_numbers().next().unwrap();
     port.distrust(0);
     assert!(port.is_distrusted() && !victim.is_distrusted());
     write_slot(ring, 0, before[1]);
@@ -355,7 +357,9 @@ fn a_closed_raw_port_gives_back_its_own_buffers_and_no_others() {
     );
     let taken: BTreeSet<_> = region.spares(u32::MAX).iter().map(Spare::buf_idx).collect();
     assert_eq!(taken.len() as u32, report.free);
-    assert!(victim.rings().iter().flat_map(RingMemory::buffers).all(|buffer| !taken.contains(&buffer)));
+    assert!(
+        victim.rings().iter().flat_map(RingMemory::buffer_numbers).all(|buffer| !taken.contains(&buffer))
+    );
     drop(victim);
     assert_all_free(region);
 }

@@ -1,50 +1,53 @@
 //! One ring with all that belongs to it, shared between those who sync it and those who control it.
 #![expect(unsafe_code, reason = "the gate, not the type system, says who is inside")]
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
 use core::fmt;
 
+use nm_driver::nic::Armed;
+
 use super::memory::RingMemory;
-use crate::engine::{Engine, Sink};
+use crate::backend::{Forward, RingBackend, Sink};
 use crate::gate::{Gate, Refusal, Stop};
 use crate::kring::{Kring, SyncError};
-use crate::nic::Armed;
 use crate::stats::RingCounters;
+use crate::sync::relax;
 
-/// A ring: its memory and counters for everybody, its kring and engine for who is inside the gate. Aligned so that the
+/// A ring: its memory and counters for everybody, its kring and back end for who is inside the gate. Aligned so that the
 /// rings of two cores share no cache line.
 #[repr(align(128))]
-pub(crate) struct RingCell<E: ?Sized> {
+pub(crate) struct RingCell {
     memory: RingMemory,
     counters: Arc<RingCounters>,
     gate: Gate,
-    inside: UnsafeCell<Inside<E>>,
+    inside: UnsafeCell<Inside>,
 }
 
 /// What only one at a time may touch.
-pub(crate) struct Inside<E: ?Sized> {
+pub(crate) struct Inside {
     pub(crate) kring: Kring,
-    pub(crate) engine: E,
+    pub(crate) backend: Box<dyn RingBackend>,
 }
 
 // SAFETY: `inside` is `Send` and is reached only by who has entered the gate or has stopped it; the gate lets one in at
 // a time and orders one after the other (state table in `gate`).
-unsafe impl<E: Send + ?Sized> Sync for RingCell<E> {}
+unsafe impl Sync for RingCell {}
 
-impl<E> RingCell<E> {
-    pub(crate) fn new(kring: Kring, engine: E) -> Arc<Self> {
+impl RingCell {
+    pub(crate) fn new(kring: Kring, backend: Box<dyn RingBackend>) -> Arc<Self> {
         let (memory, counters) = (kring.ring.clone(), kring.counters.clone());
         Arc::new(Self {
             memory,
             counters,
             gate: Gate::new(),
-            inside: UnsafeCell::new(Inside { kring, engine }),
+            inside: UnsafeCell::new(Inside { kring, backend }),
         })
     }
 }
 
-impl<E: Engine + ?Sized> RingCell<E> {
+impl RingCell {
     pub(crate) fn memory(&self) -> &RingMemory {
         &self.memory
     }
@@ -56,26 +59,28 @@ impl<E: Engine + ?Sized> RingCell<E> {
     /// Brings ring and queue into step.
     #[inline]
     pub(crate) fn sync(&self) -> Result<(), SyncError> {
-        self.with(|inside| inside.engine.sync(&mut inside.kring))?
+        self.with(|inside| inside.backend.sync(&mut inside.kring, Forward::Own))?
     }
 
     /// The same, while frames that the ring forwards to the card go to `sink`, which enters other rings only.
     pub(crate) fn forward(&self, sink: Sink<'_>) -> Result<(), SyncError> {
-        self.with(|inside| inside.engine.forward(&mut inside.kring, sink))?
+        self.with(|inside| inside.backend.sync(&mut inside.kring, Forward::To(sink)))?
     }
 
     /// As [`sync`](Self::sync), unless what is behind the ring asks to be left alone for a while.
     pub(crate) fn sync_if_due(&self) -> Result<(), SyncError> {
-        self.with(|Inside { kring, engine }| if engine.is_due() { engine.sync(kring) } else { Ok(()) })?
+        self.with(
+            |Inside { kring, backend }| {
+                if backend.is_due() { backend.sync(kring, Forward::Own) } else { Ok(()) }
+            },
+        )?
     }
 
     /// As [`sync`](Self::sync), if the application has submitted or released slots that the core has not taken over.
     pub(crate) fn flush(&self) -> Result<(), SyncError> {
-        self.with(
-            |Inside { kring, engine }| {
-                if kring.ring.head() == kring.hwcur.get() { Ok(()) } else { engine.sync(kring) }
-            },
-        )?
+        self.with(|Inside { kring, backend }| {
+            if kring.ring.head() == kring.hwcur.get() { Ok(()) } else { backend.sync(kring, Forward::Own) }
+        })?
     }
 
     /// Whether the application has submitted or released slots that the core has not taken over.
@@ -85,7 +90,7 @@ impl<E: Engine + ?Sized> RingCell<E> {
 
     /// Asks what is behind the ring for an interrupt.
     pub(crate) fn arm(&self) -> Result<Armed, SyncError> {
-        self.with(|inside| inside.engine.arm(&inside.kring))
+        self.with(|inside| inside.backend.arm(&inside.kring))
     }
 
     /// Asks for no more interrupts, if `is_idle` says inside that nobody needs them. A ring that cannot be entered keeps
@@ -93,9 +98,19 @@ impl<E: Engine + ?Sized> RingCell<E> {
     pub(crate) fn disarm(&self, is_idle: impl FnOnce() -> bool) {
         let _ = self.with(|inside| {
             if is_idle() {
-                inside.engine.disarm();
+                inside.backend.disarm();
             }
         });
+    }
+
+    /// Makes the slots name all buffers of the ring, also those that are posted. Waits for a sync or a reset that is under way;
+    /// the slots of a ring that is gone name them already.
+    pub(crate) fn restore_slots(&self) {
+        while let Err(SyncError::Busy | SyncError::Stopped) =
+            self.with(|inside| inside.backend.restore_slots(&inside.kring))
+        {
+            relax();
+        }
     }
 
     /// Whether what was behind the ring has disappeared.
@@ -105,24 +120,24 @@ impl<E: Engine + ?Sized> RingCell<E> {
 
     /// Works on the ring as a sync does.
     #[inline]
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inside<E>) -> R) -> Result<R, SyncError> {
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> Result<R, SyncError> {
         let _entered = self.gate.enter().map_err(SyncError::from)?;
         // SAFETY: the gate let us in, so nobody else is, until `_entered` is dropped.
         Ok(work(unsafe { &mut *self.inside.get() }))
     }
 
     /// Works on the ring from outside of a sync: waits for one that is under way, and keeps others out meanwhile.
-    /// Afterwards the ring goes on, unless it is gone. Called under the adapter's lock.
-    pub(crate) fn pause<R>(&self, work: impl FnOnce(&mut Inside<E>) -> R) -> R {
+    /// Afterwards the ring goes on, unless it is gone. Called under the adapter's lock of operations.
+    pub(crate) fn pause<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> R {
         let result = self.stop_for(work);
         self.resume();
         result
     }
 
     /// The same, and afterwards the ring stays stopped, until [`resume`](Self::resume).
-    pub(crate) fn stop_for<R>(&self, work: impl FnOnce(&mut Inside<E>) -> R) -> R {
+    pub(crate) fn stop_for<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> R {
         self.gate.stop(Stop::Pause);
-        // SAFETY: the gate is stopped and nobody is inside; the adapter's lock keeps out others who would stop it.
+        // SAFETY: the gate is stopped and nobody is inside; the adapter's lock of operations keeps out others who would stop it.
         work(unsafe { &mut *self.inside.get() })
     }
 
@@ -147,7 +162,7 @@ impl From<Refusal> for SyncError {
     }
 }
 
-impl<E: ?Sized> fmt::Debug for RingCell<E> {
+impl fmt::Debug for RingCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RingCell")
             .field("memory", &self.memory)

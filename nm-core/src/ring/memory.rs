@@ -10,10 +10,13 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{self, Relaxed};
 use core::sync::atomic::{AtomicI64, AtomicU32};
 
-use crate::abi::{self, DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET, SlotFlags, TimeVal};
-use crate::index::{Index, RingSize};
+use nm_driver::abi::SlotFlags;
+use nm_driver::burst::RingView;
+use nm_driver::index::{Index, RingSize};
+use nm_driver::slots::{SlotArray, SlotValue};
+
+use crate::abi::{self, DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET, TimeVal};
 use crate::mem::{Region, RingShape};
-use crate::nic::DmaBuffer;
 use crate::stats::Direction;
 
 /// How a ring's tail is written after the slots before it, and read before them. Where several raw ports have a ring,
@@ -34,34 +37,12 @@ macro_rules! word {
     };
 }
 
-/// A copy of the fields of a slot that say which frame it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SlotValue {
-    pub(crate) buf_idx: u32,
-    pub(crate) len: u16,
-    pub(crate) flags: u16,
-}
-
-impl SlotValue {
-    /// The three fields as the first 8 bytes of a slot (asserted in `abi`).
-    #[inline]
-    pub(super) fn from_word(word: u64) -> Self {
-        Self { buf_idx: word as u32, len: (word >> 32) as u16, flags: (word >> 48) as u16 }
-    }
-
-    /// The first 8 bytes of a slot with these fields.
-    #[inline]
-    pub(super) fn word(self) -> u64 {
-        u64::from(self.buf_idx) | u64::from(self.len) << 32 | u64::from(self.flags) << 48
-    }
-}
-
 /// Access to one ring object and its slots.
 #[derive(Debug, Clone)]
 pub(crate) struct RingMemory {
     header: NonNull<RingHeader>,
-    slots: NonNull<abi::Slot>,
-    size: RingSize,
+    /// The slots, and the buffers of `region`.
+    view: RingView,
     region: Arc<Region>,
 }
 
@@ -87,9 +68,10 @@ impl RingMemory {
         // SAFETY: the object has room for the header and the slots behind it, and nobody else uses it.
         let slots = unsafe {
             header.write_bytes(0, 1);
-            header.cast::<u8>().add(SLOTS_OFFSET).cast()
+            SlotArray::new(header.cast::<u8>().add(SLOTS_OFFSET).cast(), shape.size)
         };
-        let ring = Self { header, slots, size: shape.size, region };
+        let view = RingView { slots, buffers: *region.buffers() };
+        let ring = Self { header, view, region };
         let dir = match shape.direction {
             Direction::Tx => DIR_TX,
             Direction::Rx => DIR_RX,
@@ -120,7 +102,13 @@ impl RingMemory {
 
     #[inline]
     pub(crate) fn size(&self) -> RingSize {
-        self.size
+        self.view.slots.size()
+    }
+
+    /// The slots, and the buffers that they may name.
+    #[inline]
+    pub(crate) fn view(&self) -> &RingView {
+        &self.view
     }
 
     #[inline]
@@ -186,37 +174,22 @@ impl RingMemory {
         }
     }
 
-    /// Where slot `at` is. Every [`Index`] comes from a [`RingSize`]; callers use the one of this ring.
+    /// Where slot `at` is.
     #[inline]
     pub(crate) fn slot_at(&self, at: Index) -> NonNull<abi::Slot> {
-        debug_assert!(at.get() < self.size.slots());
-        // SAFETY: the index is below the ring's number of slots, which the object has room for.
-        unsafe { self.slots.add(at.get() as usize) }
+        self.view.slots.at(at)
     }
 
     /// Buffer, length and flags of slot `at`.
     #[inline]
     pub(crate) fn slot(&self, at: Index) -> SlotValue {
-        let [buffer, frame] = self.slot_words(at);
-        let (buf_idx, frame) = (buffer.load(Relaxed), frame.load(Relaxed));
-        SlotValue { buf_idx, len: frame as u16, flags: (frame >> 16) as u16 }
+        self.view.slots.load(at)
     }
 
     /// Writes buffer, length and flags of slot `at`.
     #[inline]
     pub(crate) fn set_slot(&self, at: Index, value: SlotValue) {
-        let [buffer, frame] = self.slot_words(at);
-        buffer.store(value.buf_idx, Relaxed);
-        frame.store(u32::from(value.len) | u32::from(value.flags) << 16, Relaxed);
-    }
-
-    /// The number of the buffer of slot `at`, and its length and flags, each as one atomic.
-    #[inline]
-    fn slot_words(&self, at: Index) -> [&AtomicU32; 2] {
-        let words = self.slot_at(at).cast::<u32>().as_ptr();
-        // SAFETY: the slot is valid and aligned to 8; its first 8 bytes are these two words (asserted in `abi`), which
-        // the core accesses atomically only while the ring is shared.
-        unsafe { [AtomicU32::from_ptr(words), AtomicU32::from_ptr(words.add(1))] }
+        self.view.slots.store(at, value);
     }
 
     /// Takes a buffer number that names no buffer, and a length that fits into none, out of slot `at`. Returns whether there
@@ -232,11 +205,19 @@ impl RingMemory {
         is_bad
     }
 
-    /// Writes length and flags of slot `at`, which keeps its buffer.
-    #[inline]
-    pub(crate) fn set_received(&self, at: Index, len: u16, flags: SlotFlags) {
-        let [_, frame] = self.slot_words(at);
-        frame.store(u32::from(len) | u32::from(flags.bits()) << 16, Relaxed);
+    /// Clears length and flags of the slots from `from` up to `to`, which is not among them, and their buffers; of all slots if
+    /// these are the same. No device has the buffers.
+    pub(crate) fn clear(&self, from: Index, to: Index) {
+        let mut at = from;
+        loop {
+            let SlotValue { buf_idx, .. } = self.slot(at);
+            self.set_slot(at, SlotValue { buf_idx, len: 0, flags: 0 });
+            self.region.clear(&[buf_idx]);
+            at = self.size().next(at);
+            if at == to {
+                break;
+            }
+        }
     }
 
     /// Copies the frame that `slot` describes out of its buffer. `None` if there is no such buffer, or it or `into` is
@@ -255,18 +236,12 @@ impl RingMemory {
     /// buffer is too short. The caller's slot is one of the core's side of the ring.
     pub(crate) fn write_frame(&self, at: Index, frame: &[u8], flags: SlotFlags) -> bool {
         let len = u16::try_from(frame.len()).ok().filter(|len| *len <= self.region.frame_max());
-        let Some((payload, len)) = self.region.payload(self.slot(at).buf_idx).zip(len) else { return false };
+        let buf_idx = self.slot(at).buf_idx;
+        let Some((payload, len)) = self.region.payload(buf_idx).zip(len) else { return false };
         // SAFETY: as in `read_frame`, the other way.
         unsafe { payload.as_ptr().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
-        self.set_received(at, len, flags);
+        self.set_slot(at, SlotValue { buf_idx, len, flags: flags.bits() });
         true
-    }
-
-    /// The buffer of slot `at` on its way to a device, if the slot names one.
-    #[inline]
-    pub(crate) fn dma_buffer(&self, at: Index) -> Option<DmaBuffer<'_>> {
-        let [buffer, _] = self.slot_words(at);
-        self.region.dma_buffer(buffer.load(Relaxed))
     }
 
     /// Where the ring's header is.
@@ -281,8 +256,8 @@ impl RingMemory {
     }
 
     /// The buffer numbers in all slots, for giving them back.
-    pub(crate) fn buffers(&self) -> impl Iterator<Item = u32> {
-        let size = self.size;
+    pub(crate) fn buffer_numbers(&self) -> impl Iterator<Item = u32> {
+        let size = self.size();
         (0..size.slots()).filter_map(move |raw| size.index(raw)).map(|at| self.slot(at).buf_idx)
     }
 }

@@ -22,9 +22,10 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 
+use nm_driver::index::{Index, RingSize};
+
 use crate::abi::{RingFlags, SlotFlags, TimeVal};
 use crate::adapter::BoundRing;
-use crate::index::Index;
 use crate::kring::SyncError;
 use crate::mem::Region;
 use crate::ring::memory::RingMemory;
@@ -119,6 +120,13 @@ impl<D: Side> Ring<D> {
         self.memory().size().distance(self.head_index(), self.tail_index())
     }
 
+    /// Whether the window has no slots.
+    #[inline]
+    #[doc(alias = "nm_ring_empty")]
+    pub fn is_empty(&self) -> bool {
+        self.memory().head() == self.memory().tail()
+    }
+
     /// How many slots of the window were not looked at: those of `[cur, tail)`.
     pub fn avail(&self) -> u32 {
         self.memory().size().distance(self.cur_index(), self.tail_index())
@@ -156,14 +164,10 @@ impl<D: Side> Ring<D> {
     /// from now on; it looks at them in the next sync. No more than the window are given. Returns how many were.
     #[inline]
     pub fn advance(&mut self, slots: u32) -> u32 {
-        let size = self.memory().size();
-        let given = slots.min(self.window());
-        let (head, reserved) = (self.head_index(), self.reserved());
-        let new = size.advance(head, given);
-        self.memory().set_head(new);
-        if given > reserved {
-            self.memory().set_cur(new);
-        }
+        let mut window = Window::of(self.memory());
+        let given = slots.min(window.len());
+        window.advance(given);
+        window.release(self.memory());
         given
     }
 
@@ -252,6 +256,96 @@ impl RxRing {
             self.bound.stamp_now();
         }
         Ok(())
+    }
+}
+
+/// Forwarding.
+impl RxRing {
+    /// Forwards as many frames as `tx` has room for, without a copy: exchanges the buffers of the slots of both windows, one by
+    /// one, and advances both rings. Returns how many slots. Rings of different memory regions have to copy.
+    ///
+    /// ```
+    /// # use nm_core::{Netmap, testing::{card, CardSpec, HeapPlatform, Order}, tunables::Tunables};
+    /// # use std::sync::Arc;
+    /// # let platform: Arc<dyn nm_core::platform::Platform> = HeapPlatform::new(64 << 20);
+    /// # let netmap = Netmap::new(&platform, Tunables::default())?;
+    /// # let [(a, wire), (b, far)] = [1, 2].map(|n| card(CardSpec::new(n, 256, Order::Posted)));
+    /// # (netmap.attach("em0", a)?, netmap.attach("em1", b)?);
+    /// # let (mut from, mut to) = (netmap.open("em0")?, netmap.open("em1")?);
+    /// # let (rx, tx) = (&mut from.rx_rings()[0], &mut to.tx_rings()[0]);
+    /// # wire.send(&[0x42; 60]);
+    /// rx.rxsync()?;
+    /// assert_eq!(rx.forward_to(tx)?, 1);
+    /// tx.txsync()?;
+    /// # assert_eq!(far.sent(), [[0x42; 60]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn forward_to(&mut self, tx: &mut TxRing) -> Result<u32, DifferentRegion> {
+        let (from, to) = (self.memory(), tx.memory());
+        if !core::ptr::eq(from.region(), to.region()) {
+            return Err(DifferentRegion);
+        }
+        let (mut rx, mut tx) = (Window::of(from), Window::of(to));
+        let count = rx.len().min(tx.len());
+        let mut left = count;
+        while left > 0 {
+            let (received, free) = (from.view().slots.from(rx.head), to.view().slots.from(tx.head));
+            let run = (received.len().min(free.len()) as u32).min(left);
+            for ((received, free), _) in received.iter().zip(free).zip(0..run) {
+                received.exchange(free);
+            }
+            rx.advance(run);
+            tx.advance(run);
+            left -= run;
+        }
+        rx.release(from);
+        tx.release(to);
+        Ok(count)
+    }
+}
+
+/// The window of a ring while slots are released one after the other.
+#[derive(Clone, Copy)]
+struct Window {
+    size: RingSize,
+    head: Index,
+    tail: Index,
+    /// How many of the next slots the application has looked at.
+    reserved: u32,
+}
+
+impl Window {
+    // The ring's memory is private to the port and the core, and both write indices of the ring only; 0 stands for
+    // what cannot be.
+    #[inline]
+    fn of(memory: &RingMemory) -> Self {
+        let size = memory.size();
+        let index = |raw| size.index(raw).unwrap_or(size.first());
+        let head = index(memory.head());
+        let cur = memory.cur();
+        let reserved = if cur == head.get() { 0 } else { size.distance(head, index(cur)) };
+        Self { size, head, tail: index(memory.tail()), reserved }
+    }
+
+    #[inline]
+    fn len(&self) -> u32 {
+        self.size.distance(self.head, self.tail)
+    }
+
+    #[inline]
+    fn advance(&mut self, slots: u32) {
+        self.head = self.size.advance(self.head, slots);
+        self.reserved = self.reserved.saturating_sub(slots);
+    }
+
+    /// Writes `head`, and `cur` where `head` has passed it.
+    #[inline]
+    fn release(&self, memory: &RingMemory) {
+        if self.reserved == 0 {
+            memory.set_cur(self.head);
+        }
+        memory.set_head(self.head);
     }
 }
 

@@ -8,7 +8,9 @@ use core::ptr::{self, NonNull};
 use crate::abi::{self, SlotFlags};
 use crate::index::{Index, RingSize};
 use crate::mem::{Region, Spare};
-use crate::ring::memory::{RingMemory, SlotValue};
+use nm_driver::slots::SlotValue;
+
+use crate::ring::memory::RingMemory;
 
 /// One slot of a safe port's window, and through it the packet buffer.
 ///

@@ -74,13 +74,22 @@ macro_rules! behaviour {
         /// nothing else is ordered by it, so the accesses are relaxed.
         #[derive(Debug)]
         pub struct Knobs {
+            /// Whether a sync has to look at the values: 0 when none of them asks it for something.
+            has_wishes: AtomicU32,
             $($name: AtomicU32,)+
         }
 
         impl Knobs {
             /// Starts from these values.
             pub fn new(start: Behaviour) -> Self {
-                Self { $($name: AtomicU32::new(start.$name.number()),)+ }
+                let has_wishes = AtomicU32::new(start.has_wishes().into());
+                Self { has_wishes, $($name: AtomicU32::new(start.$name.number()),)+ }
+            }
+
+            /// Whether a sync has to look at the values: it is to log, to forward, or to wait for interrupts.
+            #[inline]
+            pub(crate) fn has_wishes(&self) -> bool {
+                self.has_wishes.load(Relaxed) != 0
             }
 
             $(
@@ -101,6 +110,7 @@ macro_rules! behaviour {
                 $(if from.$name != to.$name {
                     self.$name.store(to.$name.number(), Relaxed);
                 })+
+                self.has_wishes.store(self.behaviour().has_wishes().into(), Relaxed);
             }
         }
     };
@@ -129,6 +139,13 @@ behaviour! {
     generic_mit: u32 = 100_000;
     /// Slots of a generic adapter's rings.
     generic_ringsize: u32 = 1024;
+}
+
+impl Behaviour {
+    /// Whether a sync is to do anything but move frames.
+    fn has_wishes(&self) -> bool {
+        !self.verbose.is_empty() || self.fwd || !self.no_pendintr
+    }
 }
 
 impl Default for Knobs {

@@ -228,6 +228,16 @@ impl Card {
         let ring = &mut self.tx[number];
         (ring.head, ring.cur, ring.tail) = (ring.taken, ring.taken, ring.back);
         let _ = self.txsync(number);
+        // What the card does not have is cleared.
+        let ring = &mut self.tx[number];
+        let (mut at, end) = (ring.card, ring.next(ring.back));
+        loop {
+            ring.slots[at].clear();
+            at = ring.next(at);
+            if at == end {
+                break;
+            }
+        }
     }
 
     /// A receive ring gets a new owner: what has arrived is dropped.
@@ -303,7 +313,9 @@ impl Card {
                 has_returned = true;
             }
         }
-        self.refill(number, has_returned);
+        if has_returned || self.is_post_due(number) {
+            self.refill(number, has_returned);
+        }
         self.rx[number].tail = self.rx[number].back;
         self.health()
     }
@@ -315,9 +327,23 @@ impl Card {
         ring.card = ring.prev(ring.taken);
         queue.unseen += released;
         if released > 0 || has_returned {
-            ring.counts.kicks += 1;
-            queue.posted += std::mem::take(&mut queue.unseen);
+            self.tell(number);
         }
+    }
+
+    /// The doorbell.
+    fn tell(&mut self, number: usize) {
+        let (ring, queue) = (&mut self.rx[number], &mut self.rx_queues[number]);
+        ring.counts.kicks += 1;
+        queue.posted += std::mem::take(&mut queue.unseen);
+    }
+
+    /// Whether released slots are posted now: an eighth of the ring, or the card has less than half of it.
+    fn is_post_due(&self, number: usize) -> bool {
+        let ring = &self.rx[number];
+        let released = ring.walk(ring.card, ring.prev(ring.taken)).len();
+        let outstanding = ring.walk(ring.back, ring.card).len();
+        released * 8 >= ring.slots.len() || outstanding * 2 < ring.slots.len()
     }
 
     fn health(&self) -> Result<(), SyncError> {

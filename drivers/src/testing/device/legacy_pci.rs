@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 
 use super::{NetDevice, Violation};
-use crate::bank::RegisterBank;
+use crate::registers::halves;
 use crate::testing::lock;
+use crate::testing::region::RegisterModel;
 
 const CONFIG: usize = 0x14;
 /// Length of all registers, with the card's configuration.
@@ -14,7 +15,7 @@ const PAGE: u64 = 4096;
 
 /// The registers of a [`NetDevice`] in io ports; it is one with [`Interface::Legacy`](super::Interface::Legacy).
 #[derive(Debug)]
-pub struct LegacyPciBank {
+pub(super) struct LegacyPciBank {
     device: NetDevice,
     selected: Mutex<Selected>,
 }
@@ -28,17 +29,8 @@ struct Selected {
 }
 
 impl LegacyPciBank {
-    pub(super) fn new(device: NetDevice) -> Self {
+    pub fn new(device: NetDevice) -> Self {
         Self { device, selected: Mutex::default() }
-    }
-
-    /// Bytes of the configuration; all ones for a register of another length.
-    fn read_config<const N: usize>(&self, offset: usize) -> [u8; N] {
-        self.device.read_config_in_bank(CONFIG, offset)
-    }
-
-    fn complain(&self, offset: usize) {
-        self.device.complain_of_register(offset);
     }
 
     /// The number of the selected queue's first page.
@@ -56,73 +48,52 @@ impl LegacyPciBank {
     }
 }
 
-impl RegisterBank for LegacyPciBank {
+impl RegisterModel for LegacyPciBank {
     fn bytes(&self) -> usize {
         BYTES
     }
 
-    fn read8(&self, offset: usize) -> u8 {
-        match offset {
-            0x12 => self.device.read_status(),
-            0x13 => {
-                let mut model = self.device.lock();
-                let isr = model.isr();
-                model.acknowledge(isr);
-                isr
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        match (offset, width) {
+            (0x00, 4) => {
+                let [offered, _] = halves(self.device.lock().setup.offered.bits());
+                offered
             }
-            _ => u8::from_le_bytes(self.read_config(offset)),
-        }
-    }
-
-    fn read16(&self, offset: usize) -> u16 {
-        match offset {
-            0x0c => self.device.queue_size(lock(&self.selected).queue),
-            _ => u16::from_le_bytes(self.read_config(offset)),
-        }
-    }
-
-    fn read32(&self, offset: usize) -> u32 {
-        match offset {
-            0x00 => {
-                let [a, b, c, d, ..] = self.device.lock().setup.offered.bits().to_le_bytes();
-                u32::from_le_bytes([a, b, c, d])
-            }
-            0x08 => {
+            (0x08, 4) => {
                 let mut selected = lock(&self.selected);
                 selected.is_looked_at = true;
                 u32::try_from(self.device.lock().queue_start(selected.queue) / PAGE).unwrap_or(u32::MAX)
             }
-            _ => u32::from_le_bytes(self.read_config(offset)),
-        }
-    }
-
-    fn write8(&self, offset: usize, value: u8) {
-        if offset != 0x12 {
-            return self.complain(offset);
-        }
-        self.device.write_status(value);
-        if value == 0 {
-            *lock(&self.selected) = Selected::default();
-        }
-    }
-
-    fn write16(&self, offset: usize, value: u16) {
-        match offset {
-            0x0e => {
-                let mut selected = lock(&self.selected);
-                let is_looked_at = selected.is_looked_at && selected.queue == value;
-                *selected = Selected { queue: value, is_looked_at };
+            (0x0c, 2) => self.device.queue_size(lock(&self.selected).queue).into(),
+            (0x12, 1) => self.device.read_status().into(),
+            (0x13, 1) => {
+                let mut model = self.device.lock();
+                let isr = model.isr();
+                model.acknowledge(isr);
+                isr.into()
             }
-            0x10 => self.device.ring_doorbell(value),
-            _ => self.complain(offset),
+            _ => self.device.read_config_in_bank(CONFIG, offset, width),
         }
     }
 
-    fn write32(&self, offset: usize, value: u32) {
-        match offset {
-            0x04 => self.device.write_features(value.into()),
-            0x08 => self.write_page(value),
-            _ => self.complain(offset),
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        match (offset, width) {
+            (0x04, 4) => self.device.write_features(value.into()),
+            (0x08, 4) => self.write_page(value),
+            (0x0e, 2) => {
+                let mut selected = lock(&self.selected);
+                let queue = value as u16;
+                let is_looked_at = selected.is_looked_at && selected.queue == queue;
+                *selected = Selected { queue, is_looked_at };
+            }
+            (0x10, 2) => self.device.ring_doorbell(value as u16),
+            (0x12, 1) => {
+                self.device.write_status(value as u8);
+                if value == 0 {
+                    *lock(&self.selected) = Selected::default();
+                }
+            }
+            _ => self.device.complain_of_register(offset),
         }
     }
 }

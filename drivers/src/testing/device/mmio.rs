@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::model::Model;
 use super::{NetDevice, Violation};
-use crate::bank::RegisterBank;
 use crate::testing::lock;
+use crate::testing::region::RegisterModel;
 use crate::virtio::transport::QueuePlace;
 
 const CONFIG: usize = 0x100;
@@ -23,7 +23,7 @@ pub enum MmioVersion {
 
 /// The registers of a [`NetDevice`] on virtio-mmio.
 #[derive(Debug)]
-pub struct MmioBank {
+pub(super) struct MmioBank {
     device: NetDevice,
     version: MmioVersion,
     selection: Mutex<Selection>,
@@ -45,59 +45,35 @@ struct Selection {
 }
 
 impl MmioBank {
-    pub(super) fn new(device: NetDevice, version: MmioVersion) -> Self {
+    pub fn new(device: NetDevice, version: MmioVersion) -> Self {
         Self { device, version, selection: Mutex::default() }
     }
 
     fn selection(&self) -> MutexGuard<'_, Selection> {
         lock(&self.selection)
     }
-
-    fn complain(&self, offset: usize) {
-        self.device.complain_of_register(offset);
-    }
-
-    /// Bytes of the configuration, or zeros behind its end.
-    fn read_config<const N: usize>(&self, offset: usize) -> [u8; N] {
-        self.device.read_config_in_bank(CONFIG, offset)
-    }
 }
 
-impl RegisterBank for MmioBank {
+impl RegisterModel for MmioBank {
     fn bytes(&self) -> usize {
         BYTES
     }
 
-    fn read8(&self, offset: usize) -> u8 {
-        u8::from_le_bytes(self.read_config(offset))
-    }
-
-    fn read16(&self, offset: usize) -> u16 {
-        u16::from_le_bytes(self.read_config(offset))
-    }
-
-    fn read32(&self, offset: usize) -> u32 {
-        if offset >= CONFIG {
-            return u32::from_le_bytes(self.read_config(offset));
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        if offset >= CONFIG || width != 4 {
+            return self.device.read_config_in_bank(CONFIG, offset, width);
         }
         let value = self.selection().read(&mut self.device.lock(), self.version, offset);
         value.unwrap_or_else(|| {
-            self.complain(offset);
+            self.device.complain_of_register(offset);
             0
         })
     }
 
-    fn write8(&self, offset: usize, _value: u8) {
-        self.complain(offset);
-    }
-
-    fn write16(&self, offset: usize, _value: u16) {
-        self.complain(offset);
-    }
-
-    fn write32(&self, offset: usize, value: u32) {
-        if self.selection().write(&mut self.device.lock(), self.version, offset, value).is_none() {
-            self.complain(offset);
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        let write = || self.selection().write(&mut self.device.lock(), self.version, offset, value);
+        if width != 4 || write().is_none() {
+            self.device.complain_of_register(offset);
         }
     }
 }

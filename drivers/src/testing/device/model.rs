@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::config_reads::ConfigReads;
 use super::control::ControlRing;
 use super::registers::{FAILED, Registers, Transition};
-use super::ring::{Area, DeviceRing, Framing, Place, Terms, Way};
+use super::ring::{self, DeviceRing, Framing, Place, Terms, Way};
 use super::{Commands, Setup, Slow, Violation};
 use crate::testing::FakeMachine;
 use crate::virtio::transport::QueuePlace;
@@ -56,12 +56,11 @@ impl Model {
     /// Takes what the driver has published on all queues.
     pub fn fetch(&mut self) {
         for index in 0..self.rings.len() {
-            let of_others = |(i, ring): (usize, &DeviceRing)| (i != index).then(|| ring.buffers());
-            let others: Vec<_> = self.rings.iter().enumerate().filter_map(of_others).flatten().collect();
             let is_enabled = self.registers.queues.get(index).is_some_and(|queue| queue.is_enabled);
             let pair = u16::try_from(index / 2).unwrap_or(u16::MAX);
-            let Some(ring) = self.rings.get_mut(index).filter(|_| is_enabled) else { continue };
-            ring.fetch(&others);
+            let (before, rest) = self.rings.split_at_mut(index);
+            let Some((ring, behind)) = rest.split_first_mut().filter(|_| is_enabled) else { continue };
+            ring.fetch(|| before.iter().chain(behind.iter()).flat_map(DeviceRing::buffers).collect());
             if pair >= self.pairs && index % 2 == 1 && !ring.owned.is_empty() {
                 self.violations.push(Violation::PairNotInUse { pair });
             }
@@ -101,7 +100,7 @@ impl Model {
         let framing = Framing::of(self.setup.interface, self.registers.accepted);
         let control = self.registers.control_queue();
         for (queue, registers) in (0..).zip(&self.registers.queues) {
-            let memory = Area::memory(self.machine.clone(), queue, registers.place, terms);
+            let memory = ring::memory(self.machine.clone(), queue, registers.place, terms);
             if queue == control {
                 let ring = ControlRing::new(memory, self.setup.interface);
                 self.control = (registers.is_enabled && self.has(NET_CTRL_VQ)).then_some(ring);

@@ -1,5 +1,6 @@
 //! One queue from the device's side, written from the specification (sections 2.7 and 2.8), not from the driver.
 
+mod area;
 mod bells;
 mod framing;
 mod memory;
@@ -11,16 +12,35 @@ mod suppression;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use self::area::Area;
 use self::bells::Bells;
 use self::owned::Owned;
+use self::packed::PackedMemory;
+use self::place::Format;
+use self::split::SplitMemory;
 use super::Violation;
 use crate::testing::FakeMachine;
 
 pub(super) use self::framing::Framing;
-pub(super) use self::memory::{Area, Chain, FLAG_NEXT, FLAG_WRITE, QueueMemory};
+pub(super) use self::memory::{Chain, FLAG_NEXT, FLAG_WRITE, QueueMemory};
 pub(super) use self::place::{Place, Terms};
+
+/// The memory of a queue in the format that was agreed on.
+pub(super) fn memory(
+    machine: Arc<FakeMachine>,
+    queue: u16,
+    place: Place,
+    terms: Terms,
+) -> Box<dyn QueueMemory> {
+    let area = Area { machine, queue, place, terms };
+    match terms.format {
+        Format::Split => Box::new(SplitMemory::new(area)),
+        Format::Packed => Box::new(PackedMemory::new(area)),
+    }
+}
 
 /// Which way buffers of the queue go, seen from the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +112,7 @@ impl DeviceRing {
 /// Taking buffers.
 impl DeviceRing {
     /// Takes what the driver has published, and checks it. `others` are buffers that other queues own.
-    pub fn fetch(&mut self, others: &[(u64, u32)]) {
+    pub fn fetch(&mut self, others: impl FnOnce() -> Vec<(u64, u32)>) {
         let published = match self.memory.published(self.seen) {
             Ok(published) => published,
             Err(violation) => return self.complain(violation),
@@ -101,14 +121,16 @@ impl DeviceRing {
             return self.complain(Violation::Overrun { queue: self.queue() });
         }
         self.check_doorbell_came(published);
+        let mut given = BTreeMap::new();
         if self.seen != published {
             self.check_all_left_alone();
+            given.extend(others().into_iter().chain(self.buffers()));
         }
         while self.seen < published {
             match self.memory.chain(self.seen) {
                 Ok(chain) => {
                     self.seen += chain.positions;
-                    self.take(chain, others);
+                    self.take(chain, &mut given);
                 }
                 Err(violation) => {
                     self.seen += 1;
@@ -121,7 +143,8 @@ impl DeviceRing {
         self.ask_for_doorbell();
     }
 
-    fn take(&mut self, chain: Chain, others: &[(u64, u32)]) {
+    /// `given` are address and length of all buffers that the device owns.
+    fn take(&mut self, chain: Chain, given: &mut BTreeMap<u64, u32>) {
         let (queue, id) = (self.queue(), chain.id);
         if id >= self.memory.area().place.size {
             return self.complain(Violation::NoSuchDescriptor { queue, id });
@@ -132,14 +155,15 @@ impl DeviceRing {
         self.check_descriptors(&chain);
         let Chain { parts, positions, .. } = chain;
         let mut owned = Owned { parts, positions, contents: None };
+        // Those that are owned already do not overlap, so the last that begins in front of the end tells.
         let is_taken = |(address, bytes): (u64, u32)| {
-            self.owned.values().flat_map(Owned::ranges).chain(others.iter().copied()).any(|(start, len)| {
-                start < address.saturating_add(bytes.into()) && address < start.saturating_add(len.into())
-            })
+            let before = given.range(..address.saturating_add(bytes.into())).next_back();
+            before.is_some_and(|(&start, &len)| address < start.saturating_add(len.into()))
         };
         if owned.ranges().any(is_taken) {
             self.complain(Violation::BufferGivenTwice { queue, id });
         }
+        given.extend(owned.ranges());
         let contents = owned.read(self.machine()).filter(|contents| !contents.is_empty());
         match &contents {
             None => self.complain(Violation::BufferOutsideMemory { queue, id }),
@@ -165,7 +189,8 @@ impl DeviceRing {
         }
         let header = chain.parts.first().map(|part| part.bytes as usize);
         if !self.framing.is_header_apart() {
-            if chain.parts.len() > 1 {
+            let holds_more = header.is_some_and(|bytes| bytes > self.framing.header_bytes());
+            if chain.parts.len() > 1 && (self.way == Way::In || !holds_more) {
                 self.complain(Violation::Chained { queue, id });
             }
         } else if chain.parts.len() < 2 || header != Some(self.framing.header_bytes()) {
@@ -207,10 +232,14 @@ impl DeviceRing {
     /// What was done to the contents of a buffer that the device owns.
     fn complaint(&self, id: u16, owned: &Owned) -> Option<Violation> {
         let queue = self.queue();
-        match (&owned.contents, owned.read(self.machine())) {
-            (_, None) => Some(Violation::BufferOutsideMemory { queue, id }),
-            (Some(then), Some(now)) if *then != now => Some(Violation::BufferChanged { queue, id }),
-            _ => None,
+        let outside = Violation::BufferOutsideMemory { queue, id };
+        let Some(then) = &owned.contents else {
+            let is_there = owned.ranges().all(|(address, bytes)| self.machine().has(address, bytes as usize));
+            return (!is_there).then_some(outside);
+        };
+        match owned.read(self.machine()) {
+            None => Some(outside),
+            Some(now) => (now != *then).then_some(Violation::BufferChanged { queue, id }),
         }
     }
 }

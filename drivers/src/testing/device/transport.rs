@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::NetDevice;
 use crate::virtio::features::Features;
 use crate::virtio::status::Status;
-use crate::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size};
+use crate::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size, sealed};
 
 /// The registers of a [`NetDevice`].
 #[derive(Debug)]
@@ -25,6 +25,8 @@ impl ModelTransport {
         Self { device }
     }
 }
+
+impl sealed::Sealed for ModelTransport {}
 
 impl Transport for ModelTransport {
     fn is_legacy(&self) -> bool {

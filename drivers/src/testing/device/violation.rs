@@ -186,7 +186,8 @@ pub enum Violation {
         /// The descriptor.
         id: u16,
     },
-    /// A descriptor continues in another, where one was to hold header and packet.
+    /// A descriptor continues in another, where one was to hold header and packet: each buffer to receive in, and the first
+    /// descriptor of a packet to transmit, which has the header and the first bytes.
     Chained {
         /// The queue.
         queue: u16,

@@ -1,56 +1,71 @@
 //! The driver's way to the model.
 
-use super::IntelDevice;
-use crate::e1000::{Interrupts, Offset, Registers, Writer};
-use crate::mmio::MmioError;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-/// The registers of an [`IntelDevice`].
-#[derive(Debug)]
-pub struct IntelRegisters {
-    device: IntelDevice,
-}
+use super::{IntelDevice, IntelViolation};
+use crate::bus::Bus;
+use crate::e1000::{Attachment, Offset};
+use crate::hal::Handler;
+use crate::line::Acknowledge;
+use crate::testing::machine::ModelRegion;
+use crate::testing::region::RegisterModel;
 
-/// One register of an [`IntelDevice`].
-#[derive(Debug)]
-pub struct IntelWriter {
-    device: IntelDevice,
-    offset: Offset,
+/// Bytes of the card's memory.
+const BYTES: usize = 0x2_0000;
+
+/// The registers of an [`IntelDevice`], and its bus: a line that is never connected.
+#[derive(Debug, Clone)]
+struct IntelRegisters(IntelDevice);
+
+/// What a driver of this card holds.
+pub(super) fn attachment(device: &IntelDevice) -> Attachment {
+    let registers = IntelRegisters(device.clone());
+    let region = Arc::new(ModelRegion::new(Arc::new(registers.clone())));
+    Attachment::new(region, Box::new(registers))
 }
 
 impl IntelRegisters {
-    pub(super) fn new(device: IntelDevice) -> Self {
-        Self { device }
+    /// The register of `width` bytes at `offset`; any other is a complaint.
+    fn register(&self, offset: usize, width: usize) -> Option<Offset> {
+        let register = Offset::ALL.into_iter().find(|register| *register as usize == offset);
+        let register = register.filter(|_| width == 4);
+        if register.is_none() {
+            self.0.lock().violations.push(IntelViolation::RegisterAccess { offset, width });
+        }
+        register
     }
 }
 
-impl Registers for IntelRegisters {
-    type Writer = IntelWriter;
-
-    fn read(&self, offset: Offset) -> u32 {
-        self.device.read(offset)
+impl RegisterModel for IntelRegisters {
+    fn bytes(&self) -> usize {
+        BYTES
     }
 
-    fn write(&self, offset: Offset, value: u32) {
-        self.device.write(offset, value);
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        self.register(offset, width).map_or(!0, |register| self.0.read(register))
     }
 
-    fn writer(&self, offset: Offset) -> Result<IntelWriter, MmioError> {
-        Ok(IntelWriter { device: self.device.clone(), offset })
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        if let Some(register) = self.register(offset, width) {
+            self.0.write(register, value);
+        }
+    }
+}
+
+impl Bus for IntelRegisters {
+    fn connect(&mut self, handlers: Vec<Handler>, acknowledge: Acknowledge) {
+        drop((handlers, acknowledge));
     }
 
-    fn interrupts(&self) -> Interrupts {
-        Interrupts::Line
+    fn has_line(&self) -> bool {
+        true
     }
 
     fn cut_off(&mut self) -> bool {
-        let mut model = self.device.lock();
+        let mut model = self.0.lock();
         model.is_cut_off = !model.setup.quirks.cannot_be_cut_off;
         model.is_cut_off
-    }
-}
-
-impl Writer for IntelWriter {
-    fn write(&self, value: u32) {
-        self.device.write(self.offset, value);
     }
 }

@@ -21,6 +21,13 @@ pub enum IntelViolation {
         /// The bits.
         bits: u32,
     },
+    /// A register was accessed that the driver does not know, or not as a whole.
+    RegisterAccess {
+        /// Its offset in bytes.
+        offset: usize,
+        /// Bytes of the access.
+        width: usize,
+    },
     /// A register was written that can only be read.
     ReadOnly {
         /// The register.

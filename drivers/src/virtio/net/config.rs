@@ -2,7 +2,7 @@
 
 use core::ops::RangeInclusive;
 
-use nm_core::nic::Link;
+use nm_driver::nic::Link;
 
 use super::NetError;
 use crate::virtio::features::Features;

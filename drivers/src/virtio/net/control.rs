@@ -10,8 +10,8 @@
 //! The second makes filters needless: as with netmap, what a port gets is what is on its wire.
 
 use log::warn;
-use nm_core::nic::NicInfo;
-use nm_core::platform::Platform;
+use nm_driver::nic::NicInfo;
+use nm_driver::platform::Platform;
 
 use super::NetError;
 use super::facts::Facts;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use nm_core::platform::OutOfDmaMemory;
+use nm_driver::platform::OutOfDmaMemory;
 
 use crate::iommu::ActiveIommu;
 use crate::virtio::features::Features;

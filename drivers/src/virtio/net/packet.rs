@@ -7,20 +7,19 @@
 //! | legacy with ANY_LAYOUT     | split  | 10 bytes | 1                       | N                       |
 //! | legacy without             | split  | 10 bytes | 2: the header by itself | N / 2                   |
 //!
-//! The header lies right in front of the payload in any case. Its length and the kind of queue are parts of a queue's type, so
-//! that a packet costs no look at them; only legacy devices are asked in which of the two ways.
+//! The header lies right in front of the payload in any case.
 
 use core::fmt;
 
-use nm_core::nic::{DmaBuffer, QueueFull};
-
 use crate::virtio::features::Features;
-use crate::virtio::queue::{Placement, QueueSize, Virtqueue};
+use crate::virtio::queue::{Placement, QueueSize};
 
 /// Length of the header with VERSION_1, whatever else was negotiated.
 pub(super) const HEADER: usize = 12;
 /// Length of the header of a legacy device without MRG_RXBUF: the number of buffers at its end is not there.
 pub(super) const LEGACY_HEADER: usize = 10;
+/// Bytes in front of a payload that are cleared before it is sent, whichever header the device has: what one store writes.
+pub(super) const CLEARED: usize = 16;
 
 /// The queues and packets of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +52,12 @@ impl Format {
         if self == (Self::Legacy { is_header_apart: true }) { size.get() / 2 } else { size.get() }
     }
 
+    /// Descriptors for this many packets.
+    pub(super) fn descriptors(self, packets: u16) -> u16 {
+        let is_two = self == (Self::Legacy { is_header_apart: true });
+        if is_two { packets.saturating_mul(2) } else { packets }
+    }
+
     /// How the device finds the parts of a split queue.
     pub(super) fn placement(self) -> Placement {
         if matches!(self, Self::Legacy { .. }) { Placement::Contiguous } else { Placement::Free }
@@ -70,55 +75,40 @@ impl fmt::Display for Format {
     }
 }
 
-/// The layout of packets with a header of this length.
+/// The layout of packets.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PacketLayout<const HEADER_BYTES: usize> {
-    /// Only looked at for legacy devices.
-    is_header_apart: bool,
-}
-
-impl PacketLayout<HEADER> {
-    /// With VERSION_1.
-    pub(super) const MODERN: Self = Self { is_header_apart: false };
-}
-
-impl PacketLayout<LEGACY_HEADER> {
-    /// Without.
-    pub(super) fn legacy(is_header_apart: bool) -> Self {
-        Self { is_header_apart }
-    }
-}
-
-impl<const HEADER_BYTES: usize> PacketLayout<HEADER_BYTES> {
+pub(super) struct PacketLayout {
     /// Length of the device's header.
-    pub(super) const HEADER_BYTES: u32 = HEADER_BYTES as u32;
+    pub(super) header: u32,
+    /// A packet is two descriptors, the first of which has the header alone.
+    pub(super) is_header_apart: bool,
+}
 
-    /// Writes a header that asks for nothing, no checksum and no segmentation, in front of the payload. Returns where the
-    /// device finds it.
-    #[inline]
-    pub(super) fn write_header(buffer: &mut DmaBuffer<'_>) -> u64 {
-        buffer.write_header([0; HEADER_BYTES])
+impl PacketLayout {
+    /// That of a format.
+    pub(super) fn of(format: Format) -> Self {
+        match format {
+            Format::Packed | Format::Split => Self { header: HEADER as u32, is_header_apart: false },
+            Format::Legacy { is_header_apart } => Self { header: LEGACY_HEADER as u32, is_header_apart },
+        }
     }
 
-    /// Where the device finds the place for the header.
-    #[inline]
-    pub(super) fn header_phys(buffer: &DmaBuffer<'_>) -> u64 {
-        buffer.header_phys::<HEADER_BYTES>()
+    /// Packets in a queue of this many descriptors.
+    pub(super) fn capacity(self, size: u16) -> u16 {
+        if self.is_header_apart { size / 2 } else { size }
     }
 
-    /// Posts the `bytes` of header and frame at `address` under `id`.
-    #[inline]
-    pub(super) fn post(
-        self,
-        queue: &mut impl Virtqueue,
-        id: u16,
-        address: u64,
-        bytes: u32,
-    ) -> Result<(), QueueFull> {
-        if HEADER_BYTES == LEGACY_HEADER && self.is_header_apart {
-            queue.post_in_two(id, address, bytes, Self::HEADER_BYTES)
-        } else {
-            queue.post(id, address, bytes)
+    /// The first descriptor of the packet with an id.
+    pub(super) fn descriptor(self, id: u16) -> u16 {
+        if self.is_header_apart { id * 2 } else { id }
+    }
+
+    /// The id of the packet whose first descriptor the device has named; one that is never outstanding if none begins there.
+    pub(super) fn id(self, descriptor: u32) -> u32 {
+        match (self.is_header_apart, descriptor % 2) {
+            (false, _) => descriptor,
+            (true, 0) => descriptor / 2,
+            (true, _) => u32::MAX,
         }
     }
 }

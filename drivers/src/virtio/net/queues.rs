@@ -1,75 +1,292 @@
 //! The two queues of a pair, as the core uses them.
-#![expect(unsafe_code, reason = "the queue traits carry a contract about buffers")]
+//!
+//! Each sync has a loop over runs, and a slow path for what a run stops at. A device that uses buffers in order (VIRTIO_F_IN_ORDER,
+//! sections 2.7.9 and 2.8.9) may report a batch by its last buffer: all outstanding buffers up to that one are used, and those that
+//! have no entry of their own were used completely.
+#![expect(unsafe_code, reason = "the addresses of buffers are written to descriptors")]
 
-use nm_core::nic::{Armed, Content, DmaBuffer, QueueFull, QueueHealth, Received, RxQueue, TxQueue};
+use nm_driver::buffers::Buffer;
+use nm_driver::burst::{FRAGMENTS_MAX, Lengths, RxBurst, TxBurst};
+use nm_driver::nic::{Armed, QueueStatus, RxQueue, TxQueue};
 
-use super::packet::PacketLayout;
-use crate::virtio::queue::{Completion, FromDevice, ToDevice, Virtqueue};
+use super::packet::{CLEARED, PacketLayout};
+use crate::virtio::queue::{FromDevice, ToDevice, Used, Virtqueue};
 
-/// A transmit queue over the virtqueue `Q`, for packets with a header of this length.
+/// A transmit queue over the virtqueue `Q`.
 #[derive(Debug)]
-pub(super) struct Transmit<const HEADER_BYTES: usize, Q> {
+pub(super) struct Transmit<Q> {
     queue: Q,
-    layout: PacketLayout<HEADER_BYTES>,
+    layout: PacketLayout,
+    is_in_order: bool,
     has_interrupt: bool,
 }
 
-/// A receive queue over the virtqueue `Q`, for packets with a header of this length.
+/// A receive queue over the virtqueue `Q`.
 #[derive(Debug)]
-pub(super) struct Receive<const HEADER_BYTES: usize, Q> {
+pub(super) struct Receive<Q> {
     queue: Q,
-    layout: PacketLayout<HEADER_BYTES>,
+    layout: PacketLayout,
+    is_in_order: bool,
     has_interrupt: bool,
 }
 
-impl<const HEADER_BYTES: usize, Q> Transmit<HEADER_BYTES, Q> {
-    /// Over a queue that was made for packets in this layout.
-    pub(super) fn new(queue: Q, layout: PacketLayout<HEADER_BYTES>, has_interrupt: bool) -> Self {
-        Self { queue, layout, has_interrupt }
+impl<Q> Transmit<Q> {
+    /// Over a fresh queue.
+    pub(super) fn new(queue: Q, layout: PacketLayout, is_in_order: bool, has_interrupt: bool) -> Self {
+        Self { queue, layout, is_in_order, has_interrupt }
     }
 }
 
-impl<const HEADER_BYTES: usize, Q> Receive<HEADER_BYTES, Q> {
-    /// Over a queue that was made for packets in this layout.
-    pub(super) fn new(queue: Q, layout: PacketLayout<HEADER_BYTES>, has_interrupt: bool) -> Self {
-        Self { queue, layout, has_interrupt }
+impl<Q> Receive<Q> {
+    /// Over a fresh queue.
+    pub(super) fn new(queue: Q, layout: PacketLayout, is_in_order: bool, has_interrupt: bool) -> Self {
+        Self { queue, layout, is_in_order, has_interrupt }
     }
 }
 
-// SAFETY: `Virtqueue::pop` reports an id only if it is outstanding, once, and after the device named it as used.
-unsafe impl<const HEADER_BYTES: usize, Q> TxQueue for Transmit<HEADER_BYTES, Q>
-where
-    Q: Virtqueue<Direction = ToDevice>,
-{
+impl<Q: Virtqueue<Direction = ToDevice>> Transmit<Q> {
+    /// Takes back what the device has sent.
     #[inline]
+    fn reclaim(&mut self, burst: &mut TxBurst<'_>) {
+        loop {
+            let (places, mark) = self.queue.completions();
+            if places.is_empty() {
+                break;
+            }
+            let count = burst.complete_run(places, |place, id| Q::used(place, mark, id).is_some());
+            if count > 0 {
+                self.queue.consume(count);
+            } else if !self.reclaim_one(burst) {
+                break;
+            }
+            if !self.queue.has_more() {
+                break;
+            }
+        }
+    }
+
+    /// Takes back a frame that is not the one expected, or has several fragments. Returns whether there was a completion.
+    #[cold]
+    fn reclaim_one(&mut self, burst: &mut TxBurst<'_>) -> bool {
+        let Some(Used { id, .. }) = self.queue.peek() else { return false };
+        let id = self.layout.id(id);
+        if self.is_in_order {
+            let Some((frames, fragments)) = burst.frames_through(id) else {
+                self.queue.break_down();
+                return false;
+            };
+            let is_there = self.queue.advance(frames, fragments);
+            if is_there {
+                burst.complete_oldest(frames);
+            }
+            return is_there;
+        }
+        match burst.complete(id) {
+            Some(fragments) => self.queue.advance(1, fragments),
+            None => {
+                self.queue.refuse();
+                true
+            }
+        }
+    }
+
+    /// Posts what is pending.
+    #[inline]
+    fn submit(&mut self, burst: &mut TxBurst<'_>) {
+        let header = self.layout.header;
+        while burst.is_pending() {
+            let first = burst.next_id();
+            let (descriptors, mark) = self.queue.descriptors(first);
+            let count = burst.submit_run(descriptors, Lengths::ANY, |descriptor, id, mut buffer, len| {
+                buffer.write_header([0; CLEARED]);
+                Q::write(descriptor, mark, id, (address(&buffer, header), header + len));
+            });
+            if count > 0 {
+                self.queue.posted(first, count, 0);
+            } else if !self.submit_one(burst) {
+                break;
+            }
+        }
+    }
+
+    /// Posts one frame that has several fragments, or whose slot is flagged. Returns whether there was one, and room for it.
+    #[cold]
+    fn submit_one(&mut self, burst: &mut TxBurst<'_>) -> bool {
+        let header = self.layout.header;
+        let Some(mut frame) = burst.next_frame(FRAGMENTS_MAX) else { return false };
+        let mut segments = [(0, 0); FRAGMENTS_MAX as usize + 1];
+        let mut count = 0;
+        for k in 0..frame.fragments() {
+            let Some((mut buffer, len)) = frame.fragment(k) else {
+                frame.refuse();
+                return true;
+            };
+            let mut segment = (address(&buffer, 0), u32::from(len));
+            if k == 0 {
+                buffer.write_header([0; CLEARED]);
+                segment = (address(&buffer, header), header + u32::from(len));
+            }
+            if let Some(place) = segments.get_mut(count) {
+                *place = segment;
+                count += 1;
+            }
+        }
+        let first = frame.first_id();
+        if self.layout.is_header_apart {
+            // The queue has two descriptors for each id.
+            if count > 1 {
+                frame.refuse();
+                return true;
+            }
+            let (address, bytes) = segments.first().copied().unwrap_or_default();
+            let apart = [(address, header), (address + u64::from(header), bytes - header)];
+            self.queue.post_chain(self.layout.descriptor(first), &apart);
+        } else {
+            self.queue.post_chain(first, segments.get(..count).unwrap_or_default());
+        }
+        frame.commit();
+        true
+    }
+}
+
+impl<Q: Virtqueue<Direction = ToDevice>> Transmit<Q> {
+    /// A sync with a device that wants the header in a descriptor of its own: nothing of it is a run.
+    #[cold]
+    fn sync_apart(&mut self, burst: &mut TxBurst<'_>) {
+        while self.reclaim_one(burst) {}
+        while self.submit_one(burst) {}
+    }
+}
+
+impl<Q: Virtqueue<Direction = FromDevice>> Receive<Q> {
+    /// Imports what the device has received.
+    #[inline]
+    fn import(&mut self, burst: &mut RxBurst<'_>) {
+        let header = self.layout.header;
+        loop {
+            let (places, mark) = self.queue.completions();
+            if places.is_empty() {
+                break;
+            }
+            let count = burst.receive_run(places, header, |place, id| Q::used(place, mark, id));
+            if count > 0 {
+                self.queue.consume(count);
+            } else if !self.import_one(burst) {
+                break;
+            }
+            if !self.queue.has_more() {
+                break;
+            }
+        }
+    }
+
+    /// Imports a buffer that is not the one expected, or holds no frame by itself. Returns whether there was a completion.
+    #[cold]
+    fn import_one(&mut self, burst: &mut RxBurst<'_>) -> bool {
+        let Some(Used { id, written }) = self.queue.peek() else { return false };
+        let id = self.layout.id(id);
+        if self.is_in_order {
+            return self.import_batch(burst, id, written);
+        }
+        if self.take_one(burst, id, written) {
+            return self.queue.advance(1, 1);
+        }
+        self.queue.refuse();
+        true
+    }
+
+    /// Imports all buffers up to this one: those before it were written to the last byte.
+    fn import_batch(&mut self, burst: &mut RxBurst<'_>, id: u32, written: u32) -> bool {
+        let Some(ahead) = burst.buffers_through(id).and_then(|buffers| buffers.checked_sub(1)) else {
+            self.queue.break_down();
+            return false;
+        };
+        if !self.queue.advance(ahead + 1, ahead + 1) {
+            return false;
+        }
+        let full = self.layout.header + u32::from(burst.receive_len());
+        for _ in 0..ahead {
+            self.take_one(burst, burst.expected().into(), full);
+        }
+        self.take_one(burst, id, written)
+    }
+
+    /// Takes the buffer with this id, to which the device says that it wrote so many bytes. Returns `false` when the id is not
+    /// outstanding.
+    fn take_one(&self, burst: &mut RxBurst<'_>, id: u32, written: u32) -> bool {
+        match written.checked_sub(self.layout.header) {
+            Some(len) if len <= burst.receive_len().into() => burst.fragment(id, 0, len, false),
+            _ => burst.damaged(id, false),
+        }
+    }
+
+    /// Posts what is free.
+    #[inline]
+    fn post(&mut self, burst: &mut RxBurst<'_>) {
+        let header = self.layout.header;
+        let bytes = header + u32::from(burst.receive_len());
+        while burst.has_free() {
+            let first = burst.next_id();
+            let (descriptors, mark) = self.queue.descriptors(first);
+            let count = burst.post_run(descriptors, |descriptor, id, buffer| {
+                Q::write(descriptor, mark, id, (address(&buffer, header), bytes));
+            });
+            if count == 0 {
+                break;
+            }
+            self.queue.posted(first, count, bytes);
+        }
+    }
+
+    /// Posts what is free, each buffer with the header in a descriptor of its own.
+    #[cold]
+    fn post_apart(&mut self, burst: &mut RxBurst<'_>) {
+        let header = self.layout.header;
+        while burst.has_free() {
+            let (first, mut at) = (burst.next_id(), 0);
+            if burst.post_run(&[()], |(), _, buffer| at = address(&buffer, header)) == 0 {
+                break;
+            }
+            let apart = [(at, header), (at + u64::from(header), burst.receive_len().into())];
+            self.queue.post_chain(self.layout.descriptor(first), &apart);
+        }
+    }
+
+    /// A sync with a device that wants the header in a descriptor of its own: nothing of it is a run.
+    #[cold]
+    fn sync_apart(&mut self, burst: &mut RxBurst<'_>) {
+        while burst.has_import() && self.import_one(burst) {}
+        self.post_apart(burst);
+    }
+}
+
+/// Where the device finds a buffer whose last `header` bytes of headroom are for it.
+#[inline]
+fn address(buffer: &Buffer<'_>, header: u32) -> u64 {
+    // SAFETY: the address is written to a descriptor, which the device learns of when the queue is kicked, after the buffer was
+    // committed; the device is done with the buffer when it names its id in the used ring, or has been reset.
+    unsafe { buffer.phys() }.wrapping_sub(header.into())
+}
+
+impl<Q: Virtqueue<Direction = ToDevice>> TxQueue for Transmit<Q> {
     fn capacity(&self) -> u16 {
-        self.queue.size()
+        self.layout.capacity(self.queue.size())
     }
 
-    /// A `len` beyond the buffer's capacity is cut to it: the device never reads behind a buffer.
-    #[inline]
-    fn put(&mut self, id: u16, mut buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull> {
-        let address = PacketLayout::<HEADER_BYTES>::write_header(&mut buffer);
-        let bytes = PacketLayout::<HEADER_BYTES>::HEADER_BYTES + u32::from(len.min(buffer.capacity()));
-        self.layout.post(&mut self.queue, id, address, bytes)
-    }
-
-    #[inline]
-    fn kick(&mut self) -> bool {
-        self.queue.kick()
-    }
-
-    #[inline]
-    fn reclaim(&mut self) -> Option<u16> {
-        self.queue.pop().map(|completion| completion.id)
-    }
-
-    fn health(&self) -> QueueHealth {
-        self.queue.health()
+    fn sync(&mut self, burst: &mut TxBurst<'_>) -> QueueStatus {
+        if self.layout.is_header_apart {
+            self.sync_apart(burst);
+        } else {
+            if burst.has_reclaim() {
+                self.reclaim(burst);
+            }
+            self.submit(burst);
+        }
+        status(&mut self.queue)
     }
 
     fn arm(&mut self, frames: u16) -> Armed {
-        if self.has_interrupt { arm(&mut self.queue, frames) } else { Armed::Never }
+        arm(&mut self.queue, self.has_interrupt, if self.is_in_order { 1 } else { frames })
     }
 
     fn disarm(&mut self) {
@@ -77,39 +294,29 @@ where
     }
 }
 
-// SAFETY: as for `Transmit`; `content` checks the length.
-unsafe impl<const HEADER_BYTES: usize, Q> RxQueue for Receive<HEADER_BYTES, Q>
-where
-    Q: Virtqueue<Direction = FromDevice>,
-{
-    #[inline]
+impl<Q: Virtqueue<Direction = FromDevice>> RxQueue for Receive<Q> {
     fn capacity(&self) -> u16 {
-        self.queue.size()
+        self.layout.capacity(self.queue.size())
     }
 
-    #[inline]
-    fn give(&mut self, id: u16, buffer: DmaBuffer<'_>) -> Result<(), QueueFull> {
-        let bytes = PacketLayout::<HEADER_BYTES>::HEADER_BYTES + u32::from(buffer.capacity());
-        self.layout.post(&mut self.queue, id, PacketLayout::<HEADER_BYTES>::header_phys(&buffer), bytes)
+    fn sync(&mut self, burst: &mut RxBurst<'_>) -> QueueStatus {
+        if self.layout.is_header_apart {
+            self.sync_apart(burst);
+        } else {
+            if burst.has_import() {
+                self.import(burst);
+            }
+            self.post(burst);
+        }
+        status(&mut self.queue)
     }
 
-    #[inline]
-    fn kick(&mut self) -> bool {
-        self.queue.kick()
-    }
-
-    #[inline]
-    fn take(&mut self) -> Option<Received> {
-        let completion = self.queue.pop()?;
-        Some(Received { id: completion.id, content: content::<HEADER_BYTES>(completion) })
-    }
-
-    fn health(&self) -> QueueHealth {
-        self.queue.health()
+    fn is_idle(&self) -> bool {
+        self.queue.is_idle()
     }
 
     fn arm(&mut self) -> Armed {
-        if self.has_interrupt { arm(&mut self.queue, 1) } else { Armed::Never }
+        arm(&mut self.queue, self.has_interrupt, 1)
     }
 
     fn disarm(&mut self) {
@@ -117,16 +324,19 @@ where
     }
 }
 
-/// Asks the device for an interrupt after this many completions.
-fn arm(queue: &mut impl Virtqueue, completions: u16) -> Armed {
-    if queue.enable_notifications(completions) { Armed::Yes } else { Armed::Late }
+/// Kicks the queue. Returns what is known of it.
+#[inline]
+fn status(queue: &mut impl Virtqueue) -> QueueStatus {
+    let has_kicked = queue.kick();
+    let (refused, is_broken) = queue.health();
+    QueueStatus { refused, is_broken, has_kicked }
 }
 
-/// What the device put into a buffer: at least a header, and no more than the buffer holds.
-#[inline]
-fn content<const HEADER_BYTES: usize>(completion: Completion) -> Content {
-    // `give` posted a header and a capacity of 16 bits: a length up to that capacity is one of 16 bits.
-    let capacity = completion.posted - PacketLayout::<HEADER_BYTES>::HEADER_BYTES;
-    let len = completion.written.wrapping_sub(PacketLayout::<HEADER_BYTES>::HEADER_BYTES);
-    if len <= capacity { Content::Frame(len as u16) } else { Content::Damaged }
+/// Asks the device for an interrupt after this many completions.
+fn arm(queue: &mut impl Virtqueue, has_interrupt: bool, completions: u16) -> Armed {
+    match has_interrupt {
+        false => Armed::Never,
+        true if queue.enable_notifications(completions) => Armed::Yes,
+        true => Armed::Pending,
+    }
 }

@@ -1,11 +1,12 @@
 //! Where the registers are: the vendor capabilities of a virtio function (section 4.1.4).
 
+use alloc::sync::Arc;
 use core::fmt;
 
-use super::layout::CommonRegisters;
+use super::layout;
 use crate::hal::Hal;
-use crate::mmio::{MmioError, MmioWindow};
 use crate::pci::{BarError, Bars, Capability, CapabilityId, ConfigSpace, Function};
+use crate::registers::{IoRegion, RegisterError};
 
 /// The most of the doorbells that is mapped: enough for 262144 queues with doorbells four bytes apart, or 256 with a
 /// page for each.
@@ -57,7 +58,7 @@ pub enum PciError {
         bar: u8,
     },
     /// A register cannot be mapped.
-    Register(MmioError),
+    Register(RegisterError),
 }
 
 /// The parts of a function that the driver uses.
@@ -100,9 +101,9 @@ impl Windows {
 
 impl Place {
     /// Makes the part accessible.
-    pub fn map(self, hal: &dyn Hal) -> Result<MmioWindow, PciError> {
+    pub fn map(self, hal: &dyn Hal) -> Result<Arc<dyn IoRegion>, PciError> {
         let bytes = usize::try_from(self.bytes).unwrap_or(usize::MAX);
-        MmioWindow::map(hal, self.phys, bytes).map_err(PciError::Register)
+        hal.map(self.phys, bytes).map_err(PciError::Register)
     }
 }
 
@@ -192,7 +193,7 @@ impl Part {
     /// The least and the most bytes of this part that the driver uses.
     fn used_bytes(self) -> (u64, u64) {
         match self {
-            Self::Common => (CommonRegisters::BYTES as u64, CommonRegisters::BYTES as u64),
+            Self::Common => (layout::BYTES as u64, layout::BYTES as u64),
             Self::Notify => (2, NOTIFY_LIMIT),
             Self::Isr => (1, 1),
             Self::Device => (1, DEVICE_LIMIT),

@@ -3,18 +3,17 @@
 //! A command is three buffers: its number and its data, which the device reads, and the answer, which it writes. So
 //! every device takes it, also a legacy one that counts on where one part ends and the next begins. How they go through the
 //! ring depends on the format: [`split`](super::split) and [`packed`](super::packed) have a [`CommandRing`] each.
-#![expect(unsafe_code, reason = "memory that is shared with a device is reached by raw pointer")]
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU8, Ordering};
 
-use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
 use super::packed::PackedCommands;
 use super::split::SplitCommands;
 use super::{DESCRIPTOR_NEXT, Direction, Events, FromDevice, PackedMemory, RingMemory, ToDevice};
-use crate::shared_memory::{atomic8, atomic16, atomic64};
+use crate::shared_memory::SharedArray;
 use crate::virtio::transport::Notifier;
 use crate::wait::wait_until;
 
@@ -118,15 +117,10 @@ impl CommandQueue {
 }
 
 /// Puts a command into its memory.
-fn write(command: &DmaMemory, number: [u8; 2], data: &[u8]) {
-    let mut bytes = [0; DATA_MAX];
-    bytes.iter_mut().zip(data).for_each(|(byte, value)| *byte = *value);
-    let virt = command.virt();
-    // SAFETY: the three lie within the `BYTES` of the memory, which is aligned to 8, and are used by this queue alone.
-    unsafe {
-        atomic16(virt, NUMBER).store(u16::from_ne_bytes(number), Ordering::Relaxed);
-        atomic64(virt, DATA).store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
-        atomic8(virt, ANSWER).store(!0, Ordering::Relaxed);
+fn write(command: &Arc<DmaMemory>, number: [u8; 2], data: &[u8]) {
+    for (offset, bytes) in [(NUMBER, &number[..]), (DATA, data), (ANSWER, &[!0])] {
+        let place = SharedArray::<AtomicU8>::new(command, offset, bytes.len());
+        place.iter().zip(bytes).for_each(|(at, byte)| at.store(*byte, Ordering::Relaxed));
     }
 }
 
@@ -141,7 +135,8 @@ fn parts(command: &DmaMemory, data: &[u8]) -> [Part; PARTS as usize] {
     ]
 }
 
-fn answer(command: &DmaMemory) -> u8 {
-    // SAFETY: as in `write`.
-    unsafe { atomic8(command.virt(), ANSWER).load(Ordering::Relaxed) }
+/// The answer; one that no device gives when there is none.
+fn answer(command: &Arc<DmaMemory>) -> u8 {
+    let place = SharedArray::<AtomicU8>::new(command, ANSWER, 1);
+    place.first().map_or(!0, |at| at.load(Ordering::Relaxed))
 }

@@ -1,11 +1,9 @@
 //! The packed virtqueue (section 2.8), from the driver's side.
 //!
-//! There is one ring of descriptors, which both sides write. A buffer is one descriptor in the next place of the ring, with
-//! the id that the caller chose. When the device is done with a buffer it says so in the next place of its own, which
-//! another buffer may have been posted in: places are used in order, ids come back in any order. So a place is written again
-//! only after the device has used it, and a completion is looked for in one place, the oldest that is not used. What was
-//! posted is remembered on this side ([`post`](Virtqueue::post)), and what the device says is held against it
-//! ([`pop`](Virtqueue::pop)).
+//! There is one ring of descriptors, which both sides write. A buffer is one or several descriptors in the next positions of the
+//! ring. When the device is done with a buffer it says so in the next position of its own, which another buffer may have been
+//! posted in: positions are used in order, ids come back in any order. So a position is written again only after the device has
+//! used it, and a completion is looked for in one position, the oldest that is not used.
 //!
 //! ```text
 //!          posted, the device may see it       used, not looked at yet
@@ -13,24 +11,22 @@
 //!      post moves it                                           pop moves it
 //! ```
 //!
-//! Both are places in the ring with the turn that they are in (see `place.rs`). A descriptor is the device's as soon as its flags
-//! say so, before [`kick`](Virtqueue::kick): that only decides about the doorbell.
+//! Both are positions in the ring with the wrap counter that goes with them (see `place.rs`). A descriptor is the device's as soon
+//! as its flags say so, before [`kick`](Virtqueue::kick): that only decides about the doorbell.
 //!
-//! **A device that lies.** Outside the places that are posted and not used nothing is looked at, so `pop` ends after as many
-//! looks as there are such places, and `next_used` does not overtake `next_avail`. A place with an id that is not outstanding
-//! is counted and passed. It was used up for the buffer of somebody, who has no place left to come back in: each such place
-//! costs one buffer, until the restart. So there are always
+//! **A device that lies.** Outside the positions that are posted and not used nothing is looked at, so looking ends after as many
+//! steps as there are such positions, and `next_used` does not overtake `next_avail`. A position with an id that is not outstanding
+//! is counted and passed. It was used up for a buffer that can no longer complete: each such position costs one buffer, until
+//! the restart. So there are always
 //!
 //! ```text
-//! ids outstanding = places posted and not used + places refused  ≤ size
+//! ids outstanding = positions posted and not used + positions refused  ≤ size
 //! ```
 //!
-//! and an id that is not outstanding has a free place without a look at how many there are. Once no place is posted and not used
-//! though ids are outstanding, none of those can come back any more: the queue is broken.
+//! and an id that is not outstanding has a free position. Once no position is posted and not used though ids are outstanding, none
+//! of those can complete any more: the queue is broken.
 //!
 //! The specification also has sizes that are no powers of two and indirect descriptors, which are not needed here.
-//! Chains of descriptors are for commands alone: see `command.rs`. For use in order see `in_order.rs`.
-#![expect(unsafe_code, reason = "the trait of all queues carries a contract about buffers")]
 
 mod command;
 mod layout;
@@ -38,33 +34,32 @@ mod notify;
 mod place;
 
 use alloc::boxed::Box;
-use alloc::vec;
 use core::marker::PhantomData;
 
-use nm_core::nic::{QueueFull, QueueHealth};
-
-use super::{Completion, Direction, Events, SkipBuffers, Virtqueue};
+use super::{DESCRIPTOR_NEXT, Direction, Events, Segment, Used, Virtqueue};
 use crate::virtio::transport::Notifier;
 
 pub(super) use self::command::PackedCommands;
 pub use self::layout::PackedMemory;
-use self::place::Place;
+use self::layout::{Descriptor, last_word, write_descriptor};
+use self::place::{Place, WrapCounter};
 
 /// One packed virtqueue with buffers that go in direction `D`.
 #[derive(Debug)]
 pub struct PackedQueue<D> {
     ring: PackedMemory,
-    /// The next place to post in.
+    /// The next position to post in.
     next_avail: Place,
-    /// `next_avail` when the doorbell was thought of last.
+    /// `next_avail` when the doorbell was decided last.
     kicked: Place,
-    /// The next place to look for a completion in.
+    /// The next position to look for a completion in.
     next_used: Place,
     events: Events,
-    /// The length of the buffer that is outstanding under each id; 0 when none is.
-    posted: Box<[u32]>,
+    /// A buffer of several descriptors may be outstanding: only the first of its positions becomes used.
+    has_chains: bool,
+    is_broken: bool,
     notifier: Box<dyn Notifier>,
-    refused: u64,
+    refused: u32,
     direction: PhantomData<D>,
 }
 
@@ -72,7 +67,6 @@ impl<D: Direction> PackedQueue<D> {
     /// A queue over fresh memory that the device knows of already and does not use before the driver is set up. It
     /// starts with completion interrupts off.
     pub fn new(ring: PackedMemory, events: Events, notifier: Box<dyn Notifier>) -> Self {
-        let posted = vec![0; usize::from(ring.size())].into_boxed_slice();
         ring.disable_interrupts();
         Self {
             ring,
@@ -80,44 +74,124 @@ impl<D: Direction> PackedQueue<D> {
             kicked: Place::START,
             next_used: Place::START,
             events,
-            posted,
+            has_chains: false,
+            is_broken: false,
             notifier,
             refused: 0,
             direction: PhantomData,
         }
     }
 
-    /// Takes the buffer that is outstanding under `id`, which the device named in `place`.
+    /// Positions that are posted and not used.
     #[inline]
-    fn take(&mut self, id: u16, place: Place) -> Option<Completion> {
-        let posted = core::mem::take(self.posted.get_mut(usize::from(id))?);
-        // SAFETY: as in `post`.
-        let written = if D::IS_WRITTEN { unsafe { self.ring.used_written(place) } } else { 0 };
-        (posted != 0).then_some(Completion { id, written, posted })
+    fn posted_positions(&self) -> u32 {
+        self.ring.circle().count(self.next_used, self.next_avail)
     }
 }
 
-// SAFETY: `pop` takes an id out of `posted`, where only `post` puts it, after the device has used a place with it.
-unsafe impl<D: Direction> Virtqueue for PackedQueue<D> {
+impl<D: Direction> Virtqueue for PackedQueue<D> {
     type Direction = D;
+    type Completion = Descriptor;
+    type Descriptor = Descriptor;
+    type Mark = WrapCounter;
 
     #[inline]
     fn size(&self) -> u16 {
         self.ring.size()
     }
 
+    #[inline]
+    fn is_idle(&self) -> bool {
+        let next = self.ring.from(self.next_used).first();
+        let is_used = next.is_some_and(|next| self.next_used.counter().is_used(last_word(next)));
+        !is_used || self.is_broken || self.next_used == self.next_avail
+    }
+
+    #[inline]
+    fn completions(&mut self) -> (&[Descriptor], WrapCounter) {
+        let all = self.ring.from(self.next_used);
+        let most = if self.is_idle() { 0 } else { self.posted_positions() as usize };
+        (all.get(..most).unwrap_or(all), self.next_used.counter())
+    }
+
+    #[inline]
+    fn has_more(&self) -> bool {
+        !self.is_idle()
+    }
+
+    #[inline]
+    fn used(descriptor: &Descriptor, counter: WrapCounter, id: u32) -> Option<u32> {
+        let word = last_word(descriptor);
+        // No cut: the length is the lower half.
+        counter.is_used_for(word, id).then_some(word as u32)
+    }
+
+    #[inline]
+    fn consume(&mut self, count: u32) {
+        self.next_used = self.ring.circle().skip(self.next_used, count);
+    }
+
+    #[inline]
+    fn descriptors(&self, _first: u16) -> (&[Descriptor], WrapCounter) {
+        (self.ring.from(self.next_avail), self.next_avail.counter())
+    }
+
     /// The device may use the buffer at once.
     #[inline]
-    fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
-        let Some(posted) = self.posted.get_mut(usize::from(id)) else { return Err(QueueFull) };
-        if *posted != 0 || bytes == 0 {
-            return Err(QueueFull);
+    fn write(descriptor: &Descriptor, counter: WrapCounter, id: u32, segment: Segment) {
+        write_descriptor(descriptor, counter, id, segment, D::FLAGS);
+    }
+
+    #[inline]
+    fn posted(&mut self, _first: u16, count: u32, _bytes: u32) {
+        self.next_avail = self.ring.circle().skip(self.next_avail, count);
+    }
+
+    /// The first descriptor is written last: the device follows a chain as soon as the first of it is available. The id is in the
+    /// last (section 2.8.6).
+    #[cold]
+    fn post_chain(&mut self, first: u16, segments: &[Segment]) {
+        // No cut: a queue has no more descriptors than 16 bits count.
+        let (circle, count) = (self.ring.circle(), segments.len() as u32);
+        for (ahead, &segment) in (0..count).zip(segments).rev() {
+            let flags = if ahead + 1 == count { D::FLAGS } else { D::FLAGS | DESCRIPTOR_NEXT };
+            let place = circle.skip(self.next_avail, ahead);
+            if let Some(descriptor) = self.ring.from(place).first() {
+                write_descriptor(descriptor, place.counter(), first.into(), segment, flags);
+            }
         }
-        *posted = bytes;
-        // SAFETY: all places here are of this ring. This one is free, as the id was not outstanding: see the module.
-        unsafe { self.ring.write_descriptor(self.next_avail, address, bytes, id, D::FLAGS) };
-        self.ring.circle().advance(&mut self.next_avail);
-        Ok(())
+        self.next_avail = circle.skip(self.next_avail, count);
+        self.has_chains |= count > 1;
+    }
+
+    #[cold]
+    fn peek(&mut self) -> Option<Used> {
+        if self.is_broken || self.next_used == self.next_avail {
+            return None;
+        }
+        let (id, written) = self.ring.used(self.next_used)?;
+        Some(Used { id: id.into(), written })
+    }
+
+    /// The device writes to the first position of a buffer or a batch, and goes on behind its last (section 2.8.9).
+    fn advance(&mut self, _buffers: u32, descriptors: u32) -> bool {
+        self.is_broken |= descriptors > self.posted_positions();
+        if !self.is_broken {
+            self.next_used = self.ring.circle().skip(self.next_used, descriptors);
+            self.has_chains &= self.next_used != self.next_avail;
+        }
+        !self.is_broken
+    }
+
+    fn refuse(&mut self) {
+        self.refused = self.refused.saturating_add(1);
+        let _ = self.advance(1, 1);
+        // No position is left in which the buffers could come back whose positions were refused.
+        self.is_broken |= self.next_used == self.next_avail;
+    }
+
+    fn break_down(&mut self) {
+        self.is_broken = true;
     }
 
     #[inline]
@@ -125,58 +199,16 @@ unsafe impl<D: Direction> Virtqueue for PackedQueue<D> {
         self.ring_doorbell()
     }
 
-    /// Places with an id that is not outstanding are counted and passed; a device can name an outstanding id only once for
-    /// each time that it was posted.
     #[inline]
-    fn pop(&mut self) -> Option<Completion> {
-        // Each time around one place less is left.
-        while self.next_used != self.next_avail {
-            let place = self.next_used;
-            // SAFETY: as in `post`.
-            let id = unsafe { self.ring.used_id(place) }?;
-            self.ring.circle().advance(&mut self.next_used);
-            let completion = self.take(id, place);
-            if completion.is_some() {
-                return completion;
-            }
-            self.refused += 1;
-        }
-        None
-    }
-
-    /// It is broken when no place is left in which the buffers could come back whose places were refused.
-    fn health(&self) -> QueueHealth {
-        let is_broken = self.refused > 0 && self.next_used == self.next_avail;
-        QueueHealth { refused: self.refused, is_broken }
+    fn health(&self) -> (u32, bool) {
+        (self.refused, self.is_broken || self.refused > 0 && self.next_used == self.next_avail)
     }
 
     fn enable_notifications(&mut self, completions: u16) -> bool {
-        self.arm(completions)
+        self.arm(if self.has_chains { 1 } else { completions })
     }
 
     fn disable_notifications(&mut self) {
         self.ring.disable_interrupts();
-    }
-}
-
-impl<D: Direction> SkipBuffers for PackedQueue<D> {
-    /// Up to the next place to post in: the device writes to the first place of a batch, and goes on behind its last (section
-    /// 2.8.9).
-    fn skip(&mut self, count: u16) -> bool {
-        let circle = self.ring.circle();
-        let is_posted = count <= circle.count(self.next_used, self.next_avail);
-        if is_posted {
-            self.next_used = circle.skip(self.next_used, count);
-        }
-        is_posted
-    }
-
-    #[inline]
-    fn take_skipped(&mut self, id: u16) -> u32 {
-        self.posted.get_mut(usize::from(id)).map_or(0, core::mem::take)
-    }
-
-    fn enable_in_order(&mut self, completions: u16) -> bool {
-        self.arm_in_order(completions)
     }
 }

@@ -1,39 +1,32 @@
 //! The split virtqueue (section 2.7), from the driver's side.
 //!
-//! A buffer is one descriptor, and the buffer's id is the descriptor's number: whoever posts chooses an id that is
-//! not outstanding, so there is no list of free descriptors. (Where a device wants a header by itself, a buffer is two: the
-//! upper half of the table continues the lower, entry by entry.) What was posted is remembered on this side
-//! ([`SplitQueue::post`]), and what the device says is held against it ([`SplitQueue::pop`]); descriptors are written
-//! and never read.
+//! A buffer's id is the number of its first descriptor; a buffer of several descriptors continues in those behind it. As long as
+//! ids are posted in order, the entry of the available ring at a position is the same in each lap, and so are the length
+//! and the flags of a descriptor that the device writes: they are written in the first lap only.
 //!
 //! ```text
 //!          posted, the device does      the device's       completed, not
 //!               not know of it                              looked at yet
 //! next_avail ◄──────────────── published ◄────── used index ◄──────────── next_used
-//!      post moves it       kick moves it     the device moves it     pop moves it
+//!      post moves it       kick moves it     the device moves it     we move it
 //! ```
 //!
 //! The four indices count entries since the start, modulo 65536, and none overtakes the one to its left. A device
 //! whose index does has broken the queue: nothing is taken from it any more.
-#![expect(
-    unsafe_code,
-    reason = "a descriptor is written without a second check of its number; the trait of all queues carries a contract"
-)]
 
 mod command;
 mod layout;
 mod notify;
 
 use alloc::boxed::Box;
-use alloc::vec;
 use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use nm_core::nic::{QueueFull, QueueHealth};
-
-use super::{Completion, DESCRIPTOR_NEXT, Direction, Events, SkipBuffers, Virtqueue};
+use super::{DESCRIPTOR_NEXT, Direction, Events, Segment, Used, Virtqueue};
 use crate::virtio::transport::Notifier;
 
 pub(super) use self::command::SplitCommands;
+use self::layout::{Descriptor, UsedEntry};
 pub use self::layout::{LEGACY_PAGE, Placement, RingMemory};
 
 /// One split virtqueue with buffers that go in direction `D`.
@@ -48,12 +41,14 @@ pub struct SplitQueue<D> {
     used_seen: u16,
     /// Index of the next completion to look at.
     next_used: u16,
+    /// What an id is ahead of its position in the available ring.
+    lead: u16,
+    /// Entries that are posted before all of the available ring and the descriptors is as it stays.
+    unwritten: u16,
     events: Events,
     is_broken: bool,
-    /// The length of the buffer that is outstanding under each id; 0 when none is.
-    posted: Box<[u32]>,
     notifier: Box<dyn Notifier>,
-    refused: u64,
+    refused: u32,
     direction: PhantomData<D>,
 }
 
@@ -61,24 +56,17 @@ impl<D: Direction> SplitQueue<D> {
     /// A queue over fresh memory that the device knows of already and does not use before the driver is set up. It
     /// starts with completion interrupts off.
     pub fn new(ring: RingMemory, events: Events, notifier: Box<dyn Notifier>) -> Self {
-        let buffers = ring.size();
-        Self::for_buffers(buffers, ring, events, notifier)
-    }
-
-    /// The same, for this many buffers at once, and not more than it has entries. Those whose ids are below the number of
-    /// entries that are left can be posted with [`post_in_two`](Virtqueue::post_in_two): all, if half as many are asked for.
-    pub fn for_buffers(buffers: u16, ring: RingMemory, events: Events, notifier: Box<dyn Notifier>) -> Self {
-        let buffers = buffers.min(ring.size());
-        let posted = vec![0; usize::from(buffers)].into_boxed_slice();
+        let unwritten = ring.size();
         let mut queue = Self {
             ring,
             next_avail: 0,
             published: 0,
             used_seen: 0,
             next_used: 0,
+            lead: 0,
+            unwritten,
             events,
             is_broken: false,
-            posted,
             notifier,
             refused: 0,
             direction: PhantomData,
@@ -87,82 +75,154 @@ impl<D: Direction> SplitQueue<D> {
         queue
     }
 
-    /// Goes one entry further; `None` if its id is not outstanding.
+    /// Entries of the used ring that were not looked at. Reads the device's index anew when there are none.
     #[inline]
-    fn take_entry(&mut self) -> Option<Completion> {
-        let position = self.next_used;
-        self.next_used = position.wrapping_add(1);
-        let id = self.ring.used_id(position);
-        let outstanding = self.posted.get_mut(usize::try_from(id).ok()?)?;
-        let posted = core::mem::take(outstanding);
-        let written = if D::IS_WRITTEN { self.ring.used_written(position) } else { 0 };
-        // No cut: it is the number of an entry of `posted`.
-        (posted != 0).then_some(Completion { id: id as u16, written, posted })
+    fn used(&mut self) -> u16 {
+        if self.next_used == self.used_seen {
+            self.refresh();
+        }
+        self.used_seen.wrapping_sub(self.next_used)
     }
 
-    /// Reads the device's index anew; returns whether there is something to take.
-    fn refresh(&mut self) -> bool {
+    #[inline]
+    fn refresh(&mut self) {
         let used = self.ring.used_index();
         if used == self.next_used || self.is_broken {
-            return false;
+            return;
         }
         let claimed = used.wrapping_sub(self.next_used);
         let known = self.published.wrapping_sub(self.next_used);
-        self.is_broken = claimed > known;
-        if !self.is_broken {
+        if claimed <= known {
             self.used_seen = used;
+        } else {
+            self.is_broken = true;
         }
-        !self.is_broken
+    }
+
+    /// Writes what the device finds by way of `count` entries, beginning with the id `first`: the entries, and for a device that
+    /// writes the buffers what else the descriptors say.
+    #[cold]
+    fn write_entries(&mut self, first: u16, count: u16, bytes: u32) {
+        let lead = first.wrapping_sub(self.next_avail);
+        if self.ring.wrap(lead) != self.ring.wrap(self.lead) {
+            (self.lead, self.unwritten) = (lead, self.ring.size());
+        }
+        for ahead in 0..count {
+            let id = first.wrapping_add(ahead);
+            self.ring.write_available(self.next_avail.wrapping_add(ahead), id);
+            if D::IS_WRITTEN {
+                self.ring.write_rest(id, bytes, D::FLAGS, 0);
+            }
+        }
+        self.unwritten = self.unwritten.saturating_sub(count);
     }
 }
 
-// SAFETY: `pop` takes an id out of `posted`, where only `post` and `post_in_two` put it, after the device has put an entry
-// with it into the used ring.
-unsafe impl<D: Direction> Virtqueue for SplitQueue<D> {
+impl<D: Direction> Virtqueue for SplitQueue<D> {
     type Direction = D;
+    type Completion = UsedEntry;
+    type Descriptor = Descriptor;
+    type Mark = ();
 
     #[inline]
     fn size(&self) -> u16 {
-        // No cut: there are as many entries as `for_buffers` was told.
-        self.posted.len() as u16
+        self.ring.size()
     }
 
     #[inline]
-    fn post(&mut self, id: u16, address: u64, bytes: u32) -> Result<(), QueueFull> {
-        let Some(posted) = self.posted.get_mut(usize::from(id)) else { return Err(QueueFull) };
-        if *posted != 0 || bytes == 0 {
-            return Err(QueueFull);
-        }
-        *posted = bytes;
-        // SAFETY: `posted` has no more entries than there are descriptors, and one for `id`.
-        unsafe { self.ring.write_descriptor(id, address, bytes, D::FLAGS, 0) };
-        self.ring.write_available(self.next_avail, id);
-        self.next_avail = self.next_avail.wrapping_add(1);
-        Ok(())
+    fn is_idle(&self) -> bool {
+        self.next_used == self.used_seen && (self.ring.used_index() == self.next_used || self.is_broken)
     }
 
-    /// In a queue [`for_buffers`](SplitQueue::for_buffers) that leave entries for the second descriptors.
-    fn post_in_two(&mut self, id: u16, address: u64, bytes: u32, first: u32) -> Result<(), QueueFull> {
-        if bytes <= first {
-            return self.post(id, address, bytes);
+    #[inline]
+    fn completions(&mut self) -> (&[UsedEntry], ()) {
+        let count = self.used();
+        (self.ring.used_from(self.next_used, count), ())
+    }
+
+    #[inline]
+    fn has_more(&self) -> bool {
+        self.next_used != self.used_seen
+    }
+
+    #[inline]
+    fn used(entry: &UsedEntry, (): (), id: u32) -> Option<u32> {
+        let [reported, written] = entry;
+        if u32::from_le(reported.load(Ordering::Relaxed)) != id {
+            return None;
         }
-        let second = id.checked_add(self.size()).filter(|&second| second < self.ring.size());
-        let (Some(second), Some(posted)) = (second, self.posted.get_mut(usize::from(id))) else {
-            return Err(QueueFull);
-        };
-        if *posted != 0 || first == 0 {
-            return Err(QueueFull);
+        Some(if D::IS_WRITTEN { u32::from_le(written.load(Ordering::Relaxed)) } else { 0 })
+    }
+
+    #[inline]
+    fn consume(&mut self, count: u32) {
+        self.next_used = self.next_used.wrapping_add(count as u16);
+    }
+
+    #[inline]
+    fn descriptors(&self, first: u16) -> (&[Descriptor], ()) {
+        (self.ring.descriptors_from(first), ())
+    }
+
+    #[inline]
+    fn write([address, rest]: &Descriptor, (): (), _id: u32, (at, bytes): Segment) {
+        address.store(at.to_le(), Ordering::Relaxed);
+        if !D::IS_WRITTEN {
+            rest.store(u64::from(bytes).to_le(), Ordering::Relaxed);
         }
-        *posted = bytes;
-        let rest = address.wrapping_add(u64::from(first));
-        // SAFETY: `second` is the number of a descriptor, and `id` is less.
-        unsafe {
-            self.ring.write_descriptor(second, rest, bytes - first, D::FLAGS, 0);
-            self.ring.write_descriptor(id, address, first, D::FLAGS | DESCRIPTOR_NEXT, second);
+    }
+
+    #[inline]
+    fn posted(&mut self, first: u16, count: u32, bytes: u32) {
+        let is_in_turn = self.ring.wrap(first.wrapping_sub(self.next_avail)) == self.ring.wrap(self.lead);
+        if self.unwritten > 0 || !is_in_turn {
+            self.write_entries(first, count as u16, bytes);
         }
-        self.ring.write_available(self.next_avail, id);
+        self.next_avail = self.next_avail.wrapping_add(count as u16);
+    }
+
+    #[cold]
+    fn post_chain(&mut self, first: u16, segments: &[Segment]) {
+        for (&(address, bytes), ahead) in segments.iter().zip(0u16..) {
+            let id = first.wrapping_add(ahead);
+            let is_last = usize::from(ahead) + 1 == segments.len();
+            let flags = if is_last { D::FLAGS } else { D::FLAGS | DESCRIPTOR_NEXT };
+            self.ring.write_address(id, address);
+            self.ring.write_rest(id, bytes, flags, self.ring.wrap(id.wrapping_add(1)) as u16);
+        }
+        self.ring.write_available(self.next_avail, self.ring.wrap(first) as u16);
         self.next_avail = self.next_avail.wrapping_add(1);
-        Ok(())
+        // The ids of buffers behind it are further ahead of their positions, and its descriptors are not as they stay.
+        self.unwritten = self.ring.size();
+    }
+
+    #[cold]
+    fn peek(&mut self) -> Option<Used> {
+        let count = self.used();
+        let [id, written] = self.ring.used_from(self.next_used, count).first()?;
+        let load = |word: &AtomicU32| u32::from_le(word.load(Ordering::Relaxed));
+        Some(Used { id: load(id), written: load(written) })
+    }
+
+    /// The device moves its index by the whole batch (section 2.7.9).
+    fn advance(&mut self, buffers: u32, _descriptors: u32) -> bool {
+        if buffers > self.used().into() {
+            self.break_down();
+        }
+        if !self.is_broken {
+            self.next_used = self.next_used.wrapping_add(buffers as u16);
+        }
+        !self.is_broken
+    }
+
+    fn refuse(&mut self) {
+        self.refused = self.refused.saturating_add(1);
+        let _ = self.advance(1, 1);
+    }
+
+    fn break_down(&mut self) {
+        self.is_broken = true;
+        self.used_seen = self.next_used;
     }
 
     #[inline]
@@ -170,23 +230,9 @@ unsafe impl<D: Direction> Virtqueue for SplitQueue<D> {
         self.publish()
     }
 
-    /// Entries with an id that is not outstanding are counted and skipped; a device can name an outstanding id only
-    /// once for each time that it was posted.
     #[inline]
-    fn pop(&mut self) -> Option<Completion> {
-        // No longer than what is outstanding: the index that `refresh` accepts does not go beyond it.
-        while self.next_used != self.used_seen || self.refresh() {
-            let completion = self.take_entry();
-            if completion.is_some() {
-                return completion;
-            }
-            self.refused += 1;
-        }
-        None
-    }
-
-    fn health(&self) -> QueueHealth {
-        QueueHealth { refused: self.refused, is_broken: self.is_broken }
+    fn health(&self) -> (u32, bool) {
+        (self.refused, self.is_broken)
     }
 
     fn enable_notifications(&mut self, completions: u16) -> bool {
@@ -195,26 +241,5 @@ unsafe impl<D: Direction> Virtqueue for SplitQueue<D> {
 
     fn disable_notifications(&mut self) {
         self.disarm();
-    }
-}
-
-impl<D: Direction> SkipBuffers for SplitQueue<D> {
-    /// Up to the device's index: the device moves it by the whole batch (section 2.7.9).
-    fn skip(&mut self, count: u16) -> bool {
-        let is_used = count <= self.used_seen.wrapping_sub(self.next_used);
-        if is_used {
-            self.next_used = self.next_used.wrapping_add(count);
-        }
-        is_used
-    }
-
-    #[inline]
-    fn take_skipped(&mut self, id: u16) -> u32 {
-        self.posted.get_mut(usize::from(id)).map_or(0, core::mem::take)
-    }
-
-    /// The index counts skipped buffers, too.
-    fn enable_in_order(&mut self, completions: u16) -> bool {
-        self.arm(completions)
     }
 }

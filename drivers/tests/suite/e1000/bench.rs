@@ -1,11 +1,13 @@
-//! A card that is running, with buffers to give to it.
+//! A card that is running, with rings around its queues.
 
 use std::sync::Arc;
 
-use millrace_drivers::e1000::{E1000, Model, SLOTS};
-use millrace_drivers::testing::{FakeMachine, IntelDevice, IntelRegisters, IntelSetup, PacketBuffers};
-use nm_core::nic::{AnyRxQueue, AnyTxQueue, Content, Nic, Received};
-use nm_core::platform::Platform;
+use millrace_drivers::e1000::{E1000, Model};
+use millrace_drivers::testing::{FakeMachine, IntelDevice, IntelSetup};
+use nm_driver::nic::StartParams;
+use nm_driver::testing::{RxRing, TxRing};
+
+use crate::rings;
 
 pub const FALLBACK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub const MODELS: [Model; 4] = [Model::I82540em, Model::I82544, Model::I82545em, Model::I82574l];
@@ -18,67 +20,44 @@ pub const LONGEST: usize = 1518;
 pub struct Bench {
     pub machine: Arc<FakeMachine>,
     pub device: IntelDevice,
-    pub nic: E1000<IntelRegisters>,
-    pub tx: AnyTxQueue,
-    pub rx: AnyRxQueue,
-    /// Number `id` is for the receive queue, number `SLOTS + id` for the transmit queue.
-    pub buffers: PacketBuffers,
+    pub nic: E1000,
+    pub tx: TxRing,
+    pub rx: RxRing,
+    params: StartParams,
 }
 
 impl Bench {
     pub fn new(setup: IntelSetup) -> Self {
-        Self::with_capacity(setup, CAPACITY)
+        Self::with_buffers(setup, CAPACITY, 1500)
     }
 
-    pub fn with_capacity(setup: IntelSetup, capacity: u16) -> Self {
+    /// A card with buffers of this length, for frames up to this MTU.
+    pub fn with_buffers(setup: IntelSetup, buffer_len: u16, mtu: u16) -> Self {
         let machine = FakeMachine::new();
         let model = setup.model;
         let device = IntelDevice::new(&machine, setup);
-        let mut nic = E1000::new(device.registers(), model, machine.clone(), FALLBACK_MAC).unwrap();
-        let mut queues = nic.start().unwrap();
-        let (tx, rx) = (queues.tx.remove(0), queues.rx.remove(0));
-        let platform: Arc<dyn Platform> = machine.clone();
-        let buffers = PacketBuffers::new(&platform, 2 * usize::from(SLOTS), capacity).unwrap();
-        Self { machine, device, nic, tx, rx, buffers }
+        let mut nic = E1000::new(device.attachment(), model, machine.clone(), FALLBACK_MAC).unwrap();
+        let mut params = rings::params(&nic, buffer_len);
+        params.mtu = mtu;
+        let mut pairs = rings::start(&mut nic, &machine, &params).unwrap();
+        let (tx, rx) = pairs.remove(0);
+        Self { machine, device, nic, tx, rx, params }
     }
 
+    /// Starts the card again, with new rings.
     pub fn restart(&mut self) {
-        let mut queues = self.nic.start().unwrap();
-        (self.tx, self.rx) = (queues.tx.remove(0), queues.rx.remove(0));
+        let mut pairs = rings::start(&mut self.nic, &self.machine, &self.params).unwrap();
+        (self.tx, self.rx) = pairs.remove(0);
     }
 
-    /// Posts `frame` under `id`, without a kick.
-    pub fn put(&mut self, id: u16, frame: &[u8]) -> bool {
-        let number = usize::from(SLOTS) + usize::from(id);
-        self.buffers.fill(number, frame);
-        self.tx.put(id, self.buffers.lend(number), u16::try_from(frame.len()).unwrap()).is_ok()
-    }
-
-    /// Posts an empty buffer under `id`, without a kick.
-    pub fn give(&mut self, id: u16) -> bool {
-        self.rx.give(id, self.buffers.lend(id.into())).is_ok()
-    }
-
-    /// Takes a received frame.
-    pub fn take(&mut self) -> Option<(u16, Vec<u8>)> {
-        let Received { id, content } = self.rx.take()?;
-        match content {
-            Content::Frame(len) => Some((id, self.buffers.payload(id.into(), len))),
-            Content::Damaged => panic!("buffer {id} is damaged"),
-        }
-    }
-
-    pub fn reclaim_all(&mut self) -> Vec<u16> {
-        std::iter::from_fn(|| self.tx.reclaim()).collect()
-    }
-
-    /// Stops the card; the driver must have kept all rules and given everything back.
+    /// Stops the card; the driver must have kept all rules, and each buffer is in one place.
     #[track_caller]
     pub fn finish(self) {
-        let Self { machine, device, nic, tx, rx, buffers } = self;
+        let Self { machine, device, nic, tx, rx, .. } = self;
+        assert!(tx.is_complete() && rx.is_complete(), "a buffer is lost, or in two places");
         drop(nic);
         assert!(!device.is_running());
-        drop((tx, rx, buffers));
+        drop((tx, rx));
         assert_eq!(device.violations(), []);
         assert_eq!(machine.misuse(), []);
         assert_eq!(machine.blocks(), 0, "memory is left");

@@ -1,6 +1,7 @@
 //! The driver of the Intel gigabit cards, and the model of them.
 
 mod bench;
+mod fragments;
 mod hostile;
 mod interrupts;
 mod loopback;

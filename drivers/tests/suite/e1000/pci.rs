@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::e1000::{
-    E1000, Interrupts, MapError, Model, Offset, PciRegisters, Registers, StartError,
-};
+use millrace_drivers::e1000::{Attachment, E1000, MapError, Model, Offset, StartError};
 use millrace_drivers::hal::{Hal, Handler};
-use millrace_drivers::mmio::MmioError;
-use millrace_drivers::pci::{Address, BarError, Command, ConfigSpace, Function};
-use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci};
+use millrace_drivers::pci::{Address, BarError, Claim, Command, ConfigSpace, Function};
+use millrace_drivers::registers::{IoRegion, RegisterError};
+use millrace_drivers::testing::{FakeFunction, FakeMachine, FakePci, RegisterModel};
 use millrace_drivers::{Card, Options, ProbeError, probe};
-use nm_core::nic::{Armed, Nic};
+use nm_driver::nic::{Armed, Nic};
+
+use crate::rings::queues_of;
 
 const BAR: u64 = 0xfeb0_0000;
 const BAR_BYTES: usize = 0x2_0000;
@@ -46,8 +46,17 @@ impl Slot {
         Function::read(self.config.as_ref(), address()).unwrap()
     }
 
-    fn registers(&self) -> Result<PciRegisters, MapError> {
-        PciRegisters::new(self.hal.as_ref(), &self.config, &self.function())
+    /// From now on a reset ends.
+    fn end_resets(&self) {
+        let registers = self.hal.map(BAR, BAR_BYTES).unwrap();
+        self.machine.add_model(BAR, Arc::new(Ending(registers)));
+    }
+
+    fn attachment(&self) -> Result<Attachment, MapError> {
+        Attachment::on_pci(
+            self.hal.as_ref(),
+            Claim::new(self.hal.as_ref(), &self.config, &self.function()).unwrap(),
+        )
     }
 
     fn probe(&self) -> Option<Result<Card, ProbeError>> {
@@ -63,41 +72,29 @@ fn address() -> Address {
     Address::new(0, 4, 0).unwrap()
 }
 
-/// Registers whose reset ends, as those that only keep what is written do not.
-struct Ending(PciRegisters);
+/// Registers whose reset ends: the bit never shows.
+#[derive(Debug)]
+struct Ending(Arc<dyn IoRegion>);
 
-impl Registers for Ending {
-    type Writer = <PciRegisters as Registers>::Writer;
-
-    fn read(&self, offset: Offset) -> u32 {
-        self.0.read(offset) & !(u32::from(offset == Offset::Ctrl) << 26)
+impl RegisterModel for Ending {
+    fn bytes(&self) -> usize {
+        self.0.bytes()
     }
 
-    fn write(&self, offset: Offset, value: u32) {
-        self.0.write(offset, value);
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        let reset = u32::from(offset == Offset::Ctrl as usize) << 26;
+        self.0.read(offset, width) & !reset
     }
 
-    fn writer(&self, offset: Offset) -> Result<Self::Writer, MmioError> {
-        self.0.writer(offset)
-    }
-
-    fn connect(&mut self, handlers: Vec<Handler>) {
-        self.0.connect(handlers);
-    }
-
-    fn interrupts(&self) -> Interrupts {
-        self.0.interrupts()
-    }
-
-    fn cut_off(&mut self) -> bool {
-        self.0.cut_off()
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        self.0.write(offset, width, value);
     }
 }
 
 #[test]
 fn registers_lie_in_the_first_bar_each_at_its_offset() {
     let slot = Slot::with(card(0x100e));
-    let registers = slot.registers().unwrap();
+    let card = slot.attachment().unwrap();
     assert_eq!(slot.command(), Command::MEMORY | Command::BUS_MASTER | Command::INTERRUPT_DISABLE);
     // Offsets as the manual has them, table 13-2.
     for (offset, at) in [
@@ -128,10 +125,9 @@ fn registers_lie_in_the_first_bar_each_at_its_offset() {
         (Offset::Rah0, 0x5404),
     ] {
         let value = 0x1234_0000 + at as u32;
-        registers.write(offset, value);
+        card.write(offset, value);
         assert_eq!(slot.machine.registers(BAR)[at..at + 4], value.to_le_bytes(), "{offset:?}");
-        registers.writer(offset).unwrap().write(value + 1);
-        assert_eq!(registers.read(offset), value + 1);
+        assert_eq!(card.read(offset), value);
     }
 }
 
@@ -156,7 +152,7 @@ fn what_is_wrong_with_the_registers_is_said() {
     let refusal = |change: fn(&mut FakeFunction)| {
         let mut function = card(0x10d3);
         change(&mut function);
-        Slot::with(function).registers().map(|_| ()).unwrap_err()
+        Slot::with(function).attachment().map(|_| ()).unwrap_err()
     };
     assert_eq!(
         refusal(|function| function.set_memory_bar(0, 0, 0x20000, false)),
@@ -179,30 +175,32 @@ fn what_is_wrong_with_the_registers_is_said() {
     );
     assert_eq!(
         refusal(|function| function.set_memory_bar(0, 0xfd00_0000, 0x20000, false)),
-        MapError::Register(MmioError::Unmappable { phys: 0xfd00_0000, bytes: 0x5408 })
+        MapError::Register(RegisterError::Unmappable { phys: 0xfd00_0000, bytes: 0x5408 })
     );
 }
 
 #[test]
 fn cutting_off_takes_bus_mastering_away() {
     let slot = Slot::with(card(0x100e));
-    assert!(slot.registers().unwrap().cut_off());
+    assert!(slot.attachment().unwrap().cut_off());
     assert_eq!(slot.command(), Command::MEMORY | Command::INTERRUPT_DISABLE);
 
-    let mut registers = slot.registers().unwrap();
+    let slot = Slot::with(card(0x100e));
+    let mut card = slot.attachment().unwrap();
     let mut stubborn = slot.pci.function(address()).unwrap();
     stubborn.set_writable(0x04, 0);
     slot.pci.insert(address(), stubborn);
-    assert!(!registers.cut_off());
+    assert!(!card.cut_off());
 }
 
 #[test]
 fn a_card_on_pci_is_told_where_its_rings_are() {
     let slot = Slot::with(card(0x100e));
-    let registers = Ending(slot.registers().unwrap());
-    let mut card = E1000::new(registers, Model::I82540em, slot.machine.clone(), [2; 6]).unwrap();
+    slot.end_resets();
+    let card = slot.attachment().unwrap();
+    let mut card = E1000::new(card, Model::I82540em, slot.machine.clone(), [2; 6]).unwrap();
     assert_eq!(card.info().mac, [0x52, 0x54, 0, 1, 2, 3]);
-    card.start().unwrap();
+    queues_of(&mut card).unwrap();
     let word = |at: usize| u32::from_le_bytes(slot.machine.registers(BAR)[at..at + 4].try_into().unwrap());
     for ring in [0x2800, 0x3800] {
         let base = u64::from(word(ring + 4)) << 32 | u64::from(word(ring));
@@ -223,10 +221,11 @@ fn each_queue_of_a_card_with_messages_has_its_own() {
         let slot = Slot::with(function);
         slot.machine.add_registers(TABLE, &[0xff; 0x4000]);
         slot.machine.set_lines(lines);
-        let mut registers = Ending(slot.registers().unwrap());
-        registers.connect((0..2).map(|_| -> Handler { Box::new(|| ()) }).collect());
-        let mut card = E1000::new(registers, Model::I82574l, slot.machine.clone(), [2; 6]).unwrap();
-        let mut queues = card.start().unwrap();
+        slot.end_resets();
+        let mut card = slot.attachment().unwrap();
+        card.connect((0..2).map(|_| -> Handler { Box::new(|| ()) }).collect());
+        let mut card = E1000::new(card, Model::I82574l, slot.machine.clone(), [2; 6]).unwrap();
+        let mut queues = queues_of(&mut card).unwrap();
         let word =
             |at: usize| u32::from_le_bytes(slot.machine.registers(BAR)[at..at + 4].try_into().unwrap());
         assert_eq!(word(0xe4), ivar);

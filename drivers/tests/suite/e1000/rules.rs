@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_drivers::e1000::{Model, Offset};
 use millrace_drivers::testing::{FakeMachine, IntelDevice, IntelSetup, IntelViolation, Ring, Slow};
-use nm_core::platform::{DmaMemory, Platform};
+use nm_driver::platform::{DmaMemory, Platform};
 
 const EN: u32 = 1 << 1;
 const RESET: u32 = 1 << 26;

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use millrace_drivers::e1000::{E1000, Model, Offset, StartError};
-use millrace_drivers::testing::{
-    FakeMachine, IntelDevice, IntelRegisters, IntelSetup, IntelViolation, Ring, Slow,
-};
-use nm_core::nic::{Link, Nic, Stopped};
+use millrace_drivers::testing::{FakeMachine, IntelDevice, IntelSetup, IntelViolation, Ring, Slow};
+use nm_driver::burst::{RxBurst, TxBurst};
+use nm_driver::nic::{Link, Nic, QueueStatus, RxQueue, Stopped, TxQueue};
 
 use super::bench::{Bench, FALLBACK_MAC, MODELS, frame};
-
-type Card = E1000<IntelRegisters>;
+use crate::rings::queues_of;
 
 /// A card that is looked at, not started.
-fn looked_at(setup: IntelSetup) -> (Arc<FakeMachine>, IntelDevice, Result<Card, StartError>) {
+fn looked_at(setup: IntelSetup) -> (Arc<FakeMachine>, IntelDevice, Result<E1000, StartError>) {
     let machine = FakeMachine::new();
     let model = setup.model;
     let device = IntelDevice::new(&machine, setup);
-    let card = E1000::new(device.registers(), model, machine.clone(), FALLBACK_MAC);
+    let card = E1000::new(device.attachment(), model, machine.clone(), FALLBACK_MAC);
     (machine, device, card)
 }
 
@@ -52,7 +50,7 @@ fn the_address_is_the_filters_else_the_eeproms_else_the_fallback() {
             let (_machine, device, card) = looked_at(setup);
             let mut card = card.unwrap();
             assert_eq!(card.info().mac, expected, "{model} with {filter_mac:?} and {eeprom_mac:?}");
-            card.start().unwrap();
+            queues_of(&mut card).unwrap();
             let [low, high] = [Offset::Ral0, Offset::Rah0].map(|offset| device.value(offset).to_le_bytes());
             assert_eq!([&low[..], &high[..2]].concat(), expected, "the card knows it too");
             assert_eq!(high[3], 0x80);
@@ -98,10 +96,8 @@ fn a_card_starts_again_after_a_stop_also_if_its_rings_outlive_a_reset() {
             setup.quirks.keeps_rings = keeps_rings;
             let mut bench = Bench::new(setup);
             for round in 0..3 {
-                for id in 0..5 {
-                    assert!(bench.put(id, &frame(id.into(), 100)) && bench.give(id));
-                }
-                assert!(bench.tx.kick() && bench.rx.kick());
+                assert!((0..5).all(|number| bench.tx.push(&frame(number, 100))));
+                assert_eq!((bench.tx.sync().packets, bench.rx.sync().packets), (5, 0));
                 assert!(bench.device.transmit().is_some());
                 assert!(bench.device.receive(&frame(round, 100)));
                 assert_eq!(bench.nic.stop(), Stopped::Yes);
@@ -119,11 +115,10 @@ fn a_card_starts_again_after_a_stop_also_if_its_rings_outlive_a_reset() {
 fn a_card_that_runs_already_is_stopped_first() {
     for model in MODELS {
         let mut bench = Bench::new(IntelSetup::of(model));
-        assert!(bench.give(0));
-        bench.rx.kick();
+        bench.rx.sync();
         assert!(bench.device.is_running());
         let platform = bench.machine.clone();
-        let second = E1000::new(bench.device.registers(), model, platform, FALLBACK_MAC).unwrap();
+        let second = E1000::new(bench.device.attachment(), model, platform, FALLBACK_MAC).unwrap();
         assert!(!bench.device.is_running());
         drop(second);
         bench.finish();
@@ -134,24 +129,46 @@ fn a_card_that_runs_already_is_stopped_first() {
 fn memory_that_runs_out_is_an_error_and_what_was_had_is_given_back() {
     let machine = FakeMachine::with_memory(10_000);
     let device = IntelDevice::new(&machine, IntelSetup::default());
-    let mut card = E1000::new(device.registers(), Model::I82540em, machine.clone(), FALLBACK_MAC).unwrap();
-    assert!(matches!(card.start(), Err(StartError::Memory(_))));
+    let mut card = E1000::new(device.attachment(), Model::I82540em, machine.clone(), FALLBACK_MAC).unwrap();
+    assert!(matches!(queues_of(&mut card), Err(StartError::Memory(_))));
     assert_eq!((machine.blocks(), device.is_running()), (0, false));
     assert_eq!(device.violations(), []);
+}
+
+/// In the place of a queue that was dropped.
+struct NoQueue;
+
+impl TxQueue for NoQueue {
+    fn capacity(&self) -> u16 {
+        0
+    }
+
+    fn sync(&mut self, _burst: &mut TxBurst<'_>) -> QueueStatus {
+        QueueStatus::default()
+    }
+}
+
+impl RxQueue for NoQueue {
+    fn capacity(&self) -> u16 {
+        0
+    }
+
+    fn sync(&mut self, _burst: &mut RxBurst<'_>) -> QueueStatus {
+        QueueStatus::default()
+    }
 }
 
 #[test]
 fn ring_memory_outlives_queues_until_the_card_is_stopped() {
     let mut bench = Bench::new(IntelSetup::default());
-    assert!(bench.give(0));
-    bench.rx.kick();
-    let Bench { machine, device, mut nic, tx, rx, buffers } = bench;
-    drop((tx, rx));
-    assert_eq!(machine.blocks(), 3, "two rings and the packet buffers");
+    bench.rx.sync();
+    let Bench { machine, device, mut nic, mut tx, mut rx, .. } = bench;
+    (tx.queue, rx.queue) = (Box::new(NoQueue), Box::new(NoQueue));
+    assert_eq!(machine.blocks(), 4, "two rings of the card, and the buffers of two rings");
     assert!(device.receive(&frame(1, 60)), "into memory that is there");
     assert_eq!(nic.stop(), Stopped::Yes);
-    assert_eq!(machine.blocks(), 1);
-    drop(buffers);
+    assert_eq!(machine.blocks(), 2);
+    drop((tx, rx));
     assert_eq!(device.violations(), []);
 }
 
@@ -173,10 +190,10 @@ fn a_card_that_does_not_stop_keeps_its_memory_and_is_cut_off() {
             let expected = if cannot_be_cut_off { Stopped::No } else { Stopped::Yes };
             assert_eq!([bench.nic.stop(), bench.nic.stop()], [expected; 2]);
             assert_eq!(bench.device.is_cut_off(), !cannot_be_cut_off);
-            let again = bench.nic.start().map(|_| ()).unwrap_err();
+            let again = queues_of(&mut bench.nic).map(|_| ()).unwrap_err();
             assert_eq!(again, StartError::NoReset(model), "it is not used again");
-            let Bench { machine, nic, tx, rx, buffers, .. } = bench;
-            drop((nic, tx, rx, buffers));
+            let Bench { machine, nic, tx, rx, .. } = bench;
+            drop((nic, tx, rx));
             assert_eq!(machine.blocks(), 2, "the two rings");
         }
     }
@@ -186,8 +203,8 @@ fn a_card_that_does_not_stop_keeps_its_memory_and_is_cut_off() {
 fn a_stopped_card_hears_no_more_doorbells() {
     let mut bench = Bench::new(IntelSetup::default());
     assert_eq!(bench.nic.stop(), Stopped::Yes);
-    assert!(bench.put(0, &frame(1, 60)));
-    bench.tx.kick();
+    assert!(bench.tx.push(&frame(1, 60)));
+    bench.tx.sync();
     let expected = [IntelViolation::DoorbellWhileOff { ring: Ring::Transmit }];
     assert_eq!(bench.device.violations(), expected, "the model would notice a core that does not stop");
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use millrace_drivers::testing::FakeMachine;
 use millrace_drivers::virtio::queue::{CommandQueue, Events, PackedMemory, Placement, QueueSize, RingMemory};
 use millrace_drivers::virtio::transport::Notifier;
-use nm_core::platform::Platform;
+use nm_driver::platform::Platform;
 
 use super::device::{Bell, DISABLE, Descriptor, Device, ENABLE, NEXT, WRITE};
 

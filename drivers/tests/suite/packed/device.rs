@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use millrace_drivers::testing::FakeMachine;
 use millrace_drivers::virtio::queue::{Direction, Events, PackedMemory, PackedQueue, QueueSize};
 use millrace_drivers::virtio::transport::{Notifier, QueuePlace};
-use nm_core::platform::Platform;
+use nm_driver::platform::Platform;
 
 pub const NEXT: u16 = 1;
 pub const WRITE: u16 = 2;

@@ -15,9 +15,10 @@ use millrace_drivers::virtio::queue::{
     CommandQueue, Events, PackedMemory, PackedQueue, QueueSize, ToDevice, Virtqueue,
 };
 use millrace_drivers::virtio::transport::QueuePlace;
-use nm_core::platform::{DmaBlock, Platform};
+use nm_driver::platform::{DmaBlock, Platform};
 
 use super::device::{AVAIL, Bell, DESC, DISABLE, ENABLE, Turn, USED};
+use crate::virtqueue::{pop, post};
 
 const ALIGN: usize = 64;
 /// How long one side waits for the other before the test has failed.
@@ -143,6 +144,45 @@ fn a_chain_is_available_all_at_once() {
     assert!(answered);
 }
 
+/// The same for a frame of several slots.
+#[test]
+fn a_chain_of_a_packet_is_available_all_at_once() {
+    const CHAINS: u32 = 10_000;
+    let (_platform, ring) = memory(8);
+    let mut device = Device::new(ring.place());
+    let mut queue = PackedQueue::<ToDevice>::new(ring, Events::Flag, Box::new(Bell::default()));
+    let has_failed = Arc::new(AtomicBool::new(false));
+    let has_failed_there = has_failed.clone();
+    let worker = thread::spawn(move || {
+        for _ in 0..CHAINS {
+            if !wait(&has_failed_there, || (0..1000).any(|_| device.is_available(0))) {
+                return false;
+            }
+            if !(device.is_available(4) && device.is_available(2) && device.is_available(1)) {
+                has_failed_there.store(true, Ordering::Relaxed);
+                return false;
+            }
+            device.complete(5);
+        }
+        true
+    });
+    let is_done = (0..CHAINS).all(|_| {
+        queue.post_chain(0, &[(4096, 1); 5]);
+        let mut is_back = || queue.peek().is_some();
+        let start = Instant::now();
+        while !is_back() {
+            if has_failed.load(Ordering::Relaxed) || start.elapsed() > PATIENCE {
+                return false;
+            }
+            thread::yield_now();
+        }
+        queue.advance(1, 5)
+    });
+    has_failed.fetch_or(!is_done, Ordering::Relaxed);
+    assert!(worker.join().unwrap(), "the first of a chain was available before the others");
+    assert!(is_done);
+}
+
 /// Who sleeps until `count` changes: `look` asks to be notified, then says whether there is something already. A notification
 /// may come late, for what was found without it: so it looks again. `false` when it has waited for too long.
 fn sleep(has_failed: &AtomicBool, count: impl Fn() -> u64, mut look: impl FnMut() -> bool) -> bool {
@@ -211,12 +251,12 @@ fn nobody_sleeps_on_what_is_there() {
         });
         let (has_failed, interrupts) = &*shared;
         let is_done = (0..ROUNDS).all(|_| {
-            queue.post(0, 4096, 1).unwrap();
+            post(&mut queue, 0, 4096, 1);
             queue.kick();
             let is_back =
                 sleep(has_failed, || interrupts.load(Ordering::Relaxed), || !queue.enable_notifications(1));
             queue.disable_notifications();
-            is_back && queue.pop().is_some()
+            is_back && pop(&mut queue).is_some()
         });
         has_failed.fetch_or(!is_done, Ordering::Relaxed);
         assert!(worker.join().unwrap() && is_done, "one side slept on, {events:?}");

@@ -148,6 +148,34 @@ fn header_and_packet_are_one_descriptor() {
     driver.expect(Violation::NoRoomForHeader { queue: TX, id: 0 });
 }
 
+/// A packet in several descriptors has the header and the first bytes in the first. It is sent as one, and comes back as one.
+#[test]
+fn a_packet_may_continue_in_further_descriptors() {
+    for (driver, header) in [(ByHand::running(0), 12), (ByHand::running_legacy(ANY_LAYOUT), 10)] {
+        for (id, bytes, flags) in [(0, header + 1, FLAG_NEXT), (1, 60, FLAG_NEXT), (2, 5, 0)] {
+            driver.descriptor(TX, id, driver.buffer(id.into()), bytes, flags);
+        }
+        driver.link(TX, 0, 1);
+        driver.link(TX, 1, 2);
+        driver.publish(TX, 0, 0);
+        driver.device.ring_doorbell(TX);
+        assert_eq!(driver.device.transmit(0).unwrap().len(), 1 + 60 + 5);
+        assert_eq!((driver.device.owned(TX), driver.device.transmit(0)), (0, None));
+        driver.expect_none();
+    }
+}
+
+#[test]
+fn a_buffer_to_receive_in_is_one_descriptor() {
+    let driver = ByHand::running(0);
+    driver.descriptor(RX, 0, driver.buffer(8), 60, FLAG_WRITE | FLAG_NEXT);
+    driver.link(RX, 0, 1);
+    driver.descriptor(RX, 1, driver.buffer(9), 60, FLAG_WRITE);
+    driver.publish(RX, 0, 0);
+    driver.device.ring_doorbell(RX);
+    driver.expect(Violation::Chained { queue: RX, id: 0 });
+}
+
 /// Posts a packet under id 0 whose header of so many bytes is a descriptor by itself, and the rest in descriptor `next`.
 fn post_apart(driver: &ByHand, header: u32, next: u16) {
     driver.descriptor(TX, 0, driver.buffer(0), header, FLAG_NEXT);

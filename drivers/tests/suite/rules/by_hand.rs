@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_drivers::testing::{FakeMachine, NetDevice, Setup, Violation};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::transport::QueuePlace;
-use nm_core::platform::{DmaMemory, Platform};
+use nm_driver::platform::{DmaMemory, Platform};
 
 pub const SIZE: u16 = 8;
 pub const RX: u16 = 0;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use millrace_drivers::bank::RegisterBank;
-use millrace_drivers::testing::{FakeMachine, MmioBank, MmioVersion, NetDevice, Setup, Violation};
+use millrace_drivers::registers::IoRegion;
+use millrace_drivers::testing::{FakeMachine, MmioVersion, NetDevice, Setup, Violation};
 
-use nm_core::platform::{DmaMemory, Platform};
+use nm_driver::platform::{DmaMemory, Platform};
 
 use super::by_hand::{ACKNOWLEDGE, DRIVER, FEATURES_OK, SIZE, TX};
 
@@ -22,20 +22,20 @@ const STATUS: usize = 0x70;
 const GENERATION: usize = 0xfc;
 const CONFIG: usize = 0x100;
 
-fn card() -> (NetDevice, MmioBank) {
+fn card() -> (NetDevice, Arc<dyn IoRegion>) {
     let device = NetDevice::new(&FakeMachine::new(), Setup::with_queues(SIZE, SIZE));
-    let bank = device.mmio_bank(MmioVersion::V2);
+    let bank = device.mmio_registers(MmioVersion::V2);
     (device, bank)
 }
 
-fn legacy_card(machine: &Arc<FakeMachine>) -> (NetDevice, MmioBank) {
+fn legacy_card(machine: &Arc<FakeMachine>) -> (NetDevice, Arc<dyn IoRegion>) {
     let device = NetDevice::new(machine, Setup::with_queues(SIZE, SIZE).legacy());
-    let bank = device.mmio_bank(MmioVersion::V1);
+    let bank = device.mmio_registers(MmioVersion::V1);
     (device, bank)
 }
 
 /// At a device that has agreed on VERSION_1 alone.
-fn negotiated() -> (NetDevice, MmioBank) {
+fn negotiated() -> (NetDevice, Arc<dyn IoRegion>) {
     let (device, bank) = card();
     for status in [ACKNOWLEDGE, ACKNOWLEDGE | DRIVER] {
         bank.write32(STATUS, status.into());
@@ -49,7 +49,7 @@ fn negotiated() -> (NetDevice, MmioBank) {
 
 #[test]
 fn registers_are_accessed_as_a_whole_and_in_their_direction() {
-    type Access = fn(&MmioBank);
+    type Access = fn(&dyn IoRegion);
     let cases: [(Access, usize); 8] = [
         (|bank| _ = bank.read8(STATUS), STATUS),
         (|bank| _ = bank.read16(STATUS), STATUS),
@@ -62,7 +62,7 @@ fn registers_are_accessed_as_a_whole_and_in_their_direction() {
     ];
     for (access, offset) in cases {
         let (device, bank) = card();
-        access(&bank);
+        access(bank.as_ref());
         assert_eq!(device.violations(), [Violation::RegisterAccess { offset }]);
     }
 }

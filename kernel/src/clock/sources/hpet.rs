@@ -1,9 +1,11 @@
 //! The high precision event timer (IA-PC HPET Specification 1.0a, 2.3).
 
+use alloc::sync::Arc;
+
 use millrace_boot::acpi::Description;
 use millrace_boot::tsc::Timer;
 use millrace_drivers::hal::Hal;
-use millrace_drivers::mmio::{MmioWindow, ReadOnly, ReadWrite, Register};
+use millrace_drivers::registers::IoRegion;
 
 use super::measured::hertz_by;
 
@@ -21,8 +23,7 @@ const COUNTER: usize = 0x0f0;
 
 struct Hpet {
     period: u32,
-    configuration: Register<u32, ReadWrite>,
-    counter: Register<u32, ReadOnly>,
+    registers: Arc<dyn IoRegion>,
     /// The configuration as it was found.
     found: u32,
 }
@@ -34,12 +35,9 @@ pub(super) fn hertz(acpi: &Description, hal: &dyn Hal) -> Option<u64> {
 
 impl Hpet {
     fn find(address: u64, hal: &dyn Hal) -> Option<Self> {
-        let window = MmioWindow::map(hal, address, BYTES).ok()?;
-        let period = window.register::<u32, ReadOnly>(PERIOD).ok()?.read();
-        let configuration = window.register::<u32, ReadWrite>(CONFIGURATION).ok()?;
-        let counter = window.register(COUNTER).ok()?;
-        let found = configuration.read();
-        (1..=MAX_PERIOD_FS).contains(&period).then_some(Self { period, configuration, counter, found })
+        let registers = hal.map_mmio(address, BYTES)?;
+        let (period, found) = (registers.read32(PERIOD), registers.read32(CONFIGURATION));
+        (1..=MAX_PERIOD_FS).contains(&period).then_some(Self { period, registers, found })
     }
 }
 
@@ -53,17 +51,17 @@ impl Timer for Hpet {
     }
 
     fn start(&mut self) {
-        self.configuration.write(self.found | ENABLE);
+        self.registers.write32(CONFIGURATION, self.found | ENABLE);
     }
 
     fn count(&mut self) -> Option<u64> {
-        Some(self.counter.read().into())
+        Some(self.registers.read32(COUNTER).into())
     }
 }
 
 /// Leaves it as it was found: a counter that runs costs a hypervisor.
 impl Drop for Hpet {
     fn drop(&mut self) {
-        self.configuration.write(self.found);
+        self.registers.write32(CONFIGURATION, self.found);
     }
 }

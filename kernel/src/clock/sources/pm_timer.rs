@@ -1,11 +1,11 @@
 //! The ACPI PM timer.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use millrace_boot::acpi::Description;
 use millrace_boot::tsc::Timer;
-use millrace_drivers::bank::RegisterBank;
 use millrace_drivers::hal::Hal;
+use millrace_drivers::registers::IoRegion;
 
 use super::measured::hertz_by;
 use crate::registers;
@@ -14,7 +14,7 @@ use crate::registers;
 const PERIOD_FS: u64 = 1_000_000_000_000_000 / 3_579_545;
 
 struct PmTimer {
-    register: Box<dyn RegisterBank>,
+    register: Arc<dyn IoRegion>,
     mask: u32,
 }
 

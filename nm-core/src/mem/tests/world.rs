@@ -127,7 +127,7 @@ impl World {
     /// The buffers of safe owners.
     fn safe(&self) -> Vec<u32> {
         let rings = self.ports.iter().flat_map(|(port, safe)| &port.rings()[..*safe]);
-        rings.flat_map(RingMemory::buffers).chain(self.spares.iter().map(Spare::buf_idx)).collect()
+        rings.flat_map(RingMemory::buffer_numbers).chain(self.spares.iter().map(Spare::buf_idx)).collect()
     }
 
     /// What safe owners have: each buffer once, each a real one, none of them free.

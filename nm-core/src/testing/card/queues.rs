@@ -1,13 +1,16 @@
 //! A fake card as the core sees it.
 #![expect(unsafe_code, reason = "implements the contract of cards and queues")]
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::state::{Posted, State};
+use nm_driver::buffers::Buffer;
+use nm_driver::burst::{Lengths, RxBurst, TxBurst};
+
+use super::state::{Content, Posted, Received, State};
 use super::{CardError, CardSpec};
 use crate::nic::{
-    Armed, DmaBuffer, Link, Nic, NicInfo, QueueFull, QueueHealth, Queues, Received, RxQueue, StartResult,
-    Stopped, TxQueue,
+    Armed, Link, Nic, NicInfo, QueueStatus, Queues, RxQueue, StartParams, StartResult, Stopped, TxQueue,
 };
 use crate::stats::Direction;
 use crate::sync::Mutex;
@@ -51,20 +54,19 @@ unsafe impl Nic for FakeCard {
         self.0.lock().link
     }
 
-    fn start(&mut self) -> StartResult<Self> {
+    fn start(&mut self, params: &StartParams) -> StartResult<Self> {
         let mut state = self.0.lock();
         let CardSpec { starts, stops, info, .. } = state.spec.clone();
         if !starts || !stops {
             return Err(CardError);
         }
         state.start();
+        let tx = |number| FakeTx { state: self.0.clone(), number, slots: info.tx_slots };
+        let rx = |number| FakeRx { state: self.0.clone(), number, slots: info.rx_slots };
         Ok(Queues {
-            tx: (0..info.tx_queues)
-                .map(|number| FakeTx { state: self.0.clone(), number, slots: info.tx_slots }.into())
-                .collect(),
-            rx: (0..info.rx_queues)
-                .map(|number| FakeRx { state: self.0.clone(), number, slots: info.rx_slots }.into())
-                .collect(),
+            tx: (0..info.tx_queues).map(|number| Box::new(tx(number)) as _).collect(),
+            rx: (0..info.rx_queues).map(|number| Box::new(rx(number)) as _).collect(),
+            receive_len: params.buffer_len,
         })
     }
 
@@ -73,28 +75,66 @@ unsafe impl Nic for FakeCard {
     }
 }
 
-// SAFETY: an id is reported when its buffer leaves the card, and buffers leave once.
-unsafe impl TxQueue for FakeTx {
+impl FakeTx {
+    /// Submits one frame, if there is one, and room for it. Returns whether it did, or dropped one.
+    fn submit_one(&self, state: &mut State, burst: &mut TxBurst<'_>) -> bool {
+        if state.is_full(self.number) {
+            // Invalid frames are dropped, and a valid one finds no room.
+            return burst.next_frame(0).is_some();
+        }
+        let mut posted = None;
+        burst.submit_run(&[()], Lengths::ANY, |(), id, buffer, len| {
+            posted = Some(post(buffer, id as u16, len as u16))
+        });
+        if posted.is_none() {
+            let Some(mut frame) = burst.next_frame(1) else { return false };
+            let id = frame.first_id();
+            posted = frame.fragment(0).map(|(buffer, len)| post(buffer, id, len));
+            if posted.is_some() {
+                frame.commit();
+            } else {
+                frame.refuse();
+            }
+        }
+        if let Some(posted) = posted {
+            state.post(Direction::Tx, self.number, posted);
+        }
+        true
+    }
+
+    fn reclaim(&self, state: &mut State, burst: &mut TxBurst<'_>) {
+        for _ in 0..=burst.outstanding() {
+            let Some(Received { id, .. }) = state.take(Direction::Tx, self.number) else { break };
+            if burst.complete_run(&[id], |id, expected| u32::from(*id) == expected) == 0 {
+                let _ = burst.complete(id.into());
+            }
+        }
+    }
+}
+
+/// What the card is told of a frame.
+fn post(mut buffer: Buffer<'_>, id: u16, len: u16) -> Posted {
+    buffer.write_header([0xee; 12]);
+    // SAFETY: the card reads the buffer until it reports the id, or is stopped.
+    Posted { id, phys: unsafe { buffer.phys() }, len }
+}
+
+impl TxQueue for FakeTx {
     fn capacity(&self) -> u16 {
         self.slots
     }
 
-    fn put(&mut self, id: u16, mut buffer: DmaBuffer<'_>, len: u16) -> Result<(), QueueFull> {
-        buffer.write_header([0xee; 12]);
+    /// Submits, then reclaims: the card is as fast as its delays allow.
+    fn sync(&mut self, burst: &mut TxBurst<'_>) -> QueueStatus {
         let mut state = self.state.lock();
-        if state.is_full(self.number) {
-            return Err(QueueFull);
+        let before = burst.outstanding();
+        while burst.is_pending() && self.submit_one(&mut state, burst) {}
+        if burst.outstanding() != before {
+            state.kick(Direction::Tx, self.number);
         }
-        state.post(Direction::Tx, self.number, Posted { id, phys: buffer.phys(), len })
-    }
-
-    fn kick(&mut self) -> bool {
-        self.state.lock().kick(Direction::Tx, self.number);
-        true
-    }
-
-    fn reclaim(&mut self) -> Option<u16> {
-        self.state.lock().take(Direction::Tx, self.number).map(|received| received.id)
+        let has_kicked = burst.outstanding() != before;
+        self.reclaim(&mut state, burst);
+        QueueStatus { has_kicked, ..state.health }
     }
 
     fn arm(&mut self, frames: u16) -> Armed {
@@ -104,30 +144,48 @@ unsafe impl TxQueue for FakeTx {
     fn disarm(&mut self) {
         self.state.lock().disarm(Direction::Tx, self.number);
     }
+}
 
-    fn health(&self) -> QueueHealth {
-        self.state.lock().health
+impl FakeRx {
+    fn import(&self, state: &mut State, burst: &mut RxBurst<'_>) {
+        for _ in 0..burst.outstanding() {
+            let Some(Received { id, content }) = state.take(Direction::Rx, self.number) else { break };
+            let Content::Frame(len) = content else {
+                let _ = burst.damaged(id.into(), false);
+                continue;
+            };
+            if burst.receive_run(&[id], 0, |id, expected| (u32::from(*id) == expected).then_some(len.into()))
+                == 0
+            {
+                let _ = burst.fragment(id.into(), 0, len.into(), false);
+            }
+        }
     }
 }
 
-// SAFETY: as for `FakeTx`; lengths are checked against the capacity when a buffer is filled.
-unsafe impl RxQueue for FakeRx {
+impl RxQueue for FakeRx {
     fn capacity(&self) -> u16 {
         self.slots
     }
 
-    fn give(&mut self, id: u16, buffer: DmaBuffer<'_>) -> Result<(), QueueFull> {
-        let posted = Posted { id, phys: buffer.phys(), len: buffer.capacity() };
-        self.state.lock().post(Direction::Rx, self.number, posted)
-    }
-
-    fn kick(&mut self) -> bool {
-        self.state.lock().kick(Direction::Rx, self.number);
-        true
-    }
-
-    fn take(&mut self) -> Option<Received> {
-        self.state.lock().take(Direction::Rx, self.number)
+    fn sync(&mut self, burst: &mut RxBurst<'_>) -> QueueStatus {
+        let mut state = self.state.lock();
+        if burst.has_import() {
+            self.import(&mut state, burst);
+        }
+        let (mut has_kicked, len) = (false, burst.receive_len());
+        while burst.has_free() {
+            let mut posted = None;
+            // SAFETY: the card writes the buffer until it reports the id, or is stopped.
+            burst.post_run(&[()], |(), id, buffer| posted = Some((id as u16, unsafe { buffer.phys() })));
+            let Some((id, phys)) = posted else { break };
+            state.post(Direction::Rx, self.number, Posted { id, phys, len });
+            has_kicked = true;
+        }
+        if has_kicked {
+            state.kick(Direction::Rx, self.number);
+        }
+        QueueStatus { has_kicked, ..state.health }
     }
 
     fn arm(&mut self) -> Armed {
@@ -136,9 +194,5 @@ unsafe impl RxQueue for FakeRx {
 
     fn disarm(&mut self) {
         self.state.lock().disarm(Direction::Rx, self.number);
-    }
-
-    fn health(&self) -> QueueHealth {
-        self.state.lock().health
     }
 }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::spec::Random;
 use super::{CardSpec, Order};
 use crate::events::Events;
-use crate::nic::{Armed, Content, Link, QueueFull, QueueHealth, Received, Stopped};
+use crate::nic::{Armed, Link, QueueStatus, Stopped};
 use crate::stats::Direction;
 use crate::testing::HeapPlatform;
 
@@ -25,6 +25,22 @@ pub(super) struct Posted {
     pub(super) phys: u64,
     /// Transmit: length of the frame. Receive: capacity.
     pub(super) len: u16,
+}
+
+/// A buffer that the card has finished with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received {
+    pub(super) id: u16,
+    pub(super) content: Content,
+}
+
+/// What a finished buffer holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content {
+    /// A frame of this length.
+    Frame(u16),
+    /// Nothing usable.
+    Damaged,
 }
 
 /// Something that takes effect at a time.
@@ -95,7 +111,7 @@ pub(super) struct State {
     pub(super) is_held: bool,
     pub(super) completions_allowed: u32,
     pub(super) queue_room: usize,
-    pub(super) health: QueueHealth,
+    pub(super) health: QueueStatus,
     pub(super) link: Link,
     /// Where its interrupts go.
     pub(super) line: Option<Events>,
@@ -120,7 +136,7 @@ impl State {
             is_held: false,
             completions_allowed: 1,
             queue_room: usize::MAX,
-            health: QueueHealth::default(),
+            health: QueueStatus::default(),
             link: Link::Up,
             line: None,
         }
@@ -131,7 +147,7 @@ impl State {
         let queues = |count| (0..count).map(|_| Queue::default()).collect();
         (self.tx, self.rx) = (queues(self.spec.info.tx_queues), queues(self.spec.info.rx_queues));
         self.is_running = true;
-        self.health = QueueHealth::default();
+        self.health = QueueStatus::default();
         self.moved = 0;
     }
 
@@ -199,7 +215,7 @@ impl State {
         if !is_late && usize::from(buffers) > queue.outstanding.len().max(1) {
             self.breaches.push(alloc::format!("an interrupt after {buffers} frames, more than there are"));
         }
-        if is_late { Armed::Late } else { Armed::Yes }
+        if is_late { Armed::Pending } else { Armed::Yes }
     }
 
     pub(super) fn disarm(&mut self, direction: Direction, number: u16) {
@@ -231,7 +247,7 @@ impl State {
 
     /// The card moves nothing more until it is started anew.
     pub(super) fn break_down(&mut self) {
-        self.health = QueueHealth { refused: 1, is_broken: true };
+        self.health = QueueStatus { refused: 1, is_broken: true, has_kicked: false };
     }
 
     /// Sends the frames of one queue, in order.
@@ -301,27 +317,21 @@ impl State {
     }
 
     /// Accepts a posted buffer, and notes what is wrong with it.
-    pub(super) fn post(
-        &mut self,
-        direction: Direction,
-        number: u16,
-        posted: Posted,
-    ) -> Result<(), QueueFull> {
+    pub(super) fn post(&mut self, direction: Direction, number: u16, posted: Posted) {
         let Posted { id, phys, .. } = posted;
         if self.tx.iter().chain(&self.rx).any(|queue| queue.holds(phys)) {
             self.note_breach(|| alloc::format!("buffer at {phys:#x} was given twice"));
         }
         let Some(queue) = self.queues(direction).get_mut(usize::from(number)) else {
             self.note_breach(|| alloc::format!("buffer given to a stopped card under id {id}"));
-            return Err(QueueFull);
+            return;
         };
         if queue.outstanding.contains(&id) {
             self.note_breach(|| alloc::format!("id {id} was used while outstanding"));
-            return Ok(());
+            return;
         }
         queue.outstanding.push(id);
         queue.unseen.push(posted);
-        Ok(())
     }
 
     /// Notes what the core did that it must not: the first few times, as a hostile program makes it do so for ever.

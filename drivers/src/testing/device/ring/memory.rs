@@ -3,16 +3,11 @@
 //! Positions are counted from the start of the device on and never wrap around: entries of the split queue's rings, places
 //! of a packed queue's ring. Where one of them lies in memory, the format knows.
 
-use alloc::boxed::Box;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
+use super::area::Area;
 use super::owned::Part;
-use super::packed::PackedMemory;
-use super::place::{Format, Place, Terms};
-use super::split::SplitMemory;
-use crate::testing::FakeMachine;
 use crate::testing::device::Violation;
 
 /// The buffer continues in another descriptor (sections 2.7.5 and 2.8.6).
@@ -78,54 +73,4 @@ pub trait QueueMemory: Debug + Send {
 
     /// Makes up what the device says about doorbells.
     fn scribble(&self, flags: u16, event: u16);
-}
-
-/// Where the memory is, and whose.
-#[derive(Debug, Clone)]
-pub struct Area {
-    pub machine: Arc<FakeMachine>,
-    pub queue: u16,
-    pub place: Place,
-    pub terms: Terms,
-}
-
-/// A descriptor, taken apart. Its last four bytes have another meaning in each format.
-#[derive(Debug, Clone, Copy)]
-pub struct Descriptor {
-    pub bytes: [u8; 16],
-    pub address: u64,
-    pub len: u32,
-    pub last: [u16; 2],
-}
-
-impl Area {
-    /// The memory of a queue in the format that was agreed on.
-    pub fn memory(machine: Arc<FakeMachine>, queue: u16, place: Place, terms: Terms) -> Box<dyn QueueMemory> {
-        let area = Self { machine, queue, place, terms };
-        match terms.format {
-            Format::Split => Box::new(SplitMemory::new(area)),
-            Format::Packed => Box::new(PackedMemory::new(area)),
-        }
-    }
-
-    /// The bytes of a descriptor, unless they do not lie in memory.
-    pub fn descriptor_bytes(&self, number: u16) -> Option<[u8; 16]> {
-        self.machine.read_array(self.place.descriptors + 16 * u64::from(number))
-    }
-
-    pub fn descriptor(&self, number: u16) -> Result<Descriptor, Violation> {
-        let bytes = self.descriptor_bytes(number).ok_or(self.gone())?;
-        let [a, b, c, d, e, f, g, h, l0, l1, l2, l3, x0, x1, y0, y1] = bytes;
-        Ok(Descriptor {
-            bytes,
-            address: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            len: u32::from_le_bytes([l0, l1, l2, l3]),
-            last: [u16::from_le_bytes([x0, x1]), u16::from_le_bytes([y0, y1])],
-        })
-    }
-
-    /// The queue's memory is not there.
-    pub fn gone(&self) -> Violation {
-        Violation::QueueOutsideMemory { queue: self.queue }
-    }
 }

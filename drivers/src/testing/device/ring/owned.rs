@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::memory::Descriptor;
+use super::area::Descriptor;
 use crate::testing::FakeMachine;
 
 /// A buffer that the device owns.

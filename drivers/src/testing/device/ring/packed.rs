@@ -3,7 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::memory::{Area, Chain, FLAG_NEXT, FLAG_WRITE, QueueMemory};
+use super::area::Area;
+use super::memory::{Chain, FLAG_NEXT, FLAG_WRITE, QueueMemory};
 use super::owned::Part;
 use super::suppression::{Event, Suppression};
 use crate::testing::device::Violation;

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::memory::{Area, Chain, FLAG_NEXT, QueueMemory};
+use super::area::Area;
+use super::memory::{Chain, FLAG_NEXT, QueueMemory};
 use super::owned::Part;
 use crate::testing::device::Violation;
 

@@ -1,7 +1,5 @@
 //! Commands in a packed ring: three descriptors that follow each other (section 2.8.6), one command at a time.
-#![expect(unsafe_code, reason = "descriptors are reached without a check of their place")]
-
-use super::layout::PackedMemory;
+use super::layout::{PackedMemory, write_descriptor};
 use super::notify::is_doorbell_wanted;
 use super::place::Place;
 use crate::virtio::queue::CommandQueue;
@@ -38,21 +36,20 @@ impl CommandRing for PackedCommands {
         let circle = self.ring.circle();
         self.sent = self.next;
         for (ahead, Part { address, bytes, flags }) in (0..PARTS).zip(parts).rev() {
-            // SAFETY: all places here are of this ring.
-            unsafe {
-                self.ring.write_descriptor(circle.skip(self.sent, ahead), address, bytes, ID, flags);
+            let place = circle.skip(self.sent, ahead.into());
+            if let Some(descriptor) = self.ring.from(place).first() {
+                write_descriptor(descriptor, place.counter(), ID.into(), (address, bytes), flags);
             }
         }
-        self.next = circle.skip(self.sent, PARTS);
+        self.next = circle.skip(self.sent, PARTS.into());
         is_doorbell_wanted(&self.ring)
     }
 
     /// The device says that it is done with a chain in the place of the first descriptor, and passes those of the others.
     fn outcome(&self) -> Outcome {
-        // SAFETY: as in `send`.
-        match unsafe { self.ring.used_id(self.sent) } {
+        match self.ring.used(self.sent) {
             None => Outcome::Pending,
-            Some(ID) => Outcome::Answered,
+            Some((ID, _)) => Outcome::Answered,
             Some(_) => Outcome::Confused,
         }
     }

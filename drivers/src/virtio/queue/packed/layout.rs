@@ -1,22 +1,18 @@
 //! The memory of a packed virtqueue: where its three parts lie, and every access to them.
-#![expect(unsafe_code, reason = "memory that is shared with a device is reached by raw pointer")]
 
 use alloc::sync::Arc;
-use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
-use super::place::{Circle, DESCRIPTOR_BYTES, Place};
-use crate::shared_memory::{atomic32, atomic64};
-use crate::virtio::queue::QueueSize;
+use super::place::{Circle, Place, WrapCounter, id_of};
+use crate::shared_memory::SharedArray;
+use crate::virtio::queue::{QueueSize, Segment};
 use crate::virtio::transport::QueuePlace;
 
 /// What the driver writes, what the device writes and what both write lie on cache lines of their own.
 const LINE: usize = 64;
-const LENGTH: usize = 8;
-/// The last word of a descriptor: the id, and the flags in the upper half.
-const ID_AND_FLAGS: usize = 12;
+const DESCRIPTOR_BYTES: usize = size_of::<Descriptor>();
 
 /// Offsets of the parts in the queue's block of memory, for one size. The descriptors are at its start.
 struct Layout {
@@ -27,7 +23,7 @@ struct Layout {
 
 impl Layout {
     fn of(size: QueueSize) -> Self {
-        let driver_event = (usize::from(size.get()) * DESCRIPTOR_BYTES as usize).next_multiple_of(LINE);
+        let driver_event = (usize::from(size.get()) * DESCRIPTOR_BYTES).next_multiple_of(LINE);
         let device_event = driver_event + LINE;
         Self { driver_event, device_event, bytes: device_event + LINE }
     }
@@ -42,32 +38,34 @@ pub(super) struct Suppression {
     pub(super) flags: u16,
 }
 
+/// A descriptor (section 2.8.13): its address; its length, id and flags.
+pub type Descriptor = [AtomicU64; 2];
+
 /// The memory of one queue.
 #[derive(Debug)]
 pub struct PackedMemory {
-    descriptors: NonNull<u8>,
-    driver_event: NonNull<u8>,
-    device_event: NonNull<u8>,
+    descriptors: SharedArray<Descriptor>,
+    driver_event: SharedArray<AtomicU32>,
+    device_event: SharedArray<AtomicU32>,
     circle: Circle,
     size: QueueSize,
     memory: Arc<DmaMemory>,
 }
 
-// SAFETY: the pointers lead into `memory`, which is `Send`, and are used for atomic access only.
-unsafe impl Send for PackedMemory {}
-
 /// Setting up.
 impl PackedMemory {
     /// Allocates the zeroed memory of a queue of this size.
     pub fn allocate(platform: &Arc<dyn Platform>, size: QueueSize) -> Result<Self, OutOfDmaMemory> {
-        let layout = Layout::of(size);
-        let memory = DmaMemory::allocate(platform, layout.bytes, LINE)?;
-        let descriptors = memory.virt();
-        // SAFETY: both offsets lie within the `layout.bytes` that were allocated.
-        let (driver_event, device_event) =
-            unsafe { (descriptors.add(layout.driver_event), descriptors.add(layout.device_event)) };
-        let circle = Circle::of(size);
-        Ok(Self { descriptors, driver_event, device_event, circle, size, memory: Arc::new(memory) })
+        let Layout { driver_event, device_event, bytes } = Layout::of(size);
+        let memory = Arc::new(DmaMemory::allocate(platform, bytes, LINE)?);
+        Ok(Self {
+            descriptors: SharedArray::new(&memory, 0, size.get().into()),
+            driver_event: SharedArray::new(&memory, driver_event, 1),
+            device_event: SharedArray::new(&memory, device_event, 1),
+            circle: Circle::of(size),
+            size,
+            memory,
+        })
     }
 
     /// What the device has to be told: the driver's event suppression structure is its "available", the device's its "used"
@@ -83,7 +81,7 @@ impl PackedMemory {
         }
     }
 
-    /// The memory itself, for whoever has to keep it until the device has been stopped.
+    /// The memory itself, to be kept until the device has been stopped.
     pub fn memory(&self) -> &Arc<DmaMemory> {
         &self.memory
     }
@@ -99,79 +97,62 @@ impl PackedMemory {
     pub(super) fn circle(&self) -> Circle {
         self.circle
     }
+
+    /// The descriptors from a place on, to the end of the ring.
+    #[inline]
+    pub(super) fn from(&self, place: Place) -> &[Descriptor] {
+        self.descriptors.from(place.position())
+    }
 }
 
-/// What the driver writes.
+/// Writes a descriptor, all of its fields, and makes it available: from then on it and the buffer are the device's. `flags` are
+/// those besides the two that make it so.
+///
+/// Release: the device that finds the descriptor available reads address and buffer as they were written. Without it, it could
+/// follow an address that is not there yet.
+#[inline]
+pub(super) fn write_descriptor(
+    [address, last]: &Descriptor,
+    counter: WrapCounter,
+    id: u32,
+    (at, bytes): Segment,
+    flags: u16,
+) {
+    address.store(at.to_le(), Ordering::Relaxed);
+    last.store(counter.available(id, bytes, flags).to_le(), Ordering::Release);
+}
+
+/// The last word of a descriptor, read once: length, id and flags.
+///
+/// Acquire: the buffer is read as the device wrote it before the flags.
+#[inline]
+pub(super) fn last_word([_, last]: &Descriptor) -> u64 {
+    u64::from_le(last.load(Ordering::Acquire))
+}
+
+/// What the two sides tell each other.
 impl PackedMemory {
-    /// Writes the descriptor at a place, all of its fields, and makes it available: from then on it and the buffer
-    /// are the device's. `flags` are those besides the two that make it so.
+    /// The id in the descriptor at a place, and how many bytes were written, if the device has used it.
     ///
-    /// Release: the device that finds the descriptor available reads address, length and buffer as they were written.
-    /// Without it, it could follow an address that is not there yet.
-    ///
-    /// # Safety
-    /// The place is one of this ring: it comes from [`Place::START`] by ways of its [`circle`](Self::circle).
-    #[inline]
-    pub(super) unsafe fn write_descriptor(
-        &self,
-        place: Place,
-        address: u64,
-        bytes: u32,
-        id: u16,
-        flags: u16,
-    ) {
-        let (offset, id_and_flags) = (place.offset(), place.available(id, flags));
-        // SAFETY: the offset is that of an entry of the ring, which starts at a multiple of 16.
-        unsafe {
-            atomic64(self.descriptors, offset).store(address.to_le(), Ordering::Relaxed);
-            atomic32(self.descriptors, offset + LENGTH).store(bytes.to_le(), Ordering::Relaxed);
-            atomic32(self.descriptors, offset + ID_AND_FLAGS).store(id_and_flags.to_le(), Ordering::Release);
-        }
+    /// By section 2.8.4 the length counts only if the descriptor has the WRITE flag. It is not looked at: QEMU has never set
+    /// it there, and does set the length.
+    pub(super) fn used(&self, place: Place) -> Option<(u16, u32)> {
+        let word = last_word(self.from(place).first()?);
+        place.counter().is_used(word).then_some((id_of(word), word as u32))
     }
 
     /// Says when the driver wants to be interrupted. In one store: a device never sees new flags with an old place.
     pub(super) fn write_driver_event(&self, Suppression { place, flags }: Suppression) {
         let word = u32::from(place) | u32::from(flags) << 16;
-        // SAFETY: the structure is a word, and aligned.
-        unsafe { atomic32(self.driver_event, 0).store(word.to_le(), Ordering::Relaxed) }
-    }
-}
-
-/// What the device writes.
-impl PackedMemory {
-    /// The id in the descriptor at a place, if the device has used it. Id and flags are one word, which is read once.
-    ///
-    /// Acquire: the length in the descriptor and the buffer are read as the device wrote them before the flags.
-    ///
-    /// # Safety
-    /// As for [`write_descriptor`](Self::write_descriptor).
-    #[inline]
-    pub(super) unsafe fn used_id(&self, place: Place) -> Option<u16> {
-        let offset = place.offset() + ID_AND_FLAGS;
-        // SAFETY: the offset is that of a word in an entry of the ring.
-        let word = u32::from_le(unsafe { atomic32(self.descriptors, offset).load(Ordering::Acquire) });
-        place.is_used(word).then_some(word as u16)
-    }
-
-    /// How many bytes were written, in a used descriptor; to be read behind [`used_id`](Self::used_id).
-    ///
-    /// By section 2.8.4 the length counts only if the descriptor has the WRITE flag. It is not looked at: QEMU has never set
-    /// it there, and does set the length.
-    ///
-    /// # Safety
-    /// As for [`write_descriptor`](Self::write_descriptor).
-    #[inline]
-    pub(super) unsafe fn used_written(&self, place: Place) -> u32 {
-        let offset = place.offset() + LENGTH;
-        // SAFETY: as in `used_id`.
-        u32::from_le(unsafe { atomic32(self.descriptors, offset).load(Ordering::Relaxed) })
+        if let Some(at) = self.driver_event.first() {
+            at.store(word.to_le(), Ordering::Relaxed);
+        }
     }
 
     /// Whether the device wants a doorbell: the flags of its event suppression structure.
     #[inline]
     pub(super) fn device_event_flags(&self) -> u16 {
-        // SAFETY: the structure is a word, and aligned.
-        let word = u32::from_le(unsafe { atomic32(self.device_event, 0).load(Ordering::Relaxed) });
+        let word = self.device_event.first().map_or(0, |at| u32::from_le(at.load(Ordering::Relaxed)));
         (word >> 16) as u16
     }
 }

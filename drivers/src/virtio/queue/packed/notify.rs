@@ -15,7 +15,6 @@
 //! A device may name the place at which it wants the doorbell. That is not waited for: it rings for what is posted until the
 //! device wants none, and one too many harms nobody. QEMU (7.2, its network card) names a place that it has already, goes on
 //! behind it by itself, even by a whole turn, and then waits where nobody would ring.
-#![expect(unsafe_code, reason = "descriptors are reached without a check of their place")]
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -41,7 +40,7 @@ impl<D: Direction> PackedQueue<D> {
             return false;
         }
         self.kicked = new;
-        let is_wanted = is_doorbell_wanted(&self.ring);
+        let is_wanted = !self.is_broken && is_doorbell_wanted(&self.ring);
         if is_wanted {
             self.notifier.notify();
         }
@@ -69,20 +68,12 @@ impl<D: Direction> PackedQueue<D> {
         !self.is_used(first)
     }
 
-    /// The same for a device that uses buffers in order: it may pass the last place without a word, but has used the first when it has
-    /// used any. So `false` means that at least one completion is there.
-    pub(super) fn arm_in_order(&mut self, completions: u16) -> bool {
-        let (posted, last) = self.last_of(completions);
-        self.ask_at(last);
-        posted == 0 || !self.is_used(self.next_used)
-    }
-
     /// How many places are posted and not used, and the last of so many `completions` in them, as far as events have places.
-    fn last_of(&self, completions: u16) -> (u16, Place) {
+    fn last_of(&self, completions: u16) -> (u32, Place) {
         let circle = self.ring.circle();
         let posted = circle.count(self.next_used, self.next_avail);
         let ahead = match self.events {
-            Events::Index => completions.min(posted).saturating_sub(1),
+            Events::Index => u32::from(completions).min(posted).saturating_sub(1),
             Events::Flag => 0,
         };
         (posted, circle.skip(self.next_used, ahead))
@@ -98,8 +89,7 @@ impl<D: Direction> PackedQueue<D> {
 
     /// Whether the device has used a place of this queue.
     fn is_used(&self, place: Place) -> bool {
-        // SAFETY: all places that this queue has are of its ring.
-        unsafe { self.ring.used_id(place) }.is_some()
+        self.ring.used(place).is_some()
     }
 }
 

@@ -1,107 +1,118 @@
 //! Places in a packed ring, and the ring wrap counter that goes with them (section 2.8.1).
 //!
-//! The two are kept as they are used with each descriptor: the place as an offset in bytes, the counter as the bits of a
-//! descriptor's last word that it is compared with. So going on by one place is an addition, and at the end of the ring both
-//! start over, the counter turned.
+//! The counter is kept as the bits of a descriptor's last word that it is compared with, so that going on by one place is an
+//! addition, and at the end of the ring both start over, the counter turned.
 //!
 //! ```text
-//! last word     31    …    23          16 15        0      a descriptor is
-//!              ┌────┬───┬───────┬────────┬───────────┐      available  when AVAILABLE is the counter and USED is not
-//!              │USED│ … │ AVAIL.│ …      │ id        │      used       when both are the counter
-//!              └────┴───┴───────┴────────┴───────────┘
+//! last word     63    …    55          48 47       32 31      0      a descriptor is
+//!              ┌────┬───┬───────┬────────┬───────────┬────────┐      available  when AVAILABLE is the counter and USED is not
+//!              │USED│ … │ AVAIL.│ …      │ id        │ length │      used       when both are the counter
+//!              └────┴───┴───────┴────────┴───────────┴────────┘
 //! ```
 
 use super::super::QueueSize;
 
-/// A descriptor (section 2.8.13): address, length, id and flags.
-pub(super) const DESCRIPTOR_BYTES: u32 = 16;
-
-/// Flags of a descriptor (section 2.8.1), as they lie in its last word: above the id, 16 bits up.
-const AVAILABLE: u32 = 1 << (16 + 7);
-const USED: u32 = 1 << (16 + 15);
+/// Where the id and the flags of a descriptor begin in its last word.
+const ID_SHIFT: u32 = 32;
+const FLAGS_SHIFT: u32 = 48;
+/// Flags of a descriptor (section 2.8.1), as they lie in its last word.
+const AVAILABLE: u64 = 1 << (FLAGS_SHIFT + 7);
+const USED: u64 = 1 << (FLAGS_SHIFT + 15);
 /// Bit of the wrap counter in what names a place for events (section 2.8.14).
 const EVENT_WRAP: u16 = 1 << 15;
 
 /// A place in the ring, in one of two turns: those in which the ring wrap counter is 1, and those in which it is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    /// In bytes from the start of the ring.
-    offset: u32,
-    /// [`AVAILABLE`] and [`USED`], both as the counter.
-    counter: u32,
+    /// The position in the ring.
+    position: u32,
+    counter: WrapCounter,
 }
+
+/// The ring wrap counter: [`AVAILABLE`] and [`USED`], both as the counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrapCounter(u64);
 
 impl Place {
     /// Where both sides start.
-    pub(super) const START: Self = Self { offset: 0, counter: AVAILABLE | USED };
+    pub(super) const START: Self = Self { position: 0, counter: WrapCounter(AVAILABLE | USED) };
 
-    /// In bytes from the start of the ring, a multiple of [`DESCRIPTOR_BYTES`].
+    /// The position in the ring.
     #[inline]
-    pub(super) fn offset(self) -> usize {
-        self.offset as usize
+    pub(super) fn position(self) -> usize {
+        self.position as usize
     }
 
-    /// Behind the last place comes the first. Seldom: it is no part of what each packet does.
-    #[cold]
-    #[inline(never)]
-    fn turn(&mut self) {
-        *self = Self { offset: 0, counter: self.counter ^ (AVAILABLE | USED) };
-    }
-
-    /// The last word of a descriptor that is available here.
     #[inline]
-    pub(super) fn available(self, id: u16, flags: u16) -> u32 {
-        self.counter ^ (USED | u32::from(flags) << 16) | u32::from(id)
-    }
-
-    /// Whether a descriptor here is used that has this last `word`.
-    #[inline]
-    pub(super) fn is_used(self, word: u32) -> bool {
-        (word ^ self.counter) & (AVAILABLE | USED) == 0
+    pub(super) fn counter(self) -> WrapCounter {
+        self.counter
     }
 }
 
-/// The way around a ring of one size.
+impl WrapCounter {
+    fn turned(self) -> Self {
+        Self(self.0 ^ (AVAILABLE | USED))
+    }
+
+    /// The last word of a descriptor that is available in this turn.
+    #[inline]
+    pub(super) fn available(self, id: u32, bytes: u32, flags: u16) -> u64 {
+        let flags = u64::from(flags) << FLAGS_SHIFT | USED;
+        (self.0 ^ flags) | u64::from(id) << ID_SHIFT | u64::from(bytes)
+    }
+
+    /// Whether a descriptor is used in this turn that has this last `word`.
+    #[inline]
+    pub(super) fn is_used(self, word: u64) -> bool {
+        (word ^ self.0) & (AVAILABLE | USED) == 0
+    }
+
+    /// The same, and for the buffer with this id.
+    #[inline]
+    pub(super) fn is_used_for(self, word: u64, id: u32) -> bool {
+        let id_bits = u64::from(u16::MAX) << ID_SHIFT;
+        (word ^ self.0 ^ u64::from(id) << ID_SHIFT) & (AVAILABLE | USED | id_bits) == 0
+    }
+}
+
+/// The id in the last word of a used descriptor.
+#[inline]
+pub(super) fn id_of(word: u64) -> u16 {
+    (word >> ID_SHIFT) as u16
+}
+
+/// The way around a ring of one size, which is a power of two.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Circle {
-    bytes: u32,
+    size: u32,
 }
 
 impl Circle {
     pub(super) fn of(size: QueueSize) -> Self {
-        Self { bytes: u32::from(size.get()) * DESCRIPTOR_BYTES }
+        Self { size: size.get().into() }
     }
 
-    /// Goes on to the next place.
+    /// The place `count` places behind that, at most a whole turn.
     #[inline]
-    pub(super) fn advance(self, place: &mut Place) {
-        place.offset += DESCRIPTOR_BYTES;
-        if place.offset == self.bytes {
-            place.turn();
+    pub(super) fn skip(self, Place { position, counter }: Place, count: u32) -> Place {
+        let position = position + count;
+        if position >= self.size {
+            return Place { position: position - self.size, counter: counter.turned() };
         }
-    }
-
-    /// The place `count` places behind that.
-    pub(super) fn skip(self, Place { offset, counter }: Place, count: u16) -> Place {
-        // The size is a power of two: what is above it counts turns.
-        let offset = offset + u32::from(count) * DESCRIPTOR_BYTES;
-        let turned = if offset & self.bytes == 0 { 0 } else { AVAILABLE | USED };
-        Place { offset: offset & (self.bytes - 1), counter: counter ^ turned }
+        Place { position, counter }
     }
 
     /// How a place is named for events: the position, and the wrap counter above it.
-    pub(super) fn event(self, Place { offset, counter }: Place) -> u16 {
+    pub(super) fn event(self, Place { position, counter }: Place) -> u16 {
         // No cut: 4096 positions at most.
-        let position = (offset / DESCRIPTOR_BYTES) as u16;
-        if counter == 0 { position } else { position | EVENT_WRAP }
+        position as u16 | if counter.0 == 0 { 0 } else { EVENT_WRAP }
     }
 
     /// How many places there are from one to another that is at most the whole ring further.
-    pub(super) fn count(self, from: Place, to: Place) -> u16 {
-        let turn = if from.counter == to.counter { 0 } else { self.bytes };
-        let bytes = to.offset.wrapping_add(turn).wrapping_sub(from.offset);
-        // No cut: 4096 places at most.
-        (bytes / DESCRIPTOR_BYTES) as u16
+    #[inline]
+    pub(super) fn count(self, from: Place, to: Place) -> u32 {
+        let turn = if from.counter == to.counter { 0 } else { self.size };
+        to.position.wrapping_add(turn).wrapping_sub(from.position)
     }
 }
 
@@ -140,14 +151,14 @@ mod tests {
         for (size, circle) in all_sizes() {
             let (mut counter, mut place) = (Counter::START, Place::START);
             for count in 0..20_000 {
-                assert_eq!(place.offset(), 16 * usize::from(counter.position), "{count} of {size}");
+                assert_eq!(place.position(), usize::from(counter.position), "{count} of {size}");
                 assert_eq!(circle.event(place), counter.event(), "{count} of {size}");
                 // Bit 7 is as the counter, bit 15 is not.
-                let available = if counter.is_wrap_set { 0x0080 } else { 0x8000 };
-                assert_eq!(place.available(0xa5a5, 2), (available | 2) << 16 | 0xa5a5, "{count} of {size}");
-                assert_eq!(circle.skip(Place::START, count), place, "{count} of {size}");
+                let available: u64 = if counter.is_wrap_set { 0x0080 } else { 0x8000 };
+                let word = (available | 2) << 48 | 0xa5a5 << 32 | 0x1234_5678;
+                assert_eq!(place.counter().available(0xa5a5, 0x1234_5678, 2), word, "{count} of {size}");
                 counter = counter.next(size);
-                circle.advance(&mut place);
+                place = circle.skip(place, 1);
             }
         }
     }
@@ -156,14 +167,14 @@ mod tests {
     fn used_is_what_has_both_flags_as_the_wrap_counter() {
         for (size, circle) in all_sizes() {
             for count in [0, size - 1, size] {
-                let place = circle.skip(Place::START, count);
+                let place = circle.skip(Place::START, count.into());
                 let is_wrap_set = count < size;
-                for flags in 0..4u32 {
+                for flags in 0..4u64 {
                     let [is_available, is_used] = [flags & 1 != 0, flags & 2 != 0];
                     let bits = (flags & 1) << 7 | (flags >> 1) << 15;
                     // Other flags and the id do not matter.
-                    for others in [0, 0x7f7f_ffff] {
-                        let found = place.is_used(bits << 16 | others);
+                    for others in [0, 0x7f7f_ffff_ffff_ffff] {
+                        let found = place.counter().is_used(bits << 48 | others);
                         assert_eq!(found, is_available == is_wrap_set && is_used == is_wrap_set);
                     }
                 }
@@ -176,10 +187,10 @@ mod tests {
         for (size, circle) in all_sizes().take(6) {
             let mut place = Place::START;
             for _ in 0..4 * size {
-                for moved in 0..=size {
+                for moved in 0..=u32::from(size) {
                     assert_eq!(circle.count(place, circle.skip(place, moved)), moved);
                 }
-                circle.advance(&mut place);
+                place = circle.skip(place, 1);
             }
         }
     }

@@ -1,13 +1,11 @@
 //! The memory of a split virtqueue: where its three parts lie, and every access to them.
-#![expect(unsafe_code, reason = "memory that is shared with a device is reached by raw pointer")]
 
 use alloc::sync::Arc;
-use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use nm_core::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
-use crate::shared_memory::{atomic16, atomic32, atomic64};
+use crate::shared_memory::SharedArray;
 use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::QueuePlace;
 
@@ -23,6 +21,10 @@ const DESCRIPTOR_BYTES: usize = 16;
 const RING_HEAD: usize = 4;
 const AVAILABLE_ENTRY_BYTES: usize = 2;
 const USED_ENTRY_BYTES: usize = 8;
+/// Where flags and index of a ring are, and where the entries of the available ring begin, in words of 16 bits.
+const FLAGS: usize = 0;
+const INDEX: usize = 1;
+const ENTRIES: usize = 2;
 /// Bytes behind the entries: `used_event` or `avail_event`.
 const RING_TAIL: usize = 2;
 
@@ -63,21 +65,28 @@ impl Layout {
     }
 }
 
-/// The memory of one queue. Positions are taken modulo the queue's size, so that no value leads out of it.
+/// A descriptor (section 2.7.5): its address; its length, flags and next descriptor.
+pub type Descriptor = [AtomicU64; 2];
+/// An entry of the used ring (section 2.7.8): the id of a buffer, and how many bytes were written.
+pub type UsedEntry = [AtomicU32; 2];
+
+/// The memory of one queue. Positions are taken modulo the queue's size.
 #[derive(Debug)]
 pub struct RingMemory {
-    descriptors: NonNull<u8>,
-    available: NonNull<u8>,
-    used: NonNull<u8>,
+    descriptors: SharedArray<Descriptor>,
+    /// Flags, index, the entries, and `used_event`.
+    available: SharedArray<AtomicU16>,
+    used_entries: SharedArray<UsedEntry>,
+    /// Flags and index of the used ring.
+    used_head: SharedArray<AtomicU16>,
+    /// `avail_event`.
+    used_tail: SharedArray<AtomicU16>,
     /// The size less one. All sizes are powers of two.
     mask: usize,
     size: QueueSize,
     placement: Placement,
     memory: Arc<DmaMemory>,
 }
-
-// SAFETY: the pointers lead into `memory`, which is `Send`, and are used for atomic access only.
-unsafe impl Send for RingMemory {}
 
 /// Setting up.
 impl RingMemory {
@@ -87,13 +96,21 @@ impl RingMemory {
         size: QueueSize,
         placement: Placement,
     ) -> Result<Self, OutOfDmaMemory> {
-        let layout = Layout::of(size, placement);
-        let memory = DmaMemory::allocate(platform, layout.bytes, layout.align)?;
-        let descriptors = memory.virt();
-        // SAFETY: both offsets lie within the `layout.bytes` that were allocated.
-        let (available, used) = unsafe { (descriptors.add(layout.available), descriptors.add(layout.used)) };
-        let mask = usize::from(size.get()) - 1;
-        Ok(Self { descriptors, available, used, mask, size, placement, memory: Arc::new(memory) })
+        let Layout { available, used, bytes, align } = Layout::of(size, placement);
+        let memory = Arc::new(DmaMemory::allocate(platform, bytes, align)?);
+        let entries = usize::from(size.get());
+        let used_tail = used + RING_HEAD + entries * USED_ENTRY_BYTES;
+        Ok(Self {
+            descriptors: SharedArray::new(&memory, 0, entries),
+            available: SharedArray::new(&memory, available, 2 + entries + 1),
+            used_entries: SharedArray::new(&memory, used + RING_HEAD, entries),
+            used_head: SharedArray::new(&memory, used, 2),
+            used_tail: SharedArray::new(&memory, used_tail, 1),
+            mask: entries - 1,
+            size,
+            placement,
+            memory,
+        })
     }
 
     /// What the device has to be told.
@@ -108,7 +125,7 @@ impl RingMemory {
         }
     }
 
-    /// The memory itself, for whoever has to keep it until the device has been stopped.
+    /// The memory itself, to be kept until the device has been stopped.
     pub fn memory(&self) -> &Arc<DmaMemory> {
         &self.memory
     }
@@ -122,37 +139,33 @@ impl RingMemory {
 
 /// What the driver writes.
 impl RingMemory {
-    /// Writes a descriptor, all of its fields: what was in it before does not matter, and it is never read. `next` is
-    /// that in which it continues, if `flags` say that it does.
-    ///
-    /// # Safety
-    /// `number` is below [`size`](Self::size).
+    /// Descriptors from `number` (modulo the size) on, to the end of the table.
     #[inline]
-    pub(super) unsafe fn write_descriptor(
-        &self,
-        number: u16,
-        address: u64,
-        bytes: u32,
-        flags: u16,
-        next: u16,
-    ) {
-        let offset = usize::from(number) * DESCRIPTOR_BYTES;
-        // SAFETY: the caller keeps the offset within the descriptor table, whose start and entries are aligned to 16.
-        unsafe {
-            atomic64(self.descriptors, offset).store(address.to_le(), Ordering::Relaxed);
-            atomic32(self.descriptors, offset + 8).store(bytes.to_le(), Ordering::Relaxed);
-            // The flags, and above them the number of the next descriptor.
-            let flags_and_next = u32::from(flags) | u32::from(next) << 16;
-            atomic32(self.descriptors, offset + 12).store(flags_and_next.to_le(), Ordering::Relaxed);
+    pub(super) fn descriptors_from(&self, number: u16) -> &[Descriptor] {
+        self.descriptors.from(self.wrap(number))
+    }
+
+    /// Writes the address in descriptor `number` (modulo the size).
+    pub(super) fn write_address(&self, number: u16, address: u64) {
+        if let Some([at, _]) = self.descriptors.get(self.wrap(number)) {
+            at.store(address.to_le(), Ordering::Relaxed);
         }
     }
 
-    /// Writes an entry of the available ring: the number of a descriptor.
-    #[inline]
+    /// Writes all of descriptor `number` (modulo the size) but its address. `next` is that in which it continues, if `flags` say
+    /// that it does.
+    pub(super) fn write_rest(&self, number: u16, bytes: u32, flags: u16, next: u16) {
+        let rest = u64::from(bytes) | u64::from(flags) << 32 | u64::from(next) << 48;
+        if let Some([_, at]) = self.descriptors.get(self.wrap(number)) {
+            at.store(rest.to_le(), Ordering::Relaxed);
+        }
+    }
+
+    /// Writes an entry of the available ring: the number of a descriptor (modulo the size).
     pub(super) fn write_available(&self, position: u16, number: u16) {
-        let offset = RING_HEAD + self.wrap(position) * AVAILABLE_ENTRY_BYTES;
-        // SAFETY: `wrap` keeps the offset within the available ring, which is aligned.
-        unsafe { atomic16(self.available, offset).store(number.to_le(), Ordering::Relaxed) }
+        if let Some(entry) = self.available.get(ENTRIES + self.wrap(position)) {
+            entry.store((self.wrap(number) as u16).to_le(), Ordering::Relaxed);
+        }
     }
 
     /// Publishes the available ring up to `index`.
@@ -161,21 +174,23 @@ impl RingMemory {
     /// written. Without it, it could follow an entry that is not there yet.
     #[inline]
     pub(super) fn publish_available(&self, index: u16) {
-        // SAFETY: the index is the second field of the available ring.
-        unsafe { atomic16(self.available, 2).store(index.to_le(), Ordering::Release) }
+        if let Some(at) = self.available.get(INDEX) {
+            at.store(index.to_le(), Ordering::Release);
+        }
     }
 
     /// Writes the flags of the available ring.
     pub(super) fn write_available_flags(&self, flags: u16) {
-        // SAFETY: the flags are the first field of the available ring.
-        unsafe { atomic16(self.available, 0).store(flags.to_le(), Ordering::Relaxed) }
+        if let Some(at) = self.available.get(FLAGS) {
+            at.store(flags.to_le(), Ordering::Relaxed);
+        }
     }
 
     /// Writes the index after whose entry the driver wants an interrupt (`used_event`).
     pub(super) fn write_used_event(&self, index: u16) {
-        let offset = RING_HEAD + usize::from(self.size.get()) * AVAILABLE_ENTRY_BYTES;
-        // SAFETY: `used_event` lies right behind the entries of the available ring.
-        unsafe { atomic16(self.available, offset).store(index.to_le(), Ordering::Relaxed) }
+        if let Some(at) = self.available.last() {
+            at.store(index.to_le(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -186,46 +201,45 @@ impl RingMemory {
     /// Acquire: entries and buffers in front of this index are read as the device wrote them before it.
     #[inline]
     pub(super) fn used_index(&self) -> u16 {
-        // SAFETY: the index is the second field of the used ring.
-        u16::from_le(unsafe { atomic16(self.used, 2).load(Ordering::Acquire) })
+        load(self.used_head.get(INDEX), Ordering::Acquire)
     }
 
-    /// The id in an entry of the used ring; to be read behind [`used_index`](Self::used_index).
+    /// `count` entries of the used ring from a running index on, fewer where the ring ends; to be read behind
+    /// [`used_index`](Self::used_index).
     #[inline]
-    pub(super) fn used_id(&self, position: u16) -> u32 {
-        let offset = RING_HEAD + self.wrap(position) * USED_ENTRY_BYTES;
-        // SAFETY: `wrap` keeps the offset within the used ring, whose entries are aligned to 4.
-        u32::from_le(unsafe { atomic32(self.used, offset).load(Ordering::Relaxed) })
+    pub(super) fn used_from(&self, index: u16, count: u16) -> &[UsedEntry] {
+        let entries = self.used_entries.from(self.wrap(index));
+        entries.get(..usize::from(count)).unwrap_or(entries)
     }
 
-    /// How many bytes were written, in an entry of the used ring; to be read as [`used_id`](Self::used_id).
-    #[inline]
-    pub(super) fn used_written(&self, position: u16) -> u32 {
-        let offset = RING_HEAD + self.wrap(position) * USED_ENTRY_BYTES + 4;
-        // SAFETY: as in `used_id`.
-        u32::from_le(unsafe { atomic32(self.used, offset).load(Ordering::Relaxed) })
+    /// The id in an entry of the used ring, as for [`used_from`](Self::used_from).
+    pub(super) fn used_id(&self, index: u16) -> u32 {
+        let entry = self.used_entries.get(self.wrap(index));
+        entry.map_or(u32::MAX, |[id, _]| u32::from_le(id.load(Ordering::Relaxed)))
     }
 
     /// The flags of the used ring.
     #[inline]
     pub(super) fn used_flags(&self) -> u16 {
-        // SAFETY: the flags are the first field of the used ring.
-        u16::from_le(unsafe { atomic16(self.used, 0).load(Ordering::Relaxed) })
+        load(self.used_head.get(FLAGS), Ordering::Relaxed)
     }
 
     /// The index after whose entry the device wants a doorbell (`avail_event`).
     #[inline]
     pub(super) fn available_event(&self) -> u16 {
-        let offset = RING_HEAD + usize::from(self.size.get()) * USED_ENTRY_BYTES;
-        // SAFETY: `avail_event` lies right behind the entries of the used ring.
-        u16::from_le(unsafe { atomic16(self.used, offset).load(Ordering::Relaxed) })
+        load(self.used_tail.first(), Ordering::Relaxed)
     }
 
     /// A running index as a position below the queue's size.
     #[inline]
-    fn wrap(&self, index: u16) -> usize {
+    pub(super) fn wrap(&self, index: u16) -> usize {
         usize::from(index) & self.mask
     }
+}
+
+#[inline]
+fn load(word: Option<&AtomicU16>, order: Ordering) -> u16 {
+    word.map_or(0, |word| u16::from_le(word.load(order)))
 }
 
 #[cfg(test)]

@@ -174,6 +174,22 @@ fn a_packet_is_one_descriptor() {
     driver.expect(Violation::Chained { queue: TX, id: 3 });
 }
 
+/// With the header and the first bytes in the first of several.
+#[test]
+fn a_packet_may_continue_in_further_descriptors() {
+    let mut driver = running();
+    driver.make_available(TX, Entry { len: 13, flags: FLAG_NEXT, ..driver.good(TX, 4) });
+    driver.make_available(TX, Entry { len: 60, ..driver.good(TX, 3) });
+    driver.kick(TX);
+    assert_eq!(driver.device.transmit(0).unwrap().len(), 61);
+    driver.expect_none();
+    let mut driver = running();
+    driver.make_available(RX, Entry { flags: FLAG_NEXT | FLAG_WRITE, ..driver.good(RX, 4) });
+    driver.make_available(RX, driver.good(RX, 3));
+    driver.kick(RX);
+    driver.expect(Violation::Chained { queue: RX, id: 3 });
+}
+
 #[test]
 fn a_buffer_is_there_as_a_whole_before_its_first_descriptor_is_made_available() {
     let mut driver = running();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_drivers::testing::{FakeMachine, NetDevice, Setup, Violation};
 use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::transport::QueuePlace;
-use nm_core::platform::{DmaMemory, Platform};
+use nm_driver::platform::{DmaMemory, Platform};
 
 use crate::rules::by_hand::{ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK, FLAG_WRITE, RX, TX, VERSION_1};
 

@@ -4,12 +4,15 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Engine, FRAME_MIN, Sink};
-use crate::abi::SlotFlags;
+use nm_driver::abi::SlotFlags;
+use nm_driver::burst::FRAME_MIN;
+use nm_driver::nic::Armed;
+use nm_driver::slots::SlotValue;
+
+use super::{Forward, RingBackend, Sink};
 use crate::host::{Forwarding, HostSide};
 use crate::kring::{Kring, SyncError};
-use crate::nic::Armed;
-use crate::ring::memory::{RingMemory, SlotValue};
+use crate::ring::memory::RingMemory;
 use crate::stats::Direction;
 
 /// The way up to a stack.
@@ -82,7 +85,7 @@ impl HostTx {
     }
 }
 
-impl Engine for HostTx {
+impl RingBackend for HostTx {
     fn direction(&self) -> Direction {
         Direction::Tx
     }
@@ -96,7 +99,7 @@ impl Engine for HostTx {
     fn disarm(&mut self) {}
 
     #[doc(alias = "netmap_txsync_to_host")]
-    fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+    fn sync(&mut self, kring: &mut Kring, _forward: Forward<'_>) -> Result<(), SyncError> {
         kring.prologue()?;
         kring.counters.syncs.add(1);
         self.send_up(kring);
@@ -187,7 +190,7 @@ fn release(kring: &mut Kring) {
     }
 }
 
-impl Engine for HostRx {
+impl RingBackend for HostRx {
     fn direction(&self) -> Direction {
         Direction::Rx
     }
@@ -200,11 +203,10 @@ impl Engine for HostRx {
     fn disarm(&mut self) {}
 
     #[doc(alias = "netmap_rxsync_from_host")]
-    fn sync(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
-        self.run(kring, None)
-    }
-
-    fn forward(&mut self, kring: &mut Kring, sink: Sink<'_>) -> Result<(), SyncError> {
-        self.run(kring, Some(sink))
+    fn sync(&mut self, kring: &mut Kring, forward: Forward<'_>) -> Result<(), SyncError> {
+        match forward {
+            Forward::To(sink) => self.run(kring, Some(sink)),
+            Forward::Own | Forward::Nothing => self.run(kring, None),
+        }
     }
 }

@@ -66,7 +66,7 @@ impl RingSize {
         Index(if at.0 == 0 { self.0 - 1 } else { at.0 - 1 })
     }
 
-    /// The position `steps` after `at`; `steps` is at most the number of slots.
+    /// The position `steps` after `at`. More than the number of slots counts as that, so that the result is always a position.
     #[inline]
     pub fn advance(self, at: Index, steps: u32) -> Index {
         let sum = at.0 + steps.min(self.0);

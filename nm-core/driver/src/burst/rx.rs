@@ -1,0 +1,535 @@
+//! Receive: filled buffers to slots, free buffers to descriptors.
+//!
+//! ```text
+//! slots    hwtail ────────► import ─────────► posted ──────► end
+//!          fragments of     outstanding: the  free buffers
+//!          the frame that   track, not these  that the device
+//!          is not whole     slots, names      gets next
+//!                           their buffers
+//! ```
+//!
+//! The track remembers which buffer was posted under each id, because a raw program may rewrite its slots meanwhile. A slot
+//! gets its buffer when the buffer comes back with a frame. A buffer that comes back without one takes the last slot in front of
+//! `posted`, and is posted again by the same sync.
+
+use alloc::boxed::Box;
+
+use super::{FRAGMENTS_MAX, FRAME_MIN, RingView, ids};
+use crate::abi::SlotFlags;
+use crate::buffers::Buffer;
+use crate::index::{Index, RingSize};
+use crate::slots::{SlotArray, SlotValue};
+
+/// No buffer: slots never name buffer 0.
+const NONE: u32 = 0;
+
+/// The outstanding buffers of a receive queue.
+#[derive(Debug)]
+pub struct RxTrack {
+    /// Number of ids less one.
+    mask: u32,
+    /// Descriptors of the queue.
+    capacity: u32,
+    oldest: u32,
+    next: u32,
+    /// The buffer that was posted under each id.
+    buffers: Box<[u32]>,
+    /// Whether buffers come back in order, each with a whole frame.
+    is_plain: bool,
+    /// Set from the first completion out of order until nothing is outstanding.
+    unordered: Option<Unordered>,
+    /// Ids that are not outstanding, of use only while `unordered` is set.
+    free: Box<[u16]>,
+    /// Slot behind the fragments of the frame that is not whole yet.
+    import: Index,
+    /// Slot behind the outstanding buffers.
+    posted: Index,
+    /// Fragments of the frame that is not whole yet.
+    fragments: u32,
+    /// Their buffers: a raw program may rewrite these slots too.
+    parts: Box<[u32]>,
+    /// Their bytes.
+    bytes: u32,
+    /// The rest of a frame is still to be dropped.
+    is_dropping: bool,
+}
+
+/// The ids while buffers complete out of order: a queue of free ones.
+#[derive(Debug, Clone, Copy)]
+struct Unordered {
+    /// Positions in the queue of free ids, modulo the number of ids.
+    first: u32,
+    count: u32,
+}
+
+impl RxTrack {
+    /// The track of a queue that can hold `capacity` buffers, for a ring of this size whose slots from `tail` on are free.
+    pub fn new(capacity: u16, size: RingSize, tail: Index) -> Self {
+        let ids = ids(size.slots().max(capacity.into()));
+        Self {
+            mask: ids - 1,
+            capacity: capacity.into(),
+            oldest: 0,
+            next: 0,
+            buffers: alloc::vec![NONE; ids as usize].into(),
+            is_plain: true,
+            unordered: None,
+            free: alloc::vec![0; ids as usize].into(),
+            import: tail,
+            posted: tail,
+            fragments: 0,
+            parts: alloc::vec![NONE; FRAGMENTS_MAX as usize].into(),
+            bytes: 0,
+            is_dropping: false,
+        }
+    }
+
+    /// Number of outstanding buffers.
+    #[inline]
+    pub fn outstanding(&self) -> u32 {
+        match self.unordered {
+            None => self.next.wrapping_sub(self.oldest),
+            Some(Unordered { count, .. }) => self.mask + 1 - count,
+        }
+    }
+
+    /// Whether free buffers, those of the slots up to `end`, are to be posted now. A doorbell costs more than a packet, so they are
+    /// collected until they are an eighth of the ring, as long as the device has half of the ring's buffers.
+    #[inline]
+    pub fn is_post_due(&self, size: RingSize, end: Index) -> bool {
+        let free = size.distance(self.posted, end);
+        free != 0 && (free * 8 >= size.slots() || self.outstanding() * 2 < size.slots())
+    }
+
+    /// Slot behind the outstanding buffers: those from here on are posted next.
+    #[inline]
+    pub fn posted(&self) -> Index {
+        self.posted
+    }
+
+    /// Writes the numbers of the outstanding buffers to the slots in front of `posted`, and those of the fragments of the frame that
+    /// is not whole to the slots in front of these, so that each buffer of the ring is named by one slot.
+    pub fn restore(&self, slots: &SlotArray) {
+        let size = slots.size();
+        let mut at = self.import;
+        for &buf_idx in self.parts.iter().take(self.fragments as usize).rev() {
+            at = size.prev(at);
+            slots.store(at, SlotValue { buf_idx, ..slots.load(at) });
+        }
+        at = self.import;
+        for id in 0..=self.mask {
+            let is_outstanding = match self.unordered {
+                None => id.wrapping_sub(self.oldest) & self.mask < self.outstanding(),
+                // The next free id has a buffer if the driver panicked before that was committed.
+                Some(Unordered { count, .. }) => count == 0 || id != self.next_ids().0,
+            };
+            let buffer = self.buffers.get(id as usize).filter(|buffer| is_outstanding && **buffer != NONE);
+            if let Some(&buf_idx) = buffer
+                && at != self.posted
+            {
+                slots.store(at, SlotValue { buf_idx, len: 0, flags: 0 });
+                at = size.next(at);
+            }
+        }
+    }
+
+    /// Looks whether buffers come back in order, each with a whole frame: after each step that may change that.
+    fn note_plain(&mut self) {
+        self.is_plain = self.unordered.is_none() && self.fragments == 0 && !self.is_dropping;
+    }
+
+    /// Takes the buffer that is outstanding under an id.
+    #[inline]
+    fn take(&mut self, id: u32) -> Option<u32> {
+        if self.unordered.is_none() && self.outstanding() > 0 && id == self.oldest & self.mask {
+            self.oldest = self.oldest.wrapping_add(1);
+            return self.buffers.get(id as usize).copied();
+        }
+        self.take_unordered(id)
+    }
+
+    #[cold]
+    fn take_unordered(&mut self, id: u32) -> Option<u32> {
+        if id > self.mask {
+            return None;
+        }
+        if self.unordered.is_none() {
+            let is_outstanding = id.wrapping_sub(self.oldest) & self.mask < self.outstanding();
+            if !is_outstanding {
+                return None;
+            }
+            self.leave_order();
+        }
+        let buffer = self.buffers.get_mut(id as usize).map(core::mem::take).filter(|b| *b != NONE)?;
+        self.give_back(id as u16);
+        if self.outstanding() == 0 {
+            (self.oldest, self.next, self.unordered) = (0, 0, None);
+        }
+        Some(buffer)
+    }
+
+    /// Keeps the free ids in a queue from here on.
+    fn leave_order(&mut self) {
+        let outstanding = self.outstanding();
+        self.unordered = Some(Unordered { first: 0, count: 0 });
+        for id in 0..=self.mask {
+            if id.wrapping_sub(self.oldest) & self.mask >= outstanding {
+                if let Some(buffer) = self.buffers.get_mut(id as usize) {
+                    *buffer = NONE;
+                }
+                self.give_back(id as u16);
+            }
+        }
+    }
+
+    /// Adds an id to the free ones.
+    fn give_back(&mut self, id: u16) {
+        let Some(Unordered { first, count }) = self.unordered else { return };
+        if let Some(entry) = self.free.get_mut((first.wrapping_add(count) & self.mask) as usize) {
+            *entry = id;
+        }
+        self.unordered = Some(Unordered { first, count: count + 1 });
+    }
+
+    /// The id under which the next buffer is posted, and how many more are consecutive.
+    #[inline]
+    fn next_ids(&self) -> (u32, u32) {
+        match self.unordered {
+            None => {
+                // What is free has an id: there are at least as many as slots.
+                let first = self.next & self.mask;
+                (first, self.mask + 1 - first)
+            }
+            Some(Unordered { first, .. }) => {
+                let id = self.free.get((first & self.mask) as usize).copied().unwrap_or_default();
+                (id.into(), u32::from(self.outstanding() < self.capacity))
+            }
+        }
+    }
+
+    /// The next `count` ids are outstanding.
+    #[inline]
+    fn push(&mut self, count: u32) {
+        match &mut self.unordered {
+            None => self.next = self.next.wrapping_add(count),
+            Some(unordered) => {
+                unordered.first = unordered.first.wrapping_add(count);
+                unordered.count = unordered.count.saturating_sub(count);
+            }
+        }
+    }
+}
+
+/// What a receive sync came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RxReport {
+    /// Slot behind the whole frames: the new `hwtail`.
+    pub tail: Index,
+    /// Frames that were received.
+    pub packets: u32,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Frames that were dropped because they are shorter than [`FRAME_MIN`].
+    pub short: u32,
+    /// Frames that were dropped because they do not fit: into a buffer, into [`FRAGMENTS_MAX`] slots, or into the ring.
+    pub long: u32,
+    /// Frames that were dropped because the device reports them as damaged.
+    pub damaged: u32,
+    /// A released slot that names no buffer.
+    pub bad_buffer: Option<u32>,
+}
+
+/// The outstanding buffers of a receive ring, and its free ones, for one sync.
+///
+/// ```text
+/// import   burst.receive_run(completions, header, |completion, id| written)           whole frames, one buffer each, in order
+///          burst.fragment(id, before, length, more), burst.damaged(id, more)          anything else
+/// post     while burst.has_free() && burst.post_run(descriptors from burst.next_id() on, |descriptor, id, buffer| …) > 0 {}
+/// ```
+#[derive(Debug)]
+pub struct RxBurst<'a> {
+    ring: &'a RingView,
+    track: &'a mut RxTrack,
+    /// Free buffers are posted up to here.
+    end: Index,
+    /// Longest frame or fragment that the device was told to write.
+    receive_len: u16,
+    /// Flags of each slot that is received.
+    flags: u16,
+    has_import: bool,
+    /// Free buffers are posted in this sync.
+    is_posting: bool,
+    report: RxReport,
+}
+
+/// What the core asks of a receive sync.
+#[derive(Debug, Clone, Copy)]
+pub struct RxRequest {
+    /// First slot behind those of the application (`hwtail`).
+    pub tail: Index,
+    /// Free buffers are posted up to this slot.
+    pub end: Index,
+    /// Longest frame or fragment that the device writes to a buffer ([`Queues::receive_len`](crate::nic::Queues)).
+    pub receive_len: u16,
+    /// Flags of each slot that is received.
+    pub flags: SlotFlags,
+    /// Whether frames are imported. If not, buffers are posted only.
+    pub has_import: bool,
+}
+
+impl<'a> RxBurst<'a> {
+    /// The burst of a ring.
+    #[inline]
+    pub fn new(ring: &'a RingView, track: &'a mut RxTrack, request: RxRequest) -> Self {
+        let RxRequest { tail, end, receive_len, flags, has_import } = request;
+        let receive_len = receive_len.min(ring.buffers.capacity());
+        let report = RxReport { tail, packets: 0, bytes: 0, short: 0, long: 0, damaged: 0, bad_buffer: None };
+        Self { ring, track, end, receive_len, flags: flags.bits(), has_import, is_posting: false, report }
+    }
+
+    /// Whether the driver is to import frames; if not, it posts free buffers only.
+    #[inline]
+    pub fn has_import(&self) -> bool {
+        self.has_import
+    }
+
+    /// What the sync came to.
+    #[inline]
+    pub fn finish(self) -> RxReport {
+        self.report
+    }
+
+    /// Longest frame or fragment that the device may write to a buffer.
+    #[inline]
+    pub fn receive_len(&self) -> u16 {
+        self.receive_len
+    }
+
+    /// Whether free buffers are to be posted, now that frames are imported: as [`RxTrack::is_post_due`] says, and then all of
+    /// them.
+    #[inline]
+    pub fn has_free(&mut self) -> bool {
+        self.is_posting = self.is_posting || self.track.is_post_due(self.ring.slots.size(), self.end);
+        self.is_posting && self.track.posted != self.end
+    }
+
+    /// Number of buffers that the device has.
+    #[inline]
+    pub fn outstanding(&self) -> u32 {
+        self.track.outstanding()
+    }
+}
+
+/// Import.
+impl<'a> RxBurst<'a> {
+    /// Receives whole frames of one buffer each, in order: as long as `written` says that the entry reports this id, and how many
+    /// bytes were written to its buffer, `header` of which belong to the device. Ends in front of anything unusual. Returns how
+    /// many.
+    #[inline]
+    pub fn receive_run<T>(
+        &mut self,
+        entries: &[T],
+        header: u32,
+        mut written: impl FnMut(&T, u32) -> Option<u32>,
+    ) -> u32 {
+        let RxTrack { oldest, mask, import, .. } = *self.track;
+        if !self.track.is_plain {
+            return 0;
+        }
+        // As many slots are free as buffers are outstanding.
+        let slots = self.ring.slots.from(import);
+        let first = oldest & mask;
+        // The slice of ids ends where ids start over.
+        let most = self.track.next.wrapping_sub(oldest);
+        let ids = self.track.buffers.get(first as usize..).unwrap_or_default();
+        // Lengths are counted from the shortest; a limit below that leaves none.
+        let (shortest, flags) = (u32::from(FRAME_MIN), u32::from(self.flags) << 16);
+        let span = (u32::from(self.receive_len) + 1).saturating_sub(shortest);
+        let (below, frame) = (header + shortest, flags + shortest);
+        let (mut count, mut above_all) = (0, 0);
+        for (((entry, slot), &buf_idx), _) in entries.iter().zip(slots).zip(ids).zip(0..most) {
+            let above = written(entry, first + count).map(|written| written.wrapping_sub(below));
+            let Some(above) = above.filter(|above| *above < span) else { break };
+            slot.set_words(buf_idx, frame + above);
+            count += 1;
+            above_all += u64::from(above);
+        }
+        self.track.oldest = oldest.wrapping_add(count);
+        self.track.import = self.size().advance(import, count);
+        self.report.tail = self.track.import;
+        self.report.packets += count;
+        self.report.bytes += above_all + u64::from(count) * u64::from(shortest);
+        count
+    }
+
+    /// The id that is expected to come back next.
+    #[inline]
+    pub fn expected(&self) -> u16 {
+        (self.track.oldest & self.track.mask) as u16
+    }
+
+    /// How many outstanding buffers there are up to the one with this id, if buffers come back in order. `None` when it is not
+    /// outstanding. For a device that reports a batch by its last.
+    pub fn buffers_through(&self, id: u32) -> Option<u32> {
+        let ahead = id.wrapping_sub(self.track.oldest) & self.track.mask;
+        let is_outstanding = id <= self.track.mask && ahead < self.track.outstanding();
+        (is_outstanding && self.track.unordered.is_none()).then_some(ahead + 1)
+    }
+
+    /// The buffer with this id holds `len` bytes of a frame, which begin `before` bytes in front of the payload, and `more`
+    /// of the frame follows in the buffer that comes back next. Returns `false` when the id is not outstanding.
+    #[must_use = "an id that is not outstanding was reported by mistake"]
+    #[cold]
+    pub fn fragment(&mut self, id: u32, before: u16, len: u32, more: bool) -> bool {
+        let is_outstanding = self.take_fragment(id, before, len, more);
+        self.track.note_plain();
+        is_outstanding
+    }
+
+    fn take_fragment(&mut self, id: u32, before: u16, len: u32, more: bool) -> bool {
+        let Some(buf_idx) = self.track.take(id) else { return false };
+        if self.track.is_dropping {
+            self.track.is_dropping = more;
+            self.put_back(buf_idx);
+            return true;
+        }
+        let fits = len <= u32::from(self.receive_len) && self.ring.buffers.contains(buf_idx);
+        if !fits || len == 0 && (more || self.track.fragments > 0) {
+            self.report.long += u32::from(len != 0);
+            self.report.damaged += u32::from(len == 0);
+            self.drop_frame(buf_idx, more);
+            return true;
+        }
+        if before > 0
+            && let Some(mut buffer) = self.ring.buffers.get(buf_idx)
+        {
+            buffer.move_up(before, len as u16);
+        }
+        self.add(SlotValue { buf_idx, len: len as u16, flags: self.flags }, more);
+        true
+    }
+
+    /// Adds a fragment to the frame that is not whole, and publishes the frame with its last.
+    fn add(&mut self, mut slot: SlotValue, more: bool) {
+        let size = self.size();
+        let count = self.track.fragments + 1;
+        let is_too_long = more && (count >= FRAGMENTS_MAX || count + 1 >= size.slots());
+        let bytes = self.track.bytes + u32::from(slot.len);
+        let is_short = !more && bytes < u32::from(FRAME_MIN);
+        if is_too_long || is_short {
+            self.report.long += u32::from(is_too_long);
+            self.report.short += u32::from(is_short);
+            self.drop_frame(slot.buf_idx, more);
+            return;
+        }
+        if more {
+            slot.flags |= SlotFlags::MOREFRAG.bits();
+        }
+        self.ring.slots.store(self.track.import, slot);
+        if let Some(part) = self.track.parts.get_mut(self.track.fragments as usize) {
+            *part = slot.buf_idx;
+        }
+        self.track.import = size.next(self.track.import);
+        (self.track.fragments, self.track.bytes) = (count, bytes);
+        if !more {
+            self.report.tail = self.track.import;
+            self.report.packets += 1;
+            self.report.bytes += u64::from(bytes);
+            (self.track.fragments, self.track.bytes) = (0, 0);
+        }
+    }
+
+    /// The buffer with this id came back without a frame: the device reports an error. Returns `false` when the id is not
+    /// outstanding. If `more` of the frame follows, the rest is dropped too.
+    #[must_use = "an id that is not outstanding was reported by mistake"]
+    #[cold]
+    pub fn damaged(&mut self, id: u32, more: bool) -> bool {
+        let Some(buf_idx) = self.track.take(id) else { return false };
+        if self.track.is_dropping {
+            self.track.is_dropping = more;
+            self.put_back(buf_idx);
+        } else {
+            self.report.damaged += 1;
+            self.drop_frame(buf_idx, more);
+        }
+        self.track.note_plain();
+        true
+    }
+
+    /// Makes the oldest outstanding buffer hold `frame`: for a device that is software. `None` when nothing is outstanding.
+    pub fn deliver(&mut self, frame: &[u8]) -> Option<()> {
+        if self.outstanding() == 0 {
+            return None;
+        }
+        let id = self.track.oldest & self.track.mask;
+        let buf_idx = self.track.buffers.get(id as usize).copied()?;
+        let len = self.ring.buffers.get(buf_idx).and_then(|mut buffer| buffer.copy_from(frame));
+        // A length that no buffer has drops the frame.
+        self.fragment(id, 0, len.map_or(u32::MAX, u32::from), false).then_some(())
+    }
+
+    /// Drops the frame that is not whole, and this buffer of it.
+    fn drop_frame(&mut self, buf_idx: u32, more: bool) {
+        self.put_back(buf_idx);
+        self.roll_back();
+        self.track.is_dropping = more;
+    }
+
+    /// The fragments of the frame that is not whole become free buffers.
+    fn roll_back(&mut self) {
+        let size = self.size();
+        for part in (0..self.track.fragments).rev() {
+            self.track.import = size.prev(self.track.import);
+            let buf_idx = self.track.parts.get(part as usize).copied().unwrap_or(NONE);
+            self.put_back(buf_idx);
+        }
+        (self.track.fragments, self.track.bytes) = (0, 0);
+    }
+
+    /// A buffer that came back is free again: it takes the last slot in front of `posted`.
+    fn put_back(&mut self, buf_idx: u32) {
+        self.is_posting = true;
+        self.track.posted = self.size().prev(self.track.posted);
+        self.ring.slots.store(self.track.posted, SlotValue { buf_idx, len: 0, flags: 0 });
+    }
+
+    fn size(&self) -> RingSize {
+        self.ring.slots.size()
+    }
+}
+
+/// Posting.
+impl RxBurst<'_> {
+    /// The id of the next buffer that is posted.
+    #[inline]
+    pub fn next_id(&self) -> u16 {
+        self.track.next_ids().0 as u16
+    }
+
+    /// Posts free buffers in these descriptors, with consecutive ids. `write` is told of a descriptor, the id and the buffer. Ends
+    /// in front of a slot that names no buffer. Returns how many.
+    #[inline]
+    pub fn post_run<T>(&mut self, descriptors: &[T], mut write: impl FnMut(&T, u32, Buffer<'_>)) -> u32 {
+        // A copy, so that the loop keeps it in registers.
+        let (slots, buffers) = (self.ring.slots, self.ring.buffers);
+        let (first, most) = self.track.next_ids();
+        let most = most.min(slots.size().distance(self.track.posted, self.end));
+        let ids = self.track.buffers.get_mut(first as usize..).unwrap_or_default();
+        let mut count = 0;
+        for (((slot, descriptor), id), _) in
+            slots.from(self.track.posted).iter().zip(descriptors).zip(ids).zip(0..most)
+        {
+            let (buf_idx, _) = slot.words();
+            let Some(buffer) = buffers.get(buf_idx) else {
+                self.report.bad_buffer = Some(buf_idx);
+                break;
+            };
+            *id = buf_idx;
+            write(descriptor, first + count, buffer);
+            count += 1;
+        }
+        self.track.push(count);
+        self.track.posted = self.size().advance(self.track.posted, count);
+        count
+    }
+}

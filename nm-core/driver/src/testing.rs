@@ -1,0 +1,283 @@
+//! Rings for the tests of drivers: slots, buffers and a track around one queue, driven as the core drives them.
+#![expect(unsafe_code, reason = "it owns the memory that it describes to the queue")]
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::abi::{Slot, SlotFlags};
+use crate::buffers::{Buffers, HEADROOM, RESERVED_BUFFERS};
+use crate::burst::{RingView, RxBurst, RxReport, RxRequest, RxTrack, TxBurst, TxReport, TxTrack};
+use crate::index::{Index, RingSize};
+use crate::nic::{QueueStatus, RxQueue, TxQueue};
+use crate::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use crate::slots::{SlotArray, SlotValue};
+
+/// The memory of a ring: slot `n` begins with buffer `n + 2`.
+struct Memory {
+    slots: Box<[UnsafeCell<Slot>]>,
+    size: RingSize,
+    buffers: DmaMemory,
+    stride: usize,
+    capacity: u16,
+}
+
+impl Memory {
+    fn new(platform: &Arc<dyn Platform>, slots: u16, capacity: u16) -> Result<Self, OutOfDmaMemory> {
+        let stride = (HEADROOM + usize::from(capacity)).next_multiple_of(64);
+        let slots = slots.max(2);
+        let bytes = stride * (usize::from(slots) + RESERVED_BUFFERS as usize);
+        let buffers = DmaMemory::allocate(platform, bytes, 4096)?;
+        let size = RingSize::new(slots.into()).ok_or(OutOfDmaMemory { bytes })?;
+        let slot = |number| Slot { buf_idx: number + RESERVED_BUFFERS, ..Slot::default() };
+        let slots = (0..u32::from(slots)).map(|number| UnsafeCell::new(slot(number))).collect();
+        Ok(Self { slots, size, buffers, stride, capacity })
+    }
+
+    fn slots(&self) -> SlotArray {
+        let first = NonNull::from(&*self.slots).cast();
+        // SAFETY: the slots live as long as this value and are reached by the array alone.
+        unsafe { SlotArray::new(first, self.size) }
+    }
+
+    fn buffers(&self) -> Buffers {
+        let count = self.size.slots() + RESERVED_BUFFERS;
+        // SAFETY: `new` allocated a stride for each, headroom in front of the payload.
+        unsafe {
+            let first = self.buffers.virt().add(HEADROOM);
+            Buffers::new(
+                first,
+                self.buffers.phys() + HEADROOM as u64,
+                self.stride as u32,
+                count,
+                self.capacity,
+            )
+        }
+    }
+
+    fn view(&self) -> RingView {
+        RingView { slots: self.slots(), buffers: self.buffers() }
+    }
+
+    /// Fills the headroom of a slot's buffer with `0xaa` and its payload with as much of `bytes` as fits.
+    fn fill(&self, at: Index, bytes: &[u8], flags: SlotFlags) {
+        let slot = self.slots().load(at);
+        let len = bytes.len().min(usize::from(self.capacity));
+        if let Some(payload) = self.buffers().payload(slot.buf_idx) {
+            // SAFETY: headroom and payload are this value's memory, and the slot is not posted.
+            unsafe {
+                payload.as_ptr().sub(HEADROOM).write_bytes(0xaa, HEADROOM);
+                payload.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), len);
+            }
+        }
+        let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+        self.slots().store(at, SlotValue { len, flags: flags.bits(), ..slot });
+    }
+
+    /// The bytes of a slot.
+    fn read(&self, at: Index) -> Vec<u8> {
+        let slot = self.slots().load(at);
+        let payload = self.buffers().payload(slot.buf_idx);
+        let byte = |at: &NonNull<u8>, i| {
+            // SAFETY: payload is this value's memory, and a length is at most the capacity.
+            unsafe { at.add(i).read_volatile() }
+        };
+        let len = usize::from(slot.len.min(self.capacity));
+        payload.iter().flat_map(|at| (0..len).map(move |i| byte(at, i))).collect()
+    }
+
+    /// Whether each buffer is in one slot.
+    fn is_complete(&self) -> bool {
+        let mut numbers: Vec<u32> = (0..self.size.slots())
+            .filter_map(|raw| self.size.index(raw))
+            .map(|at| self.slots().load(at).buf_idx)
+            .collect();
+        numbers.sort_unstable();
+        numbers.into_iter().eq(RESERVED_BUFFERS..self.size.slots() + RESERVED_BUFFERS)
+    }
+}
+
+/// A transmit ring around a queue.
+pub struct TxRing {
+    /// The queue.
+    pub queue: Box<dyn TxQueue>,
+    /// What it said last.
+    pub status: QueueStatus,
+    memory: Memory,
+    track: TxTrack,
+    head: Index,
+    hwcur: Index,
+    hwtail: Index,
+}
+
+impl TxRing {
+    /// A ring of `slots` slots whose buffers hold `capacity` bytes.
+    pub fn new(
+        platform: &Arc<dyn Platform>,
+        queue: Box<dyn TxQueue>,
+        slots: u16,
+        capacity: u16,
+    ) -> Result<Self, OutOfDmaMemory> {
+        let memory = Memory::new(platform, slots, capacity)?;
+        let size = memory.size;
+        let track = TxTrack::new(queue.capacity(), size);
+        let (first, last) = (size.first(), size.last());
+        let status = QueueStatus::default();
+        Ok(Self { queue, status, memory, track, head: first, hwcur: first, hwtail: last })
+    }
+
+    /// Slots that are the application's.
+    pub fn free(&self) -> u32 {
+        self.memory.size.distance(self.head, self.hwtail)
+    }
+
+    /// Fragments that the queue has not completed.
+    pub fn outstanding(&self) -> u32 {
+        self.track.outstanding()
+    }
+
+    /// Slots that are submitted and not taken over.
+    pub fn pending(&self) -> u32 {
+        self.memory.size.distance(self.hwcur, self.head)
+    }
+
+    /// Submits a frame of one slot. Returns `false` if no slot is free.
+    pub fn push(&mut self, frame: &[u8]) -> bool {
+        self.push_fragments(&[frame])
+    }
+
+    /// Submits a frame of several slots. Returns `false` if not as many are free.
+    pub fn push_fragments(&mut self, fragments: &[&[u8]]) -> bool {
+        if (self.free() as usize) < fragments.len() {
+            return false;
+        }
+        for (n, fragment) in fragments.iter().enumerate() {
+            let is_last = n + 1 == fragments.len();
+            let flags = if is_last { SlotFlags::empty() } else { SlotFlags::MOREFRAG };
+            self.push_slot(fragment, flags);
+        }
+        true
+    }
+
+    /// Submits one slot with these flags.
+    pub fn push_slot(&mut self, bytes: &[u8], flags: SlotFlags) {
+        self.memory.fill(self.head, bytes, flags);
+        self.head = self.memory.size.next(self.head);
+    }
+
+    /// Lets the queue reclaim and submit.
+    pub fn sync(&mut self) -> TxReport {
+        let view = self.memory.view();
+        let mut burst = TxBurst::new(&view, &mut self.track, self.hwcur, self.head);
+        self.status = self.queue.sync(&mut burst);
+        let report = burst.finish();
+        self.hwcur = report.submitted;
+        self.hwtail = self.memory.size.advance(self.hwtail, report.released);
+        report
+    }
+
+    /// Whether each buffer is in one slot.
+    pub fn is_complete(&self) -> bool {
+        self.memory.is_complete()
+    }
+}
+
+/// A receive ring around a queue.
+pub struct RxRing {
+    /// The queue.
+    pub queue: Box<dyn RxQueue>,
+    /// What it said last.
+    pub status: QueueStatus,
+    memory: Memory,
+    track: RxTrack,
+    receive_len: u16,
+    head: Index,
+    hwtail: Index,
+    /// Buffers that are not posted though they are free.
+    held_back: u32,
+}
+
+impl RxRing {
+    /// A ring of `slots` slots whose buffers hold `capacity` bytes, of which the device uses `receive_len`.
+    pub fn new(
+        platform: &Arc<dyn Platform>,
+        queue: Box<dyn RxQueue>,
+        slots: u16,
+        (capacity, receive_len): (u16, u16),
+    ) -> Result<Self, OutOfDmaMemory> {
+        let memory = Memory::new(platform, slots, capacity)?;
+        let first = memory.size.first();
+        let (track, status) = (RxTrack::new(queue.capacity(), memory.size, first), QueueStatus::default());
+        Ok(Self { queue, status, memory, track, receive_len, head: first, hwtail: first, held_back: 0 })
+    }
+
+    /// From the next sync on leaves this many free buffers unposted.
+    pub fn hold_back(&mut self, buffers: u32) {
+        self.held_back = buffers;
+    }
+
+    /// Buffers that the queue has.
+    pub fn outstanding(&self) -> u32 {
+        self.track.outstanding()
+    }
+
+    /// Lets the queue import and post.
+    pub fn sync(&mut self) -> RxReport {
+        let size = self.memory.size;
+        let free = size.distance(self.track.posted(), size.prev(self.head));
+        let end = size.advance(self.track.posted(), free - free.min(self.held_back));
+        let request = RxRequest {
+            tail: self.hwtail,
+            end,
+            receive_len: self.receive_len,
+            flags: SlotFlags::empty(),
+            has_import: true,
+        };
+        let view = self.memory.view();
+        let mut burst = RxBurst::new(&view, &mut self.track, request);
+        self.status = self.queue.sync(&mut burst);
+        let report = burst.finish();
+        self.hwtail = report.tail;
+        report
+    }
+
+    /// Takes the frames that were received, and releases their slots.
+    pub fn take(&mut self) -> Vec<Vec<u8>> {
+        let (mut frames, mut frame) = (Vec::new(), Vec::new());
+        while self.head != self.hwtail {
+            frame.extend(self.memory.read(self.head));
+            if !self.memory.slots().load(self.head).has(SlotFlags::MOREFRAG) {
+                frames.push(core::mem::take(&mut frame));
+            }
+            self.head = self.memory.size.next(self.head);
+        }
+        frames
+    }
+
+    /// Syncs, and takes what was received.
+    pub fn receive(&mut self) -> Vec<Vec<u8>> {
+        self.sync();
+        self.take()
+    }
+
+    /// Whether each buffer is in one slot, or outstanding.
+    pub fn is_complete(&self) -> bool {
+        self.track.restore(&self.memory.slots());
+        self.memory.is_complete()
+    }
+}
+
+impl fmt::Debug for TxRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TxRing").field("track", &self.track).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RxRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RxRing").field("track", &self.track).finish_non_exhaustive()
+    }
+}

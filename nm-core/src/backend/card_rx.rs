@@ -1,0 +1,250 @@
+//! A receive ring of a card.
+//!
+//! In transparent mode released frames go up to the stack before the card gets their slots:
+//! [`CardRx::sync`] → [`Up::forwarding`] → [`Kring::prologue`] → [`send_up`] → [`Up::deliver`].
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use nm_driver::abi::SlotFlags;
+use nm_driver::burst::{RxBurst, RxReport, RxRequest, RxTrack};
+use nm_driver::index::Index;
+use nm_driver::nic::{Armed, RxQueue};
+use nm_driver::slots::SlotValue;
+
+use super::host::{Delivered, Up};
+use super::{CardQueue, Forward, RestartError, RingBackend, check};
+use crate::events::signals::Signal;
+use crate::host::Forwarding;
+use crate::kring::{Kring, SyncError};
+use crate::stats::Direction;
+use crate::tunables::Verbose;
+
+/// One receive queue, and what it has outstanding.
+pub(crate) struct CardRx {
+    queue: Box<dyn RxQueue>,
+    track: RxTrack,
+    /// Longest frame that the device writes to a buffer.
+    receive_len: u16,
+    /// Where interrupts of this queue are noted.
+    signal: Arc<Signal>,
+    /// Where released frames go in transparent mode, if the interface has a stack.
+    up: Option<Up>,
+    /// Set while the driver runs. Found set, the driver has panicked in a sync, and what the device was told is not known.
+    is_inside: bool,
+}
+
+impl CardRx {
+    /// The ring of `kring`, with nothing posted.
+    pub(crate) fn new(
+        queue: Box<dyn RxQueue>,
+        receive_len: u16,
+        signal: Arc<Signal>,
+        up: Option<Up>,
+        kring: &Kring,
+    ) -> Self {
+        let track = RxTrack::new(queue.capacity(), kring.size(), kring.hwtail);
+        Self { queue, track, receive_len, signal, up, is_inside: false }
+    }
+
+    /// Posts all free slots.
+    pub(crate) fn post_all(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        self.signal.look_again();
+        self.run_rarely(kring, false)
+    }
+
+    /// Whether no free buffer is to be posted now. Released slots are taken over in any case.
+    #[inline]
+    fn has_nothing_to_post(&self, kring: &mut Kring) -> bool {
+        if kring.hwcur == kring.rhead() {
+            return true;
+        }
+        let end = kring.size().prev(kring.rhead());
+        let has_nothing = !self.track.is_post_due(kring.size(), end);
+        if has_nothing {
+            kring.hwcur = kring.rhead();
+        }
+        has_nothing
+    }
+
+    /// Lets the driver import and post.
+    #[inline(always)]
+    fn run(&mut self, kring: &mut Kring, has_import: bool) -> Result<(), SyncError> {
+        if core::mem::replace(&mut self.is_inside, true) {
+            return Err(SyncError::DeviceFailed);
+        }
+        let (tail, end) = (kring.hwtail, kring.size().prev(kring.rhead()));
+        let (receive_len, flags) = (self.receive_len, kring.slot_flags);
+        let request = RxRequest { tail, end, receive_len, flags, has_import };
+        let mut burst = RxBurst::new(kring.ring.view(), &mut self.track, request);
+        let status = self.queue.sync(&mut burst);
+        let report = burst.finish();
+        self.is_inside = false;
+        kring.hwtail = report.tail;
+        if report.bad_buffer.is_none() {
+            kring.hwcur = kring.rhead();
+        }
+        count(kring, &report);
+        if let Some(buf_idx) = report.bad_buffer {
+            let _ = check(status, kring);
+            return Err(SyncError::BadBuffer { buf_idx });
+        }
+        check(status, kring)
+    }
+
+    /// The same, out of the way of the usual sync.
+    #[cold]
+    #[inline(never)]
+    fn run_rarely(&mut self, kring: &mut Kring, has_import: bool) -> Result<(), SyncError> {
+        self.run(kring, has_import)
+    }
+
+    /// Lets the driver import and post after an interrupt, and has the next one announced. What is left behind without one is
+    /// looked at in the next sync. Without an interrupt released slots are posted, and nothing is imported.
+    #[cold]
+    #[doc(alias("NKR_PENDINTR", "no_pendintr"))]
+    fn run_after_interrupt(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        if !self.signal.take_look() {
+            return self.run_rarely(kring, false);
+        }
+        let (tail, outstanding) = (kring.hwtail, self.track.outstanding());
+        let outcome = self.run_rarely(kring, true);
+        // A device that had filled all of its buffers may have more frames, which fill those that were posted just now.
+        let was_full = kring.size().distance(tail, kring.hwtail) >= outstanding;
+        if was_full || self.queue.arm() != Armed::Yes {
+            self.signal.look_again();
+        }
+        outcome
+    }
+
+    /// A sync that looks at the tunables, or has a stack to forward to.
+    #[cold]
+    fn sync_with_wishes(&mut self, kring: &mut Kring, forward: Forward<'_>) -> Result<(), SyncError> {
+        if !matches!(forward, Forward::Nothing) {
+            self.forward_up(kring)?;
+        }
+        let is_shown = self.signal.shows(Verbose::RXSYNC);
+        if is_shown {
+            kring.trace("before rxsync");
+        }
+        kring.prologue()?;
+        kring.counters.syncs.add(1);
+        let outcome = if self.signal.looks_always() {
+            self.run_rarely(kring, true)
+        } else {
+            self.run_after_interrupt(kring)
+        };
+        kring.finalize();
+        if is_shown {
+            kring.trace("after rxsync");
+        }
+        outcome
+    }
+
+    /// Sends released frames up, if the ring is in transparent mode.
+    fn forward_up(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        let Some(up) = &mut self.up else { return Ok(()) };
+        let forwarding = up.forwarding(&kring.ring);
+        if forwarding != Forwarding::Off {
+            // The slots that are released now: none of them is the card's yet.
+            let from = kring.rhead();
+            kring.prologue()?;
+            send_up(up, kring, from, forwarding);
+        }
+        Ok(())
+    }
+}
+
+/// Sends the slots `[from, rhead)` up, as far as they are to go, and clears their marks.
+fn send_up(up: &mut Up, kring: &Kring, from: Index, forwarding: Forwarding) {
+    let (size, counters) = (kring.size(), &kring.counters);
+    let mut at = from;
+    while at != kring.rhead() {
+        let slot = kring.ring.slot(at);
+        if forwarding.takes(slot.flags) {
+            match up.deliver(&kring.ring, slot) {
+                Delivered::Taken(_) => counters.forwarded.add(1),
+                Delivered::Refused | Delivered::Invalid => counters.drop_refused.add(1),
+            }
+            kring.ring.set_slot(at, SlotValue { flags: slot.flags & !SlotFlags::FORWARD.bits(), ..slot });
+        }
+        at = size.next(at);
+    }
+}
+
+/// Adds what a sync came to.
+#[inline]
+fn count(kring: &Kring, report: &RxReport) {
+    let counters = &*kring.counters;
+    if report.packets > 0 {
+        counters.packets.add(report.packets.into());
+        counters.bytes.add(report.bytes);
+    }
+    if report.short | report.long | report.damaged != 0 {
+        count_dropped(kring, report);
+    }
+}
+
+#[cold]
+fn count_dropped(kring: &Kring, report: &RxReport) {
+    let counters = &*kring.counters;
+    counters.drop_short.add(report.short.into());
+    counters.drop_long.add(report.long.into());
+    counters.drop_error.add(report.damaged.into());
+}
+
+impl RingBackend for CardRx {
+    fn direction(&self) -> Direction {
+        Direction::Rx
+    }
+
+    fn is_due(&mut self) -> bool {
+        self.queue.is_due()
+    }
+
+    fn arm(&mut self, _kring: &Kring) -> Armed {
+        self.queue.arm()
+    }
+
+    fn disarm(&mut self) {
+        self.queue.disarm();
+        // What comes from here on is not announced.
+        self.signal.look_again();
+    }
+
+    #[doc(alias = "nm_rxsync")]
+    fn sync(&mut self, kring: &mut Kring, forward: Forward<'_>) -> Result<(), SyncError> {
+        if self.signal.has_wishes() || self.up.is_some() || self.is_inside {
+            return self.sync_with_wishes(kring, forward);
+        }
+        kring.counters.syncs.add(1);
+        if !kring.is_untouched() {
+            kring.prologue()?;
+        }
+        if self.queue.is_idle() && self.has_nothing_to_post(kring) {
+            kring.finalize();
+            return Ok(());
+        }
+        let outcome = self.run(kring, true);
+        kring.finalize();
+        outcome
+    }
+
+    fn idle_slots(&self, kring: &Kring) -> Option<(Index, Index)> {
+        (!self.is_inside).then(|| (self.track.posted(), kring.hwtail))
+    }
+
+    /// The buffers that the old queue held are posted to the new one, the application's slots stay as they are.
+    #[doc(alias("netmap_reset", "nkr_hwofs"))]
+    fn restart(&mut self, queue: CardQueue, kring: &mut Kring) -> Result<(), RestartError> {
+        let CardQueue::Rx(queue, receive_len) = queue else { return Err(RestartError::OtherQueue) };
+        self.restore_slots(kring);
+        self.track = RxTrack::new(queue.capacity(), kring.size(), kring.hwtail);
+        (self.queue, self.receive_len, self.is_inside) = (queue, receive_len, false);
+        self.post_all(kring).map_err(RestartError::Refill)
+    }
+
+    fn restore_slots(&self, kring: &Kring) {
+        self.track.restore(&kring.ring.view().slots);
+    }
+}
