@@ -1,0 +1,384 @@
+//! Random receive operations against an oracle that keeps lists of buffers and searches them.
+
+use std::collections::{HashMap, VecDeque};
+
+use nm_driver::abi::SlotFlags;
+use nm_driver::burst::{FRAGMENTS_MAX, FRAME_MIN, RxBurst, RxReport};
+use nm_driver::slots::{SlotArray, SlotValue};
+use proptest::prelude::*;
+
+use crate::memory::{CAPACITY, Rx, post, slot};
+use crate::{config, ids_of};
+
+/// What an application and a device do.
+#[derive(Debug, Clone)]
+enum Step {
+    /// In one sync: what the device reports, then posting in runs of at most so many, which leaves so many buffers.
+    Sync {
+        answers: Vec<Answer>,
+        run: usize,
+        hold: u32,
+    },
+    /// The application takes all whole frames, and releases their slots.
+    Take,
+    /// A raw program writes to all slots that are the core's, but those that it has released.
+    Rewrite(u32, u16, u16),
+    Reset,
+}
+
+/// One report of the device.
+#[derive(Debug, Clone)]
+enum Answer {
+    Fragment {
+        id: Id,
+        before: u16,
+        len: u32,
+        more: bool,
+    },
+    Damaged {
+        id: Id,
+        more: bool,
+    },
+    /// Whole frames in order: so many, and one of this length under this id.
+    Run(usize, u32, Id),
+    Deliver(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Id {
+    /// That of an outstanding buffer, by place in the order of posting.
+    Outstanding(usize),
+    Any(u32),
+}
+
+#[derive(Debug)]
+struct Oracle {
+    size: u32,
+    ids: u32,
+    receive_len: u32,
+    flags: u16,
+    /// Position of the first slot that is the application's.
+    head: u32,
+    /// Slots with whole frames.
+    received: VecDeque<SlotValue>,
+    /// Slots of the frame that is not whole.
+    partial: Vec<SlotValue>,
+    /// By id, and the ids in the order of posting.
+    buffers: HashMap<u32, u32>,
+    order: VecDeque<u32>,
+    /// Buffers that are free: all but the last can be posted.
+    free: VecDeque<u32>,
+    /// Ids that are free, in the order in which they are used, while there is no order.
+    free_ids: Option<VecDeque<u32>>,
+    next: u32,
+    is_dropping: bool,
+    /// A buffer came back without a frame in this sync: what is free is posted at once.
+    has_returned: bool,
+    /// A raw program has written to the slots of the frame that is not whole.
+    is_rewritten: bool,
+    /// Packets, bytes, short, long, damaged.
+    report: (u32, u64, u32, u32, u32),
+}
+
+impl Oracle {
+    fn new(ring: &Rx) -> Self {
+        let size = ring.memory.size.slots();
+        Self {
+            size,
+            ids: ids_of(size, ring.capacity),
+            receive_len: ring.receive_len.min(CAPACITY).into(),
+            flags: ring.flags.bits(),
+            head: 0,
+            received: VecDeque::new(),
+            partial: Vec::new(),
+            buffers: HashMap::new(),
+            order: VecDeque::new(),
+            free: (2..size + 2).collect(),
+            free_ids: None,
+            next: 0,
+            is_dropping: false,
+            has_returned: false,
+            is_rewritten: false,
+            report: Default::default(),
+        }
+    }
+
+    fn id(&self, id: Id) -> u32 {
+        match id {
+            Id::Outstanding(place) => {
+                place.checked_rem(self.order.len()).map_or(0, |place| self.order[place])
+            }
+            Id::Any(id) => id,
+        }
+    }
+
+    /// The buffer with an id comes back.
+    fn take(&mut self, id: u32) -> Option<u32> {
+        let place = self.order.iter().position(|&outstanding| outstanding == id)?;
+        if place > 0 && self.free_ids.is_none() {
+            self.free_ids = Some((0..self.ids).filter(|id| !self.buffers.contains_key(id)).collect());
+        }
+        self.order.remove(place);
+        let buffer = self.buffers.remove(&id);
+        if let Some(free) = &mut self.free_ids {
+            free.push_back(id);
+            if self.order.is_empty() {
+                (self.free_ids, self.next) = (None, 0);
+            }
+        }
+        buffer
+    }
+
+    fn drop_frame(&mut self, buffer: u32, more: bool) {
+        self.has_returned = true;
+        self.free.push_front(buffer);
+        for part in self.partial.drain(..).rev() {
+            self.free.push_front(part.buf_idx);
+        }
+        self.is_dropping = more;
+    }
+
+    fn damaged(&mut self, id: u32, more: bool) -> bool {
+        let Some(buffer) = self.take(id) else { return false };
+        self.report.4 += u32::from(!self.is_dropping);
+        self.drop_frame(buffer, more);
+        true
+    }
+
+    fn fragment(&mut self, id: u32, len: u32, more: bool) -> bool {
+        let Some(buffer) = self.take(id) else { return false };
+        let bytes = u64::from(len) + self.partial.iter().map(|slot| u64::from(slot.len)).sum::<u64>();
+        let count = self.partial.len() as u32 + 1;
+        if self.is_dropping {
+            // Counted when it began.
+        } else if len == 0 && (more || count > 1) {
+            self.report.4 += 1;
+        } else if len > self.receive_len || more && (count == FRAGMENTS_MAX || count + 1 >= self.size) {
+            self.report.3 += 1;
+        } else if !more && bytes < FRAME_MIN.into() {
+            self.report.2 += 1;
+        } else {
+            let more_flag = if more { SlotFlags::MOREFRAG.bits() } else { 0 };
+            self.partial.push(SlotValue { buf_idx: buffer, len: len as u16, flags: self.flags | more_flag });
+            if !more {
+                self.received.extend(self.partial.drain(..));
+                self.report.0 += 1;
+                self.report.1 += bytes;
+            }
+            return true;
+        }
+        self.drop_frame(buffer, more);
+        true
+    }
+
+    /// How many of these whole frames are taken in one run.
+    fn run(&mut self, claimed: &[(u32, u32)]) -> u32 {
+        if self.free_ids.is_some() || !self.partial.is_empty() || self.is_dropping {
+            return 0;
+        }
+        // Neither ids nor slots wrap in a run.
+        let import = (self.head + self.received.len() as u32) % self.size;
+        let most = (self.ids - self.order.front().copied().unwrap_or(0)).min(self.size - import);
+        let mut count = 0;
+        for &(id, len) in claimed.iter().take(most as usize) {
+            let is_whole = (u32::from(FRAME_MIN)..=self.receive_len).contains(&len);
+            if self.order.front() != Some(&id) || !is_whole {
+                break;
+            }
+            assert!(self.fragment(id, len, false));
+            count += 1;
+        }
+        count
+    }
+
+    /// Whether free buffers but for `keep` are posted, or collected.
+    fn is_post_due(&self, keep: usize) -> bool {
+        let (size, free) = (self.size as usize, self.free.len().saturating_sub(keep));
+        self.has_returned || 8 * free >= size || 2 * self.order.len() < size
+    }
+
+    fn post(&mut self, keep: usize) -> Vec<(u32, u32)> {
+        let mut posted = Vec::new();
+        if !self.is_post_due(keep) {
+            return posted;
+        }
+        while self.free.len() > keep {
+            let id = match &mut self.free_ids {
+                Some(free) => free.pop_front().unwrap(),
+                None => {
+                    self.next = (self.next + 1) % self.ids;
+                    (self.next + self.ids - 1) % self.ids
+                }
+            };
+            let buffer = self.free.pop_front().unwrap();
+            self.buffers.insert(id, buffer);
+            self.order.push_back(id);
+            posted.push((id, buffer));
+        }
+        posted
+    }
+
+    fn reset(&mut self) {
+        let mut ids: Vec<_> = self.order.drain(..).collect();
+        ids.sort_unstable();
+        let outstanding = ids.iter().map(|id| self.buffers[id]);
+        let partial = self.partial.drain(..).map(|slot| slot.buf_idx);
+        self.free = partial.chain(outstanding).chain(self.free.drain(..)).collect();
+        self.buffers.clear();
+        (self.free_ids, self.next, self.is_dropping) = (None, 0, false);
+    }
+}
+
+/// Lets the device report, and compares what the burst says of it.
+fn answer(burst: &mut RxBurst<'_>, slots: &SlotArray, oracle: &mut Oracle, answer: &Answer) {
+    let before = oracle.received.len();
+    match *answer {
+        Answer::Fragment { id, before, len, more } => {
+            let id = oracle.id(id);
+            assert_eq!(burst.fragment(id, before, len, more), oracle.fragment(id, len, more), "id {id}");
+        }
+        Answer::Damaged { id, more } => {
+            let id = oracle.id(id);
+            assert_eq!(burst.damaged(id, more), oracle.damaged(id, more), "id {id}");
+        }
+        Answer::Run(count, len, id) => {
+            let ids = oracle.order.iter().take(count).map(|id| (*id, 60));
+            let claimed: Vec<_> = ids.chain([(oracle.id(id), len)]).collect();
+            let taken = burst.receive_run(&claimed, 0, |(claimed, len), id| (*claimed == id).then_some(*len));
+            assert_eq!(taken, oracle.run(&claimed));
+        }
+        // Software keeps the order.
+        Answer::Deliver(len) if oracle.free_ids.is_none() => {
+            let expected = oracle.order.front().copied();
+            let is_delivered = burst.deliver(&vec![7; len]).is_some();
+            let len = if len > CAPACITY.into() { u32::MAX } else { len as u32 };
+            assert_eq!(is_delivered, expected.is_some_and(|id| oracle.fragment(id, len, false)));
+        }
+        Answer::Deliver(_) => {}
+    }
+    // What a raw program wrote to the slots of a frame in front of its last is what it gets. It puts them right again.
+    if std::mem::take(&mut oracle.is_rewritten) {
+        if oracle.received.len() == before {
+            oracle.is_rewritten = !oracle.partial.is_empty();
+            return;
+        }
+        for ahead in before..oracle.received.len() - 1 {
+            let at = slots.size().index((oracle.head + ahead as u32) % oracle.size).unwrap();
+            slots.store(at, oracle.received[ahead]);
+        }
+    }
+}
+
+/// Does one step to both, and compares what came of it.
+fn step(ring: &mut Rx, oracle: &mut Oracle, step: &Step) {
+    (oracle.report, oracle.has_returned) = Default::default();
+    match step {
+        Step::Sync { answers, run, hold } => {
+            let size = ring.memory.size;
+            let free = size.distance(ring.track.posted(), size.prev(ring.head));
+            let hold = free.min(*hold);
+            let end = size.advance(ring.track.posted(), free - hold);
+            let (mut posted, slots) = (Vec::new(), ring.memory.slots());
+            let report = ring.sync_up_to(end, |burst| {
+                answers.iter().for_each(|a| answer(burst, &slots, oracle, a));
+                posted = post(burst, *run);
+            });
+            assert_eq!(posted, oracle.post(hold as usize + 1));
+            let RxReport { packets, bytes, short, long, damaged, bad_buffer, .. } = report;
+            assert_eq!((packets, bytes, short, long, damaged), oracle.report);
+            assert_eq!(bad_buffer, None);
+        }
+        Step::Take => {
+            let slots: Vec<_> = oracle.received.drain(..).collect();
+            oracle.head = (oracle.head + slots.len() as u32) % oracle.size;
+            oracle.free.extend(slots.iter().map(|slot| slot.buf_idx));
+            assert_eq!(ring.take().concat(), slots);
+        }
+        Step::Rewrite(buf_idx, len, flags) => {
+            let mut at = ring.hwtail;
+            while at != ring.track.posted() {
+                ring.memory.slots().store(at, slot(*buf_idx, *len, SlotFlags::from_bits_retain(*flags)));
+                at = ring.memory.size.next(at);
+            }
+            oracle.is_rewritten = !oracle.partial.is_empty();
+        }
+        Step::Reset => {
+            ring.reset();
+            oracle.reset();
+        }
+    }
+    compare(ring, oracle);
+}
+
+fn compare(ring: &Rx, oracle: &Oracle) {
+    let size = ring.memory.size;
+    assert_eq!((ring.head.get(), ring.track.outstanding()), (oracle.head, oracle.order.len() as u32));
+    assert_eq!(size.distance(ring.head, ring.hwtail), oracle.received.len() as u32);
+    // Each buffer is in one place.
+    let received = oracle.received.iter().chain(&oracle.partial).map(|slot| slot.buf_idx);
+    let mut buffers: Vec<_> =
+        received.chain(oracle.buffers.values().copied()).chain(oracle.free.iter().copied()).collect();
+    buffers.sort_unstable();
+    assert_eq!(buffers, ring.memory.all());
+    // What is in the slots: whole frames, then free buffers.
+    let at = |ahead: usize| ring.memory.slots().load(size.advance(ring.head, ahead as u32));
+    let found: Vec<_> = (0..oracle.received.len()).map(at).collect();
+    assert_eq!(found, Vec::from(oracle.received.clone()));
+    let free: Vec<_> = (oracle.size as usize - oracle.free.len()..oracle.size as usize)
+        .map(at)
+        .map(|slot| slot.buf_idx)
+        .collect();
+    assert_eq!(free, Vec::from(oracle.free.clone()));
+    assert_eq!(size.distance(ring.track.posted(), ring.head), oracle.free.len() as u32 % oracle.size);
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let place = prop_oneof![3 => Just(0usize), 1 => 0..8usize];
+    let id = prop_oneof![
+        6 => place.prop_map(Id::Outstanding),
+        1 => prop_oneof![0..17u32, Just(127), Just(128), Just(0x1_0000), Just(u32::MAX)].prop_map(Id::Any),
+    ];
+    let len = prop_oneof![6 => 14..129u32, 1 => 0..14u32, 1 => prop_oneof![Just(129u32), Just(0x1_0040), Just(u32::MAX)]];
+    let more = prop::bool::weighted(0.3);
+    let before = prop_oneof![4 => Just(0u16), 1 => 0..70u16];
+    let answer = prop_oneof![
+        6 => (id.clone(), before, len.clone(), more)
+            .prop_map(|(id, before, len, more)| Answer::Fragment { id, before, len, more }),
+        2 => (id.clone(), more).prop_map(|(id, more)| Answer::Damaged { id, more }),
+        4 => (0..6usize, len, id).prop_map(|(count, len, id)| Answer::Run(count, len, id)),
+        1 => prop_oneof![4 => 14..129usize, 1 => 0..14usize, 1 => Just(129usize)].prop_map(Answer::Deliver),
+    ];
+    let long = (1..140usize).prop_map(|count| {
+        let part = Answer::Fragment { id: Id::Outstanding(0), before: 0, len: 20, more: true };
+        vec![part; count]
+    });
+    let answers = prop_oneof![12 => prop::collection::vec(answer, 0..5), 1 => long];
+    let hold = prop_oneof![4 => Just(0u32), 1 => 0..8u32];
+    let step = prop_oneof![
+        8 => (answers, 1..6usize, hold).prop_map(|(answers, run, hold)| Step::Sync { answers, run, hold }),
+        3 => Just(Step::Take),
+        2 => (0..12u32, any::<u16>(), any::<u16>()).prop_map(|(buf_idx, len, flags)| Step::Rewrite(buf_idx, len, flags)),
+        1 => prop_oneof![4 => Just(Step::Take), 1 => Just(Step::Reset)],
+    ];
+    prop::collection::vec(step, 1..if cfg!(miri) { 30 } else { 400 })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn random_operations_come_to_what_the_oracle_says(
+        slots in prop_oneof![6 => 2..=9u32, 2 => Just(16), 1 => Just(if cfg!(miri) { 5 } else { 100 })],
+        more in prop_oneof![Just(0), Just(1), Just(3), Just(16), Just(60)],
+        receive_len in prop_oneof![4 => Just(CAPACITY), 1 => Just(60), 1 => 0..16u16, 1 => Just(u16::MAX)],
+        flags in prop_oneof![Just(SlotFlags::empty()), Just(SlotFlags::FORWARD)],
+        steps in steps(),
+    ) {
+        let mut ring = Rx::new(slots, (slots + more) as u16);
+        (ring.receive_len, ring.flags) = (receive_len, flags);
+        let mut oracle = Oracle::new(&ring);
+        for s in &steps {
+            step(&mut ring, &mut oracle, s);
+        }
+    }
+}
