@@ -15,6 +15,7 @@ mod assign;
 mod bench;
 mod control;
 mod e1000;
+mod enumeration;
 mod fragments;
 mod handshake;
 mod hostile;
