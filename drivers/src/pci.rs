@@ -30,9 +30,11 @@ mod config;
 mod device;
 mod enumerate;
 mod function;
+mod line_source;
 mod msix;
 mod pin;
 mod roots;
+mod scan;
 
 pub use address::Address;
 pub use assign::{Assigned, Window, assign_memory};

@@ -109,23 +109,26 @@ impl Bars {
     }
 }
 
-/// Decodes and sizes all BARs. Decoding is off meanwhile: a BAR that holds all ones would answer at a place that
-/// belongs to something else.
-pub(super) fn read_bars(config: &dyn ConfigSpace, function: &Function) -> Bars {
-    let before = function.change_command(config, Command::empty(), Command::IO | Command::MEMORY);
-    let mut slots = [Err(BarError::Absent); SLOTS];
-    let count = function.header.bar_count();
-    let mut number = 0;
-    while number < count {
-        let register = BarRegister { config, address: function.address, number };
-        let (slot, registers) = register.decode(count);
-        if let Some(place) = slots.get_mut(usize::from(number)) {
-            *place = slot;
+impl Function {
+    /// Finds out what the BARs are and how long. The function does not decode while that is being done, so nobody
+    /// may use its registers meanwhile.
+    pub fn bars(&self, config: &dyn ConfigSpace) -> Bars {
+        // A BAR that holds all ones would answer at a place that belongs to something else.
+        let before = self.change_command(config, Command::empty(), Command::IO | Command::MEMORY);
+        let mut slots = [Err(BarError::Absent); SLOTS];
+        let count = self.header.bar_count();
+        let mut number = 0;
+        while number < count {
+            let register = BarRegister { config, address: self.address, number };
+            let (slot, registers) = register.decode(count);
+            if let Some(place) = slots.get_mut(usize::from(number)) {
+                *place = slot;
+            }
+            number += registers;
         }
-        number += registers;
+        self.change_command(config, before, Command::empty());
+        Bars { slots }
     }
-    function.change_command(config, before, Command::empty());
-    Bars { slots }
 }
 
 /// One BAR's register.

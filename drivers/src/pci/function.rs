@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::bar::{Bars, read_bars};
 use super::capability::Capabilities;
 use super::config::register;
 use super::{Address, Command, ConfigSpace};
@@ -88,12 +87,6 @@ impl Function {
             is_multifunction,
             subsystem,
         })
-    }
-
-    /// Finds out what the BARs are and how long. The function does not decode while that is being done, so nobody
-    /// may use its registers meanwhile.
-    pub fn bars(&self, config: &dyn ConfigSpace) -> Bars {
-        read_bars(config, self)
     }
 
     /// The function's capability list.

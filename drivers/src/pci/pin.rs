@@ -1,15 +1,13 @@
-//! The pin that a function interrupts by, and the way of that interrupt to its root bus.
+//! An interrupt pin, and the way of its interrupt to a root bus.
 
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::config::register;
 use super::{Address, ConfigSpace, Function, RootBuses, functions};
-use crate::hal::LineSource;
 
 /// Pins of a slot: INTA to INTD.
-const PINS: u8 = 4;
+pub(super) const PINS: u8 = 4;
 
 /// An interrupt pin of a function or of a bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +32,6 @@ impl IntxPin {
             way.push(at);
         }
         Some(way)
-    }
-}
-
-impl Function {
-    /// The line that this function interrupts by, if it has one (section 6.2.4).
-    pub fn line_source(&self, config: &dyn ConfigSpace) -> Option<LineSource> {
-        let interrupt = config.read32(self.address, register::INTERRUPT_LINE);
-        let [firmware_line, pin, ..] = interrupt.to_le_bytes();
-        let pin = pin.checked_sub(1).filter(|pin| *pin < PINS)?;
-        Some(LineSource::Intx { pin: IntxPin { function: self.address, pin }, firmware_line })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Model of the virtio network card (section 5.1).
 //!
 //! A test holds a [`NetDevice`] and plays the device with it; the driver under test holds a [`ModelTransport`] to the
-//! same card. The device does nothing on its own: each step is a call, so that a test decides about every order.
+//! same card, or its registers ([`legacy_pci`], [`mmio`]). The device does nothing on its own: each step is a call, so that a
+//! test decides about every order.
 
 mod config_reads;
 mod control;
@@ -18,13 +19,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard};
 
-use self::legacy_pci::LegacyPciBank;
-use self::mmio::MmioBank;
 use self::model::Model;
 use self::ring::DeviceRing;
-use super::machine::ModelRegion;
 use super::{FakeMachine, lock};
-use crate::registers::IoRegion;
 use crate::virtio::transport::QueuePlace;
 
 pub use self::mmio::MmioVersion;
@@ -43,21 +40,6 @@ impl NetDevice {
     /// A card in `machine`.
     pub fn new(machine: &Arc<FakeMachine>, setup: Setup) -> Self {
         Self { model: Arc::new(Mutex::new(Model::new(machine.clone(), setup))) }
-    }
-
-    /// The driver's way to the card.
-    pub fn transport(&self) -> ModelTransport {
-        ModelTransport::new(self.clone())
-    }
-
-    /// The card's registers on PCI, by the legacy interface.
-    pub fn legacy_pci_registers(&self) -> Arc<dyn IoRegion> {
-        Arc::new(ModelRegion::new(Arc::new(LegacyPciBank::new(self.clone()))))
-    }
-
-    /// The card's registers on virtio-mmio.
-    pub fn mmio_registers(&self, version: MmioVersion) -> Arc<dyn IoRegion> {
-        Arc::new(ModelRegion::new(Arc::new(MmioBank::new(self.clone(), version))))
     }
 
     /// Changes what the card offers, from its next reset on, and how it misbehaves, from now on.

@@ -2,6 +2,8 @@
 //!
 //! A test holds an [`IntelDevice`] and plays the card with it; the driver under test holds an [`Attachment`] to the same
 //! card. The card does nothing on its own: each step is a call, so that a test decides about every order.
+//!
+//! [`Attachment`]: crate::e1000::Attachment
 
 mod model;
 mod registers;
@@ -16,7 +18,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use self::model::Model;
 use super::{FakeMachine, lock};
-use crate::e1000::{Attachment, Offset};
+use crate::e1000::Offset;
 
 pub use self::setup::{IntelQuirks, IntelSetup};
 pub use self::violation::{IntelViolation, Ring};
@@ -32,11 +34,6 @@ impl IntelDevice {
     /// A card in `machine`.
     pub fn new(machine: &Arc<FakeMachine>, setup: IntelSetup) -> Self {
         Self { model: Arc::new(Mutex::new(Model::new(machine.clone(), setup))) }
-    }
-
-    /// The driver's way to the card.
-    pub fn attachment(&self) -> Attachment {
-        transport::attachment(self)
     }
 
     /// Changes how the card is and misbehaves, from now on.
@@ -133,7 +130,7 @@ impl IntelDevice {
     }
 }
 
-/// The registers one by one: what a driver does through its [`Attachment`].
+/// The registers one by one: what a driver does through its [`Attachment`](crate::e1000::Attachment).
 impl IntelDevice {
     /// Reads a register.
     pub fn read(&self, offset: Offset) -> u32 {

@@ -17,7 +17,7 @@ use crate::virtio::features::Features;
 
 pub use self::command::CommandQueue;
 pub use self::packed::{PackedMemory, PackedQueue};
-pub use self::split::{LEGACY_PAGE, Placement, RingMemory, SplitQueue};
+pub use self::split::{Placement, RingMemory, SplitQueue};
 
 /// The longest queue that is used, whatever the device offers: a ring of 4096 is beyond what helps forwarding.
 pub const MAX_SIZE: u16 = 4096;
@@ -46,10 +46,10 @@ pub enum FromDevice {}
 mod sealed {
     /// Flags of a descriptor say more than a direction: who else wrote them could break a queue.
     pub trait Sealed {}
-
-    impl Sealed for super::ToDevice {}
-    impl Sealed for super::FromDevice {}
 }
+
+impl sealed::Sealed for ToDevice {}
+impl sealed::Sealed for FromDevice {}
 
 impl Direction for ToDevice {
     const FLAGS: u16 = 0;

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::features::Features;
-use super::queue::LEGACY_PAGE;
 use super::status::Status;
 use crate::hal::Handler;
 use crate::registers::{IoRegion, RegisterError};
@@ -142,6 +141,9 @@ impl fmt::Debug for Doorbell {
         write!(f, "Doorbell({})", self.queue)
     }
 }
+
+/// The page in which a legacy device counts, and to which the used ring of its queues is aligned.
+pub const LEGACY_PAGE: usize = 4096;
 
 /// Where a queue lies, as a device sees it (sections 2.7 and 2.8.10.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,10 +1,12 @@
 //! The registers of virtio over PCI by the legacy interface (section 4.1.4.10), and the rules of their use.
 
+use alloc::sync::Arc;
 use std::sync::Mutex;
 
 use super::{NetDevice, Violation};
-use crate::registers::halves;
+use crate::registers::{IoRegion, halves};
 use crate::testing::lock;
+use crate::testing::machine::ModelRegion;
 use crate::testing::region::RegisterModel;
 
 const CONFIG: usize = 0x14;
@@ -13,9 +15,17 @@ const BYTES: usize = 32;
 /// What the device multiplies the number of a page with, and aligns the used ring to.
 const PAGE: u64 = 4096;
 
+/// For the driver.
+impl NetDevice {
+    /// The card's registers on PCI, by the legacy interface.
+    pub fn legacy_pci_registers(&self) -> Arc<dyn IoRegion> {
+        Arc::new(ModelRegion::new(Arc::new(LegacyPciBank::new(self.clone()))))
+    }
+}
+
 /// The registers of a [`NetDevice`] in io ports; it is one with [`Interface::Legacy`](super::Interface::Legacy).
 #[derive(Debug)]
-pub(super) struct LegacyPciBank {
+struct LegacyPciBank {
     device: NetDevice,
     selected: Mutex<Selected>,
 }
@@ -29,7 +39,7 @@ struct Selected {
 }
 
 impl LegacyPciBank {
-    pub fn new(device: NetDevice) -> Self {
+    fn new(device: NetDevice) -> Self {
         Self { device, selected: Mutex::default() }
     }
 

@@ -1,10 +1,13 @@
 //! The registers of virtio-mmio (sections 4.2.2 and 4.2.4), and the rules of their use.
 
+use alloc::sync::Arc;
 use std::sync::{Mutex, MutexGuard};
 
 use super::model::Model;
 use super::{NetDevice, Violation};
+use crate::registers::IoRegion;
 use crate::testing::lock;
+use crate::testing::machine::ModelRegion;
 use crate::testing::region::RegisterModel;
 use crate::virtio::transport::QueuePlace;
 
@@ -21,9 +24,17 @@ pub enum MmioVersion {
     V2,
 }
 
+/// For the driver.
+impl NetDevice {
+    /// The card's registers on virtio-mmio.
+    pub fn mmio_registers(&self, version: MmioVersion) -> Arc<dyn IoRegion> {
+        Arc::new(ModelRegion::new(Arc::new(MmioBank::new(self.clone(), version))))
+    }
+}
+
 /// The registers of a [`NetDevice`] on virtio-mmio.
 #[derive(Debug)]
-pub(super) struct MmioBank {
+struct MmioBank {
     device: NetDevice,
     version: MmioVersion,
     selection: Mutex<Selection>,
@@ -45,7 +56,7 @@ struct Selection {
 }
 
 impl MmioBank {
-    pub fn new(device: NetDevice, version: MmioVersion) -> Self {
+    fn new(device: NetDevice, version: MmioVersion) -> Self {
         Self { device, version, selection: Mutex::default() }
     }
 

@@ -4,6 +4,7 @@ mod area;
 mod bells;
 mod framing;
 mod memory;
+mod notify;
 mod owned;
 mod packed;
 mod place;

@@ -7,6 +7,14 @@ use crate::virtio::features::Features;
 use crate::virtio::status::Status;
 use crate::virtio::transport::{Notifier, QueuePlace, Transport, TransportError, agree_on_size, sealed};
 
+/// For the driver.
+impl NetDevice {
+    /// The driver's way to the card.
+    pub fn transport(&self) -> ModelTransport {
+        ModelTransport { device: self.clone() }
+    }
+}
+
 /// The registers of a [`NetDevice`].
 #[derive(Debug)]
 pub struct ModelTransport {
@@ -18,12 +26,6 @@ pub struct ModelTransport {
 struct ModelNotifier {
     device: NetDevice,
     queue: u16,
-}
-
-impl ModelTransport {
-    pub(super) fn new(device: NetDevice) -> Self {
-        Self { device }
-    }
 }
 
 impl sealed::Sealed for ModelTransport {}

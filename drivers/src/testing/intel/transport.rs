@@ -19,11 +19,14 @@ const BYTES: usize = 0x2_0000;
 #[derive(Debug, Clone)]
 struct IntelRegisters(IntelDevice);
 
-/// What a driver of this card holds.
-pub(super) fn attachment(device: &IntelDevice) -> Attachment {
-    let registers = IntelRegisters(device.clone());
-    let region = Arc::new(ModelRegion::new(Arc::new(registers.clone())));
-    Attachment::new(region, Box::new(registers))
+/// For the driver.
+impl IntelDevice {
+    /// The driver's way to the card.
+    pub fn attachment(&self) -> Attachment {
+        let registers = IntelRegisters(self.clone());
+        let region = Arc::new(ModelRegion::new(Arc::new(registers.clone())));
+        Attachment::new(region, Box::new(registers))
+    }
 }
 
 impl IntelRegisters {

@@ -5,8 +5,7 @@ use super::layout::{
     QUEUE_READY,
 };
 use crate::registers::IoRegion;
-use crate::virtio::queue::LEGACY_PAGE;
-use crate::virtio::transport::{QueuePlace, TransportError};
+use crate::virtio::transport::{LEGACY_PAGE, QueuePlace, TransportError};
 
 /// A version of the registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

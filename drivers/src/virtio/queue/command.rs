@@ -4,12 +4,15 @@
 //! every device takes it, also a legacy one that counts on where one part ends and the next begins. How they go through the
 //! ring depends on the format: [`split`](super::split) and [`packed`](super::packed) have a [`CommandRing`] each.
 
+pub(super) mod ring;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
+use self::ring::{CommandRing, Outcome, PARTS, Part};
 use super::packed::PackedCommands;
 use super::split::SplitCommands;
 use super::{DESCRIPTOR_NEXT, Direction, Events, FromDevice, PackedMemory, RingMemory, ToDevice};
@@ -17,8 +20,6 @@ use crate::shared_memory::SharedArray;
 use crate::virtio::transport::Notifier;
 use crate::wait::wait_until;
 
-/// Descriptors of a command.
-pub(super) const PARTS: u16 = 3;
 /// The most data of a command, in bytes.
 const DATA_MAX: usize = 8;
 /// Where the parts of a command are in its memory.
@@ -39,40 +40,10 @@ pub struct CommandQueue {
     notifier: Box<dyn Notifier>,
 }
 
-/// A ring that commands go through.
-pub(super) trait CommandRing: Send {
-    /// Lets the device know of the parts of a command. The one before has been answered. Returns whether the device wants a
-    /// doorbell.
-    fn send(&mut self, parts: [Part; PARTS as usize]) -> bool;
-
-    /// What became of the command that was sent last.
-    fn outcome(&self) -> Outcome;
-}
-
-/// A descriptor of a command.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
-    pub(super) address: u64,
-    pub(super) bytes: u32,
-    /// What it is, and whether another follows.
-    pub(super) flags: u16,
-}
-
-/// What became of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The device has not said anything.
-    Pending,
-    /// The device is done with it.
-    Answered,
-    /// The device is done with something else.
-    Confused,
-}
-
 impl CommandQueue {
     /// Whether a queue of so many entries holds a command.
     pub fn is_long_enough(entries: u16) -> bool {
-        entries >= PARTS
+        ring::is_long_enough(entries)
     }
 
     /// A split queue over fresh memory that the device knows of already and does not use before the driver is set up, with

@@ -27,7 +27,7 @@ use crate::virtio::transport::Notifier;
 
 pub(super) use self::command::SplitCommands;
 use self::layout::{Descriptor, UsedEntry};
-pub use self::layout::{LEGACY_PAGE, Placement, RingMemory};
+pub use self::layout::{Placement, RingMemory};
 
 /// One split virtqueue with buffers that go in direction `D`.
 #[derive(Debug)]

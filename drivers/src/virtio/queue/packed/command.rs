@@ -2,8 +2,7 @@
 use super::layout::{PackedMemory, write_descriptor};
 use super::notify::is_doorbell_wanted;
 use super::place::Place;
-use crate::virtio::queue::CommandQueue;
-use crate::virtio::queue::command::{CommandRing, Outcome, PARTS, Part};
+use crate::virtio::queue::command::ring::{CommandRing, Outcome, PARTS, Part, is_long_enough};
 
 /// The id of each command: there is one at a time.
 const ID: u16 = 0;
@@ -21,11 +20,7 @@ impl PackedCommands {
     /// `None` when the ring is too short.
     pub(in crate::virtio::queue) fn new(ring: PackedMemory) -> Option<Self> {
         ring.disable_interrupts();
-        CommandQueue::is_long_enough(ring.size()).then_some(Self {
-            ring,
-            sent: Place::START,
-            next: Place::START,
-        })
+        is_long_enough(ring.size()).then_some(Self { ring, sent: Place::START, next: Place::START })
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::layout::{NO_INTERRUPT, RingMemory};
 use super::notify::is_doorbell_wanted;
-use crate::virtio::queue::command::{CommandRing, Outcome, PARTS, Part};
-use crate::virtio::queue::{CommandQueue, Events};
+use crate::virtio::queue::Events;
+use crate::virtio::queue::command::ring::{CommandRing, Outcome, PARTS, Part, is_long_enough};
 
 /// A split ring of at least [`PARTS`] descriptors.
 pub(in crate::virtio::queue) struct SplitCommands {
@@ -26,7 +26,7 @@ impl SplitCommands {
             Events::Index => ring.write_used_event(u16::MAX),
             Events::Flag => ring.write_available_flags(NO_INTERRUPT),
         }
-        CommandQueue::is_long_enough(ring.size()).then_some(Self { ring, events, count: 0, sent: 0, next: 0 })
+        is_long_enough(ring.size()).then_some(Self { ring, events, count: 0, sent: 0, next: 0 })
     }
 
     /// The descriptor behind this one.

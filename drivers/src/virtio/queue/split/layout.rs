@@ -7,7 +7,7 @@ use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 
 use crate::shared_memory::SharedArray;
 use crate::virtio::queue::QueueSize;
-use crate::virtio::transport::QueuePlace;
+use crate::virtio::transport::{LEGACY_PAGE, QueuePlace};
 
 /// The driver wants no interrupt (`VIRTQ_AVAIL_F_NO_INTERRUPT`, section 2.7.6).
 pub(super) const NO_INTERRUPT: u16 = 1;
@@ -37,9 +37,6 @@ pub enum Placement {
     /// the used ring at the next multiple of [`LEGACY_PAGE`].
     Contiguous,
 }
-
-/// The page in which a legacy device counts, and to which the used ring is aligned.
-pub const LEGACY_PAGE: usize = 4096;
 
 /// Offsets of the parts in the queue's block of memory, for one size.
 struct Layout {
