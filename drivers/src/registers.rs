@@ -37,12 +37,8 @@ use crate::pci::Address;
 /// struct Liar;
 /// impl millrace_drivers::registers::IoRegion for Liar {
 ///     fn bytes(&self) -> usize { 0 }
-///     fn read8(&self, _: usize) -> u8 { 0 }
-///     fn read16(&self, _: usize) -> u16 { 0 }
-///     fn read32(&self, _: usize) -> u32 { 0 }
-///     fn write8(&self, _: usize, _: u8) {}
-///     fn write16(&self, _: usize, _: u16) {}
-///     fn write32(&self, _: usize, _: u32) {}
+///     fn read(&self, _: usize, _: usize) -> u32 { 0 }
+///     fn write(&self, _: usize, _: usize, _: u32) {}
 /// }
 /// ```
 pub unsafe trait IoRegion: Send + Sync {
@@ -54,23 +50,41 @@ pub unsafe trait IoRegion: Send + Sync {
         check_access(self.bytes(), 0, offset, width)
     }
 
+    /// Reads `width` bytes (1, 2 or 4) at `offset`.
+    fn read(&self, offset: usize, width: usize) -> u32;
+
+    /// Writes the lower `width` bytes (1, 2 or 4) of `value` to `offset`.
+    fn write(&self, offset: usize, width: usize, value: u32);
+
     /// Reads 8 bits.
-    fn read8(&self, offset: usize) -> u8;
+    fn read8(&self, offset: usize) -> u8 {
+        self.read(offset, 1) as u8
+    }
 
     /// Reads 16 bits.
-    fn read16(&self, offset: usize) -> u16;
+    fn read16(&self, offset: usize) -> u16 {
+        self.read(offset, 2) as u16
+    }
 
     /// Reads 32 bits.
-    fn read32(&self, offset: usize) -> u32;
+    fn read32(&self, offset: usize) -> u32 {
+        self.read(offset, 4)
+    }
 
     /// Writes 8 bits.
-    fn write8(&self, offset: usize, value: u8);
+    fn write8(&self, offset: usize, value: u8) {
+        self.write(offset, 1, value.into());
+    }
 
     /// Writes 16 bits.
-    fn write16(&self, offset: usize, value: u16);
+    fn write16(&self, offset: usize, value: u16) {
+        self.write(offset, 2, value.into());
+    }
 
     /// Writes 32 bits.
-    fn write32(&self, offset: usize, value: u32);
+    fn write32(&self, offset: usize, value: u32) {
+        self.write(offset, 4, value);
+    }
 }
 
 impl fmt::Debug for dyn IoRegion + '_ {
@@ -212,12 +226,12 @@ impl MmioRegion {
     }
 
     #[inline]
-    fn read<T: RegisterValue>(&self, offset: usize) -> Option<T> {
+    fn load<T: RegisterValue>(&self, offset: usize) -> Option<T> {
         Some(self.register::<T>(offset)?.read().little_endian())
     }
 
     #[inline]
-    fn write<T: RegisterValue>(&self, offset: usize, value: T) {
+    fn store<T: RegisterValue>(&self, offset: usize, value: T) {
         if let Some(register) = self.register(offset) {
             register.write(value.little_endian());
         }
@@ -235,28 +249,22 @@ unsafe impl IoRegion for MmioRegion {
         check_access(self.bytes, self.base.addr().get(), offset, width)
     }
 
-    fn read8(&self, offset: usize) -> u8 {
-        self.read(offset).unwrap_or(!0)
+    #[inline]
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        match width {
+            1 => self.load::<u8>(offset).map_or(!0, u32::from),
+            2 => self.load::<u16>(offset).map_or(!0, u32::from),
+            _ => self.load::<u32>(offset).unwrap_or(!0),
+        }
     }
 
-    fn read16(&self, offset: usize) -> u16 {
-        self.read(offset).unwrap_or(!0)
-    }
-
-    fn read32(&self, offset: usize) -> u32 {
-        self.read(offset).unwrap_or(!0)
-    }
-
-    fn write8(&self, offset: usize, value: u8) {
-        self.write(offset, value);
-    }
-
-    fn write16(&self, offset: usize, value: u16) {
-        self.write(offset, value);
-    }
-
-    fn write32(&self, offset: usize, value: u32) {
-        self.write(offset, value);
+    #[inline]
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        match width {
+            1 => self.store(offset, value as u8),
+            2 => self.store(offset, value as u16),
+            _ => self.store(offset, value),
+        }
     }
 }
 

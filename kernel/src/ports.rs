@@ -89,13 +89,13 @@ impl PortRegion {
         Some(Port::new(self.first + u16::try_from(offset).ok()?))
     }
 
-    fn read<T: PortRead>(&self, offset: usize) -> Option<T> {
+    fn load<T: PortRead>(&self, offset: usize) -> Option<T> {
         let mut port = self.port(offset)?;
         // SAFETY: the port is a card's or power management's: reading it changes nothing else.
         Some(unsafe { port.read() })
     }
 
-    fn write<T: PortWrite>(&self, offset: usize, value: T) {
+    fn store<T: PortWrite>(&self, offset: usize, value: T) {
         if let Some(mut port) = self.port(offset) {
             // SAFETY: the port is a card's, whose driver answers for what the card does to memory, or power
             // management's, which does nothing to it.
@@ -111,27 +111,19 @@ unsafe impl IoRegion for PortRegion {
         self.ports.into()
     }
 
-    fn read8(&self, offset: usize) -> u8 {
-        self.read(offset).unwrap_or(!0)
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        match width {
+            1 => self.load::<u8>(offset).map_or(!0, u32::from),
+            2 => self.load::<u16>(offset).map_or(!0, u32::from),
+            _ => self.load::<u32>(offset).unwrap_or(!0),
+        }
     }
 
-    fn read16(&self, offset: usize) -> u16 {
-        self.read(offset).unwrap_or(!0)
-    }
-
-    fn read32(&self, offset: usize) -> u32 {
-        self.read(offset).unwrap_or(!0)
-    }
-
-    fn write8(&self, offset: usize, value: u8) {
-        self.write(offset, value);
-    }
-
-    fn write16(&self, offset: usize, value: u16) {
-        self.write(offset, value);
-    }
-
-    fn write32(&self, offset: usize, value: u32) {
-        self.write(offset, value);
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        match width {
+            1 => self.store(offset, value as u8),
+            2 => self.store(offset, value as u16),
+            _ => self.store(offset, value),
+        }
     }
 }

@@ -242,11 +242,11 @@ impl RegisterModel for KeptRegisters {
     }
 
     fn read(&self, offset: usize, width: usize) -> u32 {
-        RegisterModel::read(&self.region, offset, width)
+        self.region.read(offset, width)
     }
 
     fn write(&self, offset: usize, width: usize, value: u32) {
-        RegisterModel::write(&self.region, offset, width, value);
+        self.region.write(offset, width, value);
     }
 }
 
@@ -266,16 +266,6 @@ impl ModelRegion {
         let bytes = model.bytes();
         Self { model, first: 0, address: 0, bytes }
     }
-
-    fn read(&self, offset: usize, width: usize) -> u32 {
-        self.check(offset, width).map_or(!0, |()| self.model.read(self.first + offset, width))
-    }
-
-    fn write(&self, offset: usize, width: usize, value: u32) {
-        if self.check(offset, width).is_ok() {
-            self.model.write(self.first + offset, width, value);
-        }
-    }
 }
 
 // SAFETY: a model is safe code. The memory that it plays a device's accesses to belongs to a `FakeMachine`, which checks
@@ -289,28 +279,14 @@ unsafe impl IoRegion for ModelRegion {
         check_access(self.bytes, self.address, offset, width)
     }
 
-    fn read8(&self, offset: usize) -> u8 {
-        self.read(offset, 1) as u8
+    fn read(&self, offset: usize, width: usize) -> u32 {
+        self.check(offset, width).map_or(!0, |()| self.model.read(self.first + offset, width))
     }
 
-    fn read16(&self, offset: usize) -> u16 {
-        self.read(offset, 2) as u16
-    }
-
-    fn read32(&self, offset: usize) -> u32 {
-        self.read(offset, 4)
-    }
-
-    fn write8(&self, offset: usize, value: u8) {
-        self.write(offset, 1, value.into());
-    }
-
-    fn write16(&self, offset: usize, value: u16) {
-        self.write(offset, 2, value.into());
-    }
-
-    fn write32(&self, offset: usize, value: u32) {
-        self.write(offset, 4, value);
+    fn write(&self, offset: usize, width: usize, value: u32) {
+        if self.check(offset, width).is_ok() {
+            self.model.write(self.first + offset, width, value);
+        }
     }
 }
 

@@ -24,18 +24,10 @@ impl<R: IoRegion + fmt::Debug + ?Sized> RegisterModel for Arc<R> {
     }
 
     fn read(&self, offset: usize, width: usize) -> u32 {
-        match width {
-            1 => self.read8(offset).into(),
-            2 => self.read16(offset).into(),
-            _ => self.read32(offset),
-        }
+        R::read(self, offset, width)
     }
 
     fn write(&self, offset: usize, width: usize, value: u32) {
-        match width {
-            1 => self.write8(offset, value as u8),
-            2 => self.write16(offset, value as u16),
-            _ => self.write32(offset, value),
-        }
+        R::write(self, offset, width, value);
     }
 }

@@ -32,10 +32,6 @@ impl Ports {
         self.0.lock().unwrap()[offset..offset + N].try_into().unwrap()
     }
 
-    fn read8(&self, offset: usize) -> u8 {
-        u8::from_le_bytes(self.get(offset))
-    }
-
     fn read16(&self, offset: usize) -> u16 {
         u16::from_le_bytes(self.get(offset))
     }
@@ -55,11 +51,9 @@ impl RegisterModel for Ports {
     }
 
     fn read(&self, offset: usize, width: usize) -> u32 {
-        match width {
-            1 => self.read8(offset).into(),
-            2 => self.read16(offset).into(),
-            _ => self.read32(offset),
-        }
+        let mut value = [0; 4];
+        value[..width].copy_from_slice(&self.0.lock().unwrap()[offset..offset + width]);
+        u32::from_le_bytes(value)
     }
 
     fn write(&self, offset: usize, width: usize, value: u32) {
