@@ -1,6 +1,7 @@
 //! The registers that the driver uses, and how they are reached.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{Ordering, fence};
 
 use crate::registers::IoRegion;
 
@@ -218,6 +219,42 @@ impl Interrupts {
             Self::None => (0, 0),
             Self::Line => (cause::RECEIVED, cause::TRANSMITTED),
             Self::Messages { .. } => (cause::RECEIVE_QUEUE, cause::TRANSMIT_QUEUE),
+        }
+    }
+}
+
+/// The interrupt of one queue, by its bits of the interrupt mask.
+#[derive(Debug)]
+pub(super) struct InterruptMask {
+    registers: Registers,
+    /// What the queue interrupts for; 0 when it does not interrupt.
+    causes: u32,
+    is_armed: bool,
+}
+
+impl InterruptMask {
+    /// Masked, as after a reset.
+    pub fn new(registers: Registers, causes: u32) -> Self {
+        Self { registers, causes, is_armed: false }
+    }
+
+    /// Allows the interrupt. Returns `false` when the queue has none. The caller looks at its descriptors afterwards.
+    pub fn arm(&mut self) -> bool {
+        if self.causes == 0 {
+            return false;
+        }
+        self.registers.write(Offset::Ims, self.causes);
+        self.is_armed = true;
+        // The mask is written before the caller reads a descriptor. A report that comes after that read finds the mask, or the
+        // mask finds its cause: the card remembers causes also while they are masked.
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Masks the interrupt.
+    pub fn disarm(&mut self) {
+        if core::mem::take(&mut self.is_armed) {
+            self.registers.write(Offset::Imc, self.causes);
         }
     }
 }

@@ -13,7 +13,7 @@ use core::sync::atomic::{Ordering, fence};
 use nm_driver::burst::RxBurst;
 use nm_driver::nic::{Armed, QueueStatus, RxQueue, StartParams};
 
-use super::registers::{Registers, rctl};
+use super::registers::{InterruptMask, Registers, rctl};
 use super::ring::{self, Position, RingMemory, SLOTS};
 use super::{Interrupts, Offset};
 
@@ -77,9 +77,7 @@ impl Limit {
 pub(super) struct Receive {
     ring: RingMemory,
     registers: Registers,
-    /// What this queue interrupts for; 0 when it does not interrupt.
-    causes: u32,
-    is_armed: bool,
+    interrupt: InterruptMask,
     next: Position,
     published: Position,
     oldest: Position,
@@ -92,8 +90,7 @@ impl Receive {
         Self {
             ring,
             registers: registers.clone(),
-            causes: interrupts.causes().0,
-            is_armed: false,
+            interrupt: InterruptMask::new(registers.clone(), interrupts.causes().0),
             next: Position::FIRST,
             published: Position::FIRST,
             oldest: Position::FIRST,
@@ -185,20 +182,14 @@ impl RxQueue for Receive {
     }
 
     fn arm(&mut self) -> Armed {
-        if self.causes == 0 {
+        if !self.interrupt.arm() {
             return Armed::Never;
         }
-        self.registers.write(Offset::Ims, self.causes);
-        self.is_armed = true;
-        // The mask before the look, as in the transmit queue.
-        fence(Ordering::SeqCst);
         if self.done().is_some() { Armed::Pending } else { Armed::Yes }
     }
 
     fn disarm(&mut self) {
-        if core::mem::take(&mut self.is_armed) {
-            self.registers.write(Offset::Imc, self.causes);
-        }
+        self.interrupt.disarm();
     }
 }
 

@@ -20,7 +20,7 @@ use nm_driver::buffers::Buffer;
 use nm_driver::burst::{FRAGMENTS_MAX, Lengths, TxBurst};
 use nm_driver::nic::{Armed, QueueStatus, TxQueue};
 
-use super::registers::Registers;
+use super::registers::{InterruptMask, Registers};
 use super::ring::{self, DESCRIPTORS, Position, RingMemory, SLOTS};
 use super::{Interrupts, Offset};
 
@@ -64,9 +64,7 @@ struct Group {
 pub(super) struct Transmit {
     ring: RingMemory,
     registers: Registers,
-    /// What this queue interrupts for; 0 when it does not interrupt.
-    causes: u32,
-    is_armed: bool,
+    interrupt: InterruptMask,
     next: Position,
     published: Position,
     oldest: Position,
@@ -88,8 +86,7 @@ impl Transmit {
         Self {
             ring,
             registers: registers.clone(),
-            causes: interrupts.causes().1,
-            is_armed: false,
+            interrupt: InterruptMask::new(registers.clone(), interrupts.causes().1),
             next: Position::FIRST,
             published: Position::FIRST,
             oldest: Position::FIRST,
@@ -249,20 +246,13 @@ impl TxQueue for Transmit {
 
     /// The card reports the last frame of a batch; it cannot count others.
     fn arm(&mut self, _frames: u16) -> Armed {
-        if self.causes == 0 {
+        if !self.interrupt.arm() {
             return Armed::Never;
         }
-        self.registers.write(Offset::Ims, self.causes);
-        self.is_armed = true;
-        // The mask before the look. A report that comes behind the look finds the mask, or the mask finds its cause: the
-        // card remembers causes also while they are masked.
-        fence(Ordering::SeqCst);
         if self.reported().is_some() { Armed::Pending } else { Armed::Yes }
     }
 
     fn disarm(&mut self) {
-        if core::mem::take(&mut self.is_armed) {
-            self.registers.write(Offset::Imc, self.causes);
-        }
+        self.interrupt.disarm();
     }
 }

@@ -40,11 +40,11 @@ use nm_driver::platform::{DmaMemory, Platform};
 use self::facts::{Facts, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
 use self::packet::{Format, PacketLayout};
-use self::queues::{Receive, Transmit};
+use self::queues::PacketQueue;
 use super::features::Features;
 use super::queue::{
     CommandQueue, Direction, Events, FromDevice, PackedMemory, PackedQueue, QueueSize, RingMemory,
-    SplitQueue, ToDevice,
+    SplitQueue, ToDevice, Virtqueue,
 };
 use super::transport::{Notifier, QueuePlace, Transport, activate_queue};
 use crate::handlers;
@@ -120,27 +120,31 @@ impl VirtioNet {
     }
 
     fn receive_queue(&mut self, pair: u16, slots: u16) -> Result<Box<dyn RxQueue>, NetError> {
-        let (role, layout) = (QueueRole::Receive, PacketLayout::of(self.facts.format));
-        let is_in_order = self.facts.is_in_order();
+        let role = QueueRole::Receive;
         Ok(if self.facts.format == Format::Packed {
             let queue = self.packed::<FromDevice>(role, pair, slots)?;
-            Box::new(Receive::new(queue, layout, is_in_order, self.has_interrupt(role, pair)))
+            Box::new(self.with_packets(queue, role, pair))
         } else {
             let queue = self.split::<FromDevice>(role, pair, slots)?;
-            Box::new(Receive::new(queue, layout, is_in_order, self.has_interrupt(role, pair)))
+            Box::new(self.with_packets(queue, role, pair))
         })
     }
 
     fn transmit_queue(&mut self, pair: u16, slots: u16) -> Result<Box<dyn TxQueue>, NetError> {
-        let (role, layout) = (QueueRole::Transmit, PacketLayout::of(self.facts.format));
-        let is_in_order = self.facts.is_in_order();
+        let role = QueueRole::Transmit;
         Ok(if self.facts.format == Format::Packed {
             let queue = self.packed::<ToDevice>(role, pair, slots)?;
-            Box::new(Transmit::new(queue, layout, is_in_order, self.has_interrupt(role, pair)))
+            Box::new(self.with_packets(queue, role, pair))
         } else {
             let queue = self.split::<ToDevice>(role, pair, slots)?;
-            Box::new(Transmit::new(queue, layout, is_in_order, self.has_interrupt(role, pair)))
+            Box::new(self.with_packets(queue, role, pair))
         })
+    }
+
+    /// A queue of a pair, as the core uses it.
+    fn with_packets<Q: Virtqueue>(&self, queue: Q, role: QueueRole, pair: u16) -> PacketQueue<Q> {
+        let (layout, is_in_order) = (PacketLayout::of(self.facts.format), self.facts.is_in_order());
+        PacketQueue::new(queue, layout, is_in_order, self.has_interrupt(role, pair))
     }
 
     /// A packed queue of a pair, which the device knows of.

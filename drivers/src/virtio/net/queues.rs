@@ -12,39 +12,45 @@ use nm_driver::nic::{Armed, QueueStatus, RxQueue, TxQueue};
 use super::packet::{CLEARED, PacketLayout};
 use crate::virtio::queue::{FromDevice, ToDevice, Used, Virtqueue};
 
-/// A transmit queue over the virtqueue `Q`.
+/// A queue of packets over the virtqueue `Q`: a transmit queue if that is [`ToDevice`], else a receive queue.
 #[derive(Debug)]
-pub(super) struct Transmit<Q> {
+pub(super) struct PacketQueue<Q> {
     queue: Q,
     layout: PacketLayout,
     is_in_order: bool,
     has_interrupt: bool,
 }
 
-/// A receive queue over the virtqueue `Q`.
-#[derive(Debug)]
-pub(super) struct Receive<Q> {
-    queue: Q,
-    layout: PacketLayout,
-    is_in_order: bool,
-    has_interrupt: bool,
-}
-
-impl<Q> Transmit<Q> {
+impl<Q: Virtqueue> PacketQueue<Q> {
     /// Over a fresh queue.
     pub(super) fn new(queue: Q, layout: PacketLayout, is_in_order: bool, has_interrupt: bool) -> Self {
         Self { queue, layout, is_in_order, has_interrupt }
     }
-}
 
-impl<Q> Receive<Q> {
-    /// Over a fresh queue.
-    pub(super) fn new(queue: Q, layout: PacketLayout, is_in_order: bool, has_interrupt: bool) -> Self {
-        Self { queue, layout, is_in_order, has_interrupt }
+    /// Packets that the queue can hold.
+    fn packets(&self) -> u16 {
+        self.layout.capacity(self.queue.size())
+    }
+
+    /// Kicks the queue. Returns what is known of it.
+    #[inline]
+    fn status(&mut self) -> QueueStatus {
+        let has_kicked = self.queue.kick();
+        let (refused, is_broken) = self.queue.health();
+        QueueStatus { refused, is_broken, has_kicked }
+    }
+
+    /// Asks the device for an interrupt after this many completions.
+    fn arm_after(&mut self, completions: u16) -> Armed {
+        match self.has_interrupt {
+            false => Armed::Never,
+            true if self.queue.enable_notifications(completions) => Armed::Yes,
+            true => Armed::Pending,
+        }
     }
 }
 
-impl<Q: Virtqueue<Direction = ToDevice>> Transmit<Q> {
+impl<Q: Virtqueue<Direction = ToDevice>> PacketQueue<Q> {
     /// Takes back what the device has sent.
     #[inline]
     fn reclaim(&mut self, burst: &mut TxBurst<'_>) {
@@ -149,16 +155,16 @@ impl<Q: Virtqueue<Direction = ToDevice>> Transmit<Q> {
     }
 }
 
-impl<Q: Virtqueue<Direction = ToDevice>> Transmit<Q> {
+impl<Q: Virtqueue<Direction = ToDevice>> PacketQueue<Q> {
     /// A sync with a device that wants the header in a descriptor of its own: nothing of it is a run.
     #[cold]
-    fn sync_apart(&mut self, burst: &mut TxBurst<'_>) {
+    fn transmit_apart(&mut self, burst: &mut TxBurst<'_>) {
         while self.reclaim_one(burst) {}
         while self.submit_one(burst) {}
     }
 }
 
-impl<Q: Virtqueue<Direction = FromDevice>> Receive<Q> {
+impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
     /// Imports what the device has received.
     #[inline]
     fn import(&mut self, burst: &mut RxBurst<'_>) {
@@ -254,7 +260,7 @@ impl<Q: Virtqueue<Direction = FromDevice>> Receive<Q> {
 
     /// A sync with a device that wants the header in a descriptor of its own: nothing of it is a run.
     #[cold]
-    fn sync_apart(&mut self, burst: &mut RxBurst<'_>) {
+    fn receive_apart(&mut self, burst: &mut RxBurst<'_>) {
         while burst.has_import() && self.import_one(burst) {}
         self.post_apart(burst);
     }
@@ -268,25 +274,25 @@ fn address(buffer: &Buffer<'_>, header: u32) -> u64 {
     unsafe { buffer.phys() }.wrapping_sub(header.into())
 }
 
-impl<Q: Virtqueue<Direction = ToDevice>> TxQueue for Transmit<Q> {
+impl<Q: Virtqueue<Direction = ToDevice>> TxQueue for PacketQueue<Q> {
     fn capacity(&self) -> u16 {
-        self.layout.capacity(self.queue.size())
+        self.packets()
     }
 
     fn sync(&mut self, burst: &mut TxBurst<'_>) -> QueueStatus {
         if self.layout.is_header_apart {
-            self.sync_apart(burst);
+            self.transmit_apart(burst);
         } else {
             if burst.has_reclaim() {
                 self.reclaim(burst);
             }
             self.submit(burst);
         }
-        status(&mut self.queue)
+        self.status()
     }
 
     fn arm(&mut self, frames: u16) -> Armed {
-        arm(&mut self.queue, self.has_interrupt, if self.is_in_order { 1 } else { frames })
+        self.arm_after(if self.is_in_order { 1 } else { frames })
     }
 
     fn disarm(&mut self) {
@@ -294,21 +300,21 @@ impl<Q: Virtqueue<Direction = ToDevice>> TxQueue for Transmit<Q> {
     }
 }
 
-impl<Q: Virtqueue<Direction = FromDevice>> RxQueue for Receive<Q> {
+impl<Q: Virtqueue<Direction = FromDevice>> RxQueue for PacketQueue<Q> {
     fn capacity(&self) -> u16 {
-        self.layout.capacity(self.queue.size())
+        self.packets()
     }
 
     fn sync(&mut self, burst: &mut RxBurst<'_>) -> QueueStatus {
         if self.layout.is_header_apart {
-            self.sync_apart(burst);
+            self.receive_apart(burst);
         } else {
             if burst.has_import() {
                 self.import(burst);
             }
             self.post(burst);
         }
-        status(&mut self.queue)
+        self.status()
     }
 
     fn is_idle(&self) -> bool {
@@ -316,27 +322,10 @@ impl<Q: Virtqueue<Direction = FromDevice>> RxQueue for Receive<Q> {
     }
 
     fn arm(&mut self) -> Armed {
-        arm(&mut self.queue, self.has_interrupt, 1)
+        self.arm_after(1)
     }
 
     fn disarm(&mut self) {
         self.queue.disable_notifications();
-    }
-}
-
-/// Kicks the queue. Returns what is known of it.
-#[inline]
-fn status(queue: &mut impl Virtqueue) -> QueueStatus {
-    let has_kicked = queue.kick();
-    let (refused, is_broken) = queue.health();
-    QueueStatus { refused, is_broken, has_kicked }
-}
-
-/// Asks the device for an interrupt after this many completions.
-fn arm(queue: &mut impl Virtqueue, has_interrupt: bool, completions: u16) -> Armed {
-    match has_interrupt {
-        false => Armed::Never,
-        true if queue.enable_notifications(completions) => Armed::Yes,
-        true => Armed::Pending,
     }
 }
