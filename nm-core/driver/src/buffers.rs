@@ -103,16 +103,6 @@ impl Buffer<'_> {
         self.phys
     }
 
-    /// Address for devices of the last `N` bytes of headroom, with the payload behind them.
-    ///
-    /// # Safety
-    /// As for [`phys`](Self::phys).
-    #[inline]
-    pub unsafe fn header_phys<const N: usize>(&self) -> u64 {
-        const { assert!(N <= HEADROOM) };
-        self.phys.wrapping_sub(N as u64)
-    }
-
     /// Writes a device header right in front of the payload.
     #[inline]
     pub fn write_header<const N: usize>(&mut self, header: [u8; N]) {

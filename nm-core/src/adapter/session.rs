@@ -214,10 +214,7 @@ impl Session {
             let restarted = cell.stop_for(|inside| inside.backend.restart(queue, &mut inside.kring));
             restarted.map_err(|error| self.adapter.failed(Arc::new(error)))?;
         }
-        self.tx.iter().for_each(|cell| cell.resume());
-        self.host_tx.iter().for_each(|cell| cell.resume());
-        self.rx.iter().for_each(|cell| cell.resume());
-        self.host_rx.iter().for_each(|cell| cell.resume());
+        self.cells().for_each(|cell| cell.resume());
         Ok(())
     }
 
@@ -226,10 +223,7 @@ impl Session {
         if let Some(host) = self.host().filter(|_| why == Stop::Gone) {
             host.disappear();
         }
-        self.tx.iter().for_each(|cell| cell.stop(why));
-        self.host_tx.iter().for_each(|cell| cell.stop(why));
-        self.rx.iter().for_each(|cell| cell.stop(why));
-        self.host_rx.iter().for_each(|cell| cell.stop(why));
+        self.cells().for_each(|cell| cell.stop(why));
         if why == Stop::Gone {
             self.restore_slots();
         }
@@ -274,6 +268,11 @@ impl Session {
         usize::from(before) + usize::from(ring)
     }
 
+    /// All rings.
+    fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.tx.iter().chain(&self.host_tx).chain(&self.rx).chain(&self.host_rx)
+    }
+
     fn cell(&self, direction: Direction, ring: u16) -> Option<Cell> {
         let (kind, number) = self.rings.place(direction, ring);
         let number = usize::from(number);
@@ -287,8 +286,8 @@ impl Session {
     }
 }
 
-/// Makes a ring that nobody has bound one that nobody has used: takes in what arrived, drops it, and clears all slots that the
-/// device does not have.
+/// Resets an unbound ring for its next port: drops submitted and received frames, and clears every slot whose buffer the device
+/// does not have.
 fn freshen(cell: &Cell) {
     cell.pause(|inside| {
         inside.kring.ring.set_flags(RingFlags::empty());

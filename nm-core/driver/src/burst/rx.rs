@@ -93,6 +93,12 @@ impl RxTrack {
         }
     }
 
+    /// How far the buffer with this id is behind the oldest, if it is outstanding. For ids in order: not while `unordered` is set.
+    fn ahead(&self, id: u32) -> Option<u32> {
+        let ahead = id.wrapping_sub(self.oldest) & self.mask;
+        (id <= self.mask && ahead < self.next.wrapping_sub(self.oldest)).then_some(ahead)
+    }
+
     /// Whether free buffers, those of the slots up to `end`, are to be posted now. A doorbell costs more than a packet, so they are
     /// collected until they are an eighth of the ring, as long as the device has half of the ring's buffers.
     #[inline]
@@ -119,7 +125,7 @@ impl RxTrack {
         at = self.import;
         for id in 0..=self.mask {
             let is_outstanding = match self.unordered {
-                None => id.wrapping_sub(self.oldest) & self.mask < self.outstanding(),
+                None => self.ahead(id).is_some(),
                 // The next free id has a buffer if the driver panicked before that was committed.
                 Some(Unordered { count, .. }) => count == 0 || id != self.next_ids().0,
             };
@@ -154,10 +160,7 @@ impl RxTrack {
             return None;
         }
         if self.unordered.is_none() {
-            let is_outstanding = id.wrapping_sub(self.oldest) & self.mask < self.outstanding();
-            if !is_outstanding {
-                return None;
-            }
+            self.ahead(id)?;
             self.leave_order();
         }
         let buffer = self.buffers.get_mut(id as usize).map(core::mem::take).filter(|b| *b != NONE)?;
@@ -170,10 +173,9 @@ impl RxTrack {
 
     /// Keeps the free ids in a queue from here on.
     fn leave_order(&mut self) {
-        let outstanding = self.outstanding();
         self.unordered = Some(Unordered { first: 0, count: 0 });
         for id in 0..=self.mask {
-            if id.wrapping_sub(self.oldest) & self.mask >= outstanding {
+            if self.ahead(id).is_none() {
                 if let Some(buffer) = self.buffers.get_mut(id as usize) {
                     *buffer = NONE;
                 }
@@ -371,9 +373,8 @@ impl<'a> RxBurst<'a> {
     /// How many outstanding buffers there are up to the one with this id, if buffers come back in order. `None` when it is not
     /// outstanding. For a device that reports a batch by its last.
     pub fn buffers_through(&self, id: u32) -> Option<u32> {
-        let ahead = id.wrapping_sub(self.track.oldest) & self.track.mask;
-        let is_outstanding = id <= self.track.mask && ahead < self.track.outstanding();
-        (is_outstanding && self.track.unordered.is_none()).then_some(ahead + 1)
+        let ahead = self.track.ahead(id).filter(|_| self.track.unordered.is_none())?;
+        Some(ahead + 1)
     }
 
     /// The buffer with this id holds `len` bytes of a frame, which begin `before` bytes in front of the payload, and `more`
