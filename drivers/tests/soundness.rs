@@ -166,7 +166,7 @@ fn a_pci_function_has_one_driver_at_a_time() {
     assert!(Attachment::on_pci(hal.as_ref(), Claim::new(hal.as_ref(), &config, &function).unwrap()).is_ok());
 }
 
-/// A device that was cut off may still use the buffers of its port, which belong to others by then: nobody makes it a bus
+/// A device that was cut off may still hold addresses of buffers that were allocated again since: safe code cannot make it a bus
 /// master again.
 #[test]
 fn a_device_that_was_cut_off_gets_no_driver_again() {

@@ -110,8 +110,8 @@ impl Bars {
 }
 
 impl Function {
-    /// Finds out what the BARs are and how long. The function does not decode while that is being done, so nobody
-    /// may use its registers meanwhile.
+    /// Reads type, address and length of each BAR. Address decoding of the function is off during the call, so its registers
+    /// must not be accessed meanwhile.
     pub fn bars(&self, config: &dyn ConfigSpace) -> Bars {
         // A BAR that holds all ones would answer at a place that belongs to something else.
         let before = self.change_command(config, Command::empty(), Command::IO | Command::MEMORY);

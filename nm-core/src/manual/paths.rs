@@ -50,12 +50,12 @@
 //! [`TxQueue::arm`] → the pass again → `poll::blocking` → [`Sleeper::sleep`] → [`Hub::run_pending`] → … →
 //! [`Waiters::cancel`] → [`RingCell::disarm`].
 //!
-//! **From an interrupt to who waits:** [`Events::rx_interrupt`] → [`InterruptSink::interrupt`] of [`Signals`] → [`Signal::raise`] →
+//! **From an interrupt to the waiters:** [`Events::rx_interrupt`] → [`InterruptSink::interrupt`] of [`Signals`] → [`Signal::raise`] →
 //! [`Hub::note_pending`]; then, outside of the handler, [`Netmap::run_pending`] → [`Hub::run_pending`] →
 //! [`Signals::serve`] → [`Signal::take`] → `events::mitigation` → [`Waiters::wake`] → [`Hub::note_wake`] →
 //! [`Waker::wake`].
 //!
-//! **From a device without rings to who waits:** [`FrameDevice::watch`] → [`Watchers`] → [`Events::rx_waker`],
+//! **From a device without rings to the waiters:** [`FrameDevice::watch`] → [`Watchers`] → [`Events::rx_waker`],
 //! [`Events::tx_waker`] → [`InterruptSink::interrupt`] → [`Hub::run_pending`], and on as for an interrupt.
 //!
 //! # Interfaces and ports

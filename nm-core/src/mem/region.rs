@@ -237,8 +237,8 @@ impl Region {
     pub(crate) fn clear(&self, buffers: &[u32]) {
         for payload in buffers.iter().filter_map(|&index| self.payload(index)) {
             let bytes = HEADROOM + usize::from(self.frame_max());
-            // SAFETY: headroom and payload lie inside the region's block; the buffer is free or its ring's, so nobody uses it, or it
-            // is in reach of raw ports alone, which have no reference into it.
+            // SAFETY: headroom and payload lie inside the region's block. By the contract above no device and no safe port uses
+            // the buffer. A raw port that reaches it holds no reference to it.
             unsafe { payload.sub(HEADROOM).write_bytes(0, bytes) };
         }
     }

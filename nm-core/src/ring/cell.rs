@@ -15,8 +15,8 @@ use crate::kring::{Kring, SyncError};
 use crate::stats::RingCounters;
 use crate::sync::relax;
 
-/// A ring: its memory and counters for everybody, its kring and back end for who is inside the gate. Aligned so that the
-/// rings of two cores share no cache line.
+/// A ring. Memory and counters are shared; kring and back end belong to the thread inside the gate. Aligned so that the rings
+/// of two cores share no cache line.
 #[repr(align(128))]
 pub(crate) struct RingCell {
     memory: RingMemory,
@@ -25,14 +25,14 @@ pub(crate) struct RingCell {
     inside: UnsafeCell<Inside>,
 }
 
-/// What only one at a time may touch.
+/// What one thread at a time may access.
 pub(crate) struct Inside {
     pub(crate) kring: Kring,
     pub(crate) backend: Box<dyn RingBackend>,
 }
 
-// SAFETY: `inside` is `Send` and is reached only by who has entered the gate or has stopped it; the gate lets one in at
-// a time and orders one after the other (state table in `gate`).
+// SAFETY: `inside` is `Send`, and a thread accesses it only after it has entered the gate or stopped it. The gate admits one
+// thread at a time and orders their accesses (state table in `gate`).
 unsafe impl Sync for RingCell {}
 
 impl RingCell {
@@ -137,7 +137,8 @@ impl RingCell {
     /// The same, and afterwards the ring stays stopped, until [`resume`](Self::resume).
     pub(crate) fn stop_for<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> R {
         self.gate.stop(Stop::Pause);
-        // SAFETY: the gate is stopped and nobody is inside; the adapter's lock of operations keeps out others who would stop it.
+        // SAFETY: the gate is stopped and no thread is inside. The caller holds the adapter's lock of operations, or drops the
+        // session, whose rings nobody has bound: no other thread stops or starts the gate.
         work(unsafe { &mut *self.inside.get() })
     }
 
