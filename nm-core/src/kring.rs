@@ -236,8 +236,9 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::mem::{Hands, PortMemory, Region, RingShape};
+    use crate::mem::{Hands, PortMemory, Region};
     use crate::platform::Platform;
+    use crate::ring::memory::RingShape;
     use crate::stats::RingKind;
     use crate::testing::HeapPlatform;
     use crate::tunables::Tunables;

@@ -18,6 +18,7 @@ mod bounded;
 mod overrides;
 mod settings;
 mod sizes;
+mod values;
 mod verbose;
 
 pub use behaviour::{AdapterMode, Behaviour, Knobs};
@@ -25,89 +26,8 @@ pub use bounded::{Bound, bound};
 pub use overrides::{DoesNotFit, Overrides};
 pub use settings::{Setting, TunableError};
 pub use sizes::Sizes;
+pub use values::Tunables;
 pub use verbose::Verbose;
-
-use settings::ENTRIES;
-
-/// Sizes and numbers of the objects in the memory regions, and how the core behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tunables {
-    /// Bytes of one interface object of the shared region.
-    pub if_size: u32,
-    /// Interface objects of the shared region.
-    pub if_num: u32,
-    /// Bytes of one ring object of the shared region: 256 and 16 for each slot.
-    pub ring_size: u32,
-    /// Ring objects of the shared region.
-    pub ring_num: u32,
-    /// Bytes from one buffer of the shared region to the next; a frame has [`HEADROOM`](crate::nic::HEADROOM) less.
-    pub buf_size: u32,
-    /// Buffers of the shared region, the two reserved ones included.
-    pub buf_num: u32,
-    /// Sizes of a private region when its maker does not say otherwise.
-    pub private: Sizes,
-    /// How the core behaves.
-    pub behaviour: Behaviour,
-}
-
-impl Default for Tunables {
-    /// The sizes for a machine of 64 MiB or more.
-    fn default() -> Self {
-        Self {
-            if_size: 1024,
-            if_num: 32,
-            ring_size: 36864,
-            ring_num: 64,
-            buf_size: 2048,
-            buf_num: 8192,
-            private: Sizes::default(),
-            behaviour: Behaviour::default(),
-        }
-    }
-}
-
-impl Tunables {
-    /// The tunables that are set in `overrides`, and for the others their defaults. The numbers of objects follow the
-    /// sizes of the objects and `available`, the contiguous memory in bytes: the region takes at most half of it unless
-    /// the overrides ask for more.
-    ///
-    /// # Errors
-    /// A pool does not fit `available` bytes, even though the pools that are not set are made as small as two ports allow.
-    pub fn for_memory(available: u64, overrides: &Overrides) -> Result<Self, DoesNotFit> {
-        overrides.for_memory(available)
-    }
-
-    /// Sets the tunable `name` (without the `netmap.` in front) to `value`.
-    pub fn set(&mut self, name: &str, value: u32) -> Result<(), TunableError> {
-        let entry = settings::find(name)?;
-        entry.check(value)?;
-        (entry.set)(self, value);
-        Ok(())
-    }
-
-    /// The names that [`set`](Self::set) knows.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        ENTRIES.iter().map(|e| e.name)
-    }
-
-    /// Every tunable with its value, for the console.
-    pub fn settings(&self) -> impl Iterator<Item = Setting> {
-        let values = *self;
-        ENTRIES.iter().map(move |entry| entry.setting(&values))
-    }
-
-    /// The sizes of the shared region.
-    pub fn shared(&self) -> Sizes {
-        let Self { if_size, if_num, ring_size, ring_num, buf_size, buf_num, .. } = *self;
-        Sizes { if_size, if_num, ring_size, ring_num, buf_size, buf_num }
-    }
-
-    /// The first value that is outside its range, by name.
-    pub(crate) fn invalid(&self) -> Option<(&'static str, TunableError)> {
-        let refused = |entry: &settings::Entry| entry.check((entry.get)(self)).err();
-        ENTRIES.iter().find_map(|entry| refused(entry).map(|error| (entry.name, error)))
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -18,9 +18,10 @@ use crate::events::mitigation::Mitigation;
 use crate::events::signals::Signals;
 use crate::gate::Stop;
 use crate::index::RingSize;
-use crate::mem::{PortMemory, Region, RingShape};
+use crate::mem::{PortMemory, Region};
 use crate::nic::{AnyNic, Nic, NicInfo, StartParams, Stopped};
 use crate::port::OpenError;
+use crate::ring::memory::RingShape;
 use crate::stats::{Direction, RingKind};
 
 /// A card, and its session while a port is open on it.
@@ -83,7 +84,7 @@ impl HardwareAdapter {
         let (info, most) = (nic.info(), queues_max(nic.as_ref()));
         let (tx_queues, rx_queues) = most;
         let largest = NicInfo { tx_queues, rx_queues, ..info.clone() };
-        let signals = Signals::new(hub, &largest, common.host.as_deref(), mitigation);
+        let signals = Signals::new(hub, &largest, common.host_signals(), mitigation);
         nic.connect(Events::new(signals.clone()));
         let configuration = Configuration::new(info, most);
         let session = Weak::new();

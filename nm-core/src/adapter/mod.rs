@@ -20,7 +20,7 @@ use core::ptr::addr_eq;
 
 use crate::abi::RingFlags;
 use crate::events::hub::Hub;
-use crate::events::signals::Signals;
+use crate::events::signals::{SignalList, Signals};
 use crate::generic::Choice;
 use crate::host::HostSide;
 use crate::mem::{Hands, MemoryError, PortHeader, Region};
@@ -51,6 +51,12 @@ impl Common {
     /// An interface that never has more queues than `most`.
     pub(crate) fn new(name: &str, host: Option<Arc<HostSide>>, most: (u16, u16)) -> Arc<Self> {
         Arc::new(Self { name: name.to_string(), host, counters: HardwareCounters::new(most) })
+    }
+
+    /// The signals of its host rings: transmit, receive.
+    fn host_signals(&self) -> (SignalList, SignalList) {
+        let of = |direction| self.host.as_ref().map(|host| host.signals(direction)).unwrap_or_default();
+        (of(Direction::Tx), of(Direction::Rx))
     }
 
     /// The rings of the interface when its card is this one.

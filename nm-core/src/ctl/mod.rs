@@ -72,6 +72,7 @@
 mod descriptor;
 mod error;
 mod info;
+mod numbered;
 mod request;
 
 pub use descriptor::{Descriptor, Registration};

@@ -3,12 +3,18 @@
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use super::signals::Signals;
-use super::waiters::{Ticket, Waiters};
+use super::waiters::{Ticket, Waiters, WakeCount};
 use crate::platform::{Platform, Sleeper};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tunables::Knobs;
+
+/// An interface whose rings have pending words.
+pub(super) trait PendingSource: Send + Sync {
+    /// Turns the pending words into wake-ups, but for those whose interval is not over: the earliest end is returned too.
+    /// Returns how many rings had a word.
+    fn serve(&self) -> (usize, Option<u64>);
+}
 
 /// Interrupts on their way to waiters, for all interfaces of a netmap.
 pub(crate) struct Hub {
@@ -23,13 +29,12 @@ pub(crate) struct Hub {
 #[repr(align(128))]
 struct Written {
     /// All interfaces, in the order in which they were attached. Locked for a moment only, never around a waker.
-    sources: Mutex<Vec<Weak<Signals>>>,
+    sources: Mutex<Vec<Weak<dyn PendingSource>>>,
     /// Whether some ring's pending word may be set.
     is_pending: AtomicBool,
     /// When words that were left alone for their interval are to be looked at; [`NEVER`] for no such time.
     next_due_ns: AtomicU64,
-    /// How many wakers were called.
-    wakes: AtomicU32,
+    wakes: WakeCount,
     /// Polls that sleep, no longer than until `next_due_ns`.
     sleepers: Waiters,
     tickets: AtomicU64,
@@ -48,7 +53,7 @@ impl Hub {
                 sources: Mutex::new(Vec::new()),
                 is_pending: AtomicBool::new(false),
                 next_due_ns: AtomicU64::new(NEVER),
-                wakes: AtomicU32::new(0),
+                wakes: WakeCount::new(),
                 sleepers: Waiters::new(),
                 tickets: AtomicU64::new(0),
             },
@@ -56,10 +61,10 @@ impl Hub {
     }
 
     /// Adds the signals of an interface.
-    pub(super) fn add(&self, signals: &Arc<Signals>) {
+    pub(super) fn add(&self, source: Weak<dyn PendingSource>) {
         let mut sources = self.written.sources.lock();
         sources.retain(|source| source.strong_count() > 0);
-        sources.push(Arc::downgrade(signals));
+        sources.push(source);
     }
 
     pub(crate) fn ticket(&self) -> Ticket {
@@ -95,8 +100,8 @@ impl Hub {
         // From the last to the first: when one is taken away meanwhile, those that move up were served already.
         let mut next = self.written.sources.lock().len();
         while let Some(at) = next.checked_sub(1) {
-            let signals = self.written.sources.lock().get(at).and_then(Weak::upgrade);
-            let (count, due_ns) = signals.map_or((0, None), |signals| signals.serve());
+            let source = self.written.sources.lock().get(at).and_then(Weak::upgrade);
+            let (count, due_ns) = source.map_or((0, None), |source| source.serve());
             served += count;
             if let Some(due_ns) = due_ns {
                 self.serve_at(due_ns);
@@ -137,15 +142,9 @@ impl Hub {
         })
     }
 
-    /// A waker is about to be called, and is in no list any more.
-    pub(super) fn note_wake(&self) {
-        // Release: who sees the new count sees what the waker is called for.
-        self.written.wakes.fetch_add(1, Ordering::Release);
-    }
-
-    /// How many wakers were called. Unchanged since before a registration: that registration was not woken.
-    pub(crate) fn wakes(&self) -> u32 {
-        self.written.wakes.load(Ordering::Acquire)
+    /// How many wakers were called.
+    pub(crate) fn wakes(&self) -> &WakeCount {
+        &self.written.wakes
     }
 
     /// Whether receive syncs look at the card without an interrupt. A machine that takes no interrupts has to.

@@ -11,7 +11,7 @@
 //! | interval ends, word set | wake, interval begins |
 //! | interval ends, word not set | nothing |
 //!
-//! [`Signals::serve`](super::signals::Signals::serve) → [`Due::new`] → [`Interval::is_over`] → [`Due::earliest`] →
+//! [`PendingSource::serve`](super::hub::PendingSource::serve) → [`Due::new`] → [`Interval::is_over`] → [`Due::earliest`] →
 //! [`Hub::next_due_ns`].
 //!
 //! Nobody sets a timer. A blocking poll sleeps no longer than until the earliest end; others ask

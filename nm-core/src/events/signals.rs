@@ -1,14 +1,13 @@
 //! The pending words and the waiters of one interface.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 
 use nm_driver::events::{InterruptSink, Irq};
 
-use super::hub::Hub;
+use super::hub::{Hub, PendingSource};
 use super::mitigation::{Due, Interval, Mitigation};
 use super::waiters::Waiters;
-use crate::host::HostSide;
 use crate::nic::NicInfo;
 use crate::stats::{Counter, Direction, RingKind};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -32,10 +31,13 @@ pub(crate) struct Signal {
     knobs: Arc<Knobs>,
 }
 
+/// Signals of rings, by number.
+pub(crate) type SignalList = Box<[Arc<Signal>]>;
+
 /// The rings of one direction.
 struct Side {
-    hardware: Box<[Arc<Signal>]>,
-    host: Box<[Arc<Signal>]>,
+    hardware: SignalList,
+    host: SignalList,
     /// Who waits for any of the hardware's.
     all: Waiters,
 }
@@ -112,7 +114,7 @@ impl Signal {
 
     /// Wakes those who wait for the ring, on the thread that calls: for what happened outside of handlers and rings.
     pub(crate) fn notify(&self) {
-        self.waiters.wake(&self.hub);
+        self.waiters.wake(self.hub.wakes());
     }
 
     /// Takes the word, and says whether it was set. One that is set is left alone while its interval lasts, and `due` is
@@ -127,7 +129,7 @@ impl Signal {
 }
 
 impl Side {
-    fn new(hub: &Arc<Hub>, hardware: u16, host: Box<[Arc<Signal>]>) -> Self {
+    fn new(hub: &Arc<Hub>, hardware: u16, host: SignalList) -> Self {
         let hardware = (0..hardware).map(|_| Signal::new(hub)).collect();
         Self { hardware, host, all: Waiters::new() }
     }
@@ -137,40 +139,40 @@ impl Side {
         let mut served = 0;
         for signal in self.hardware.iter() {
             if signal.take(due) {
-                signal.waiters.wake(hub);
+                signal.waiters.wake(hub.wakes());
                 served += 1;
             }
         }
         if served > 0 {
-            self.all.wake(hub);
+            self.all.wake(hub.wakes());
         }
         served
     }
 
     fn wake_all(&self, hub: &Hub) {
-        self.hardware.iter().chain(&self.host).for_each(|signal| signal.waiters.wake(hub));
-        self.all.wake(hub);
+        self.hardware.iter().chain(&self.host).for_each(|signal| signal.waiters.wake(hub.wakes()));
+        self.all.wake(hub.wakes());
     }
 }
 
 impl Signals {
-    /// The signals of an interface with this card, and with those of its host rings if there is a stack.
+    /// The signals of an interface with this card, and with these of its host rings.
     pub(crate) fn new(
         hub: &Arc<Hub>,
         nic: &NicInfo,
-        host: Option<&HostSide>,
+        (host_tx, host_rx): (SignalList, SignalList),
         mitigation: Mitigation,
     ) -> Arc<Self> {
-        let host = |direction| host.map(|host| host.signals(direction)).unwrap_or_default();
         let signals = Arc::new(Self {
             hub: hub.clone(),
             is_on: AtomicBool::new(false),
             is_skipped: AtomicBool::new(false),
             mitigation,
-            tx: Side::new(hub, nic.tx_queues, host(Direction::Tx)),
-            rx: Side::new(hub, nic.rx_queues, host(Direction::Rx)),
+            tx: Side::new(hub, nic.tx_queues, host_tx),
+            rx: Side::new(hub, nic.rx_queues, host_rx),
         });
-        hub.add(&signals);
+        let source: Weak<Self> = Arc::downgrade(&signals);
+        hub.add(source);
         signals
     }
 
@@ -205,15 +207,6 @@ impl Signals {
         self.is_on.store(is_on, Ordering::Relaxed);
     }
 
-    /// Turns this interface's pending words into wake-ups, but for those whose interval is not over: the earliest end is
-    /// returned too. Returns how many rings had a word.
-    pub(super) fn serve(&self) -> (usize, Option<u64>) {
-        let (mut at_once, mut due) =
-            (Due::new(&self.hub, Mitigation::Off), Due::new(&self.hub, self.mitigation));
-        let served = self.tx.serve(&self.hub, &mut at_once) + self.rx.serve(&self.hub, &mut due);
-        (served, due.earliest())
-    }
-
     /// Wakes everybody: the interface was reset or has disappeared. Not for handlers.
     #[doc(alias("NAF_GLOBAL_NOTIFY", "NAF_DISABLE_NOTIFY"))]
     pub(crate) fn wake_all(&self) {
@@ -226,6 +219,15 @@ impl Signals {
             Direction::Tx => &self.tx,
             Direction::Rx => &self.rx,
         }
+    }
+}
+
+impl PendingSource for Signals {
+    fn serve(&self) -> (usize, Option<u64>) {
+        let (mut at_once, mut due) =
+            (Due::new(&self.hub, Mitigation::Off), Due::new(&self.hub, self.mitigation));
+        let served = self.tx.serve(&self.hub, &mut at_once) + self.rx.serve(&self.hub, &mut due);
+        (served, due.earliest())
     }
 }
 

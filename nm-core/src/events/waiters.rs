@@ -3,8 +3,8 @@
 use alloc::collections::VecDeque;
 use core::task::Waker;
 
-use super::hub::Hub;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// One wait. The same ticket may be in several lists, and is in each of them once. Lists of several netmaps may hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,26 @@ pub(crate) struct Ticket {
     pub(super) hub: usize,
     /// Number among the tickets of that hub.
     pub(super) number: u64,
+}
+
+/// How many wakers were called.
+pub(crate) struct WakeCount(AtomicU32);
+
+impl WakeCount {
+    pub(super) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// A waker is about to be called, and is in no list any more.
+    fn add(&self) {
+        // Release: who sees the new count sees what the waker is called for.
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    /// The count. Unchanged since before a registration: that registration was not woken.
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// A list of waiters. Its lock is never taken by an interrupt handler, and no waker is cloned, dropped or called under it.
@@ -55,9 +75,9 @@ impl Waiters {
 
     /// Wakes those who wait now. One who registers again from its waker is not woken twice.
     #[doc(alias = "selwakeuppri")]
-    pub(super) fn wake(&self, hub: &Hub) {
+    pub(super) fn wake(&self, wakes: &WakeCount) {
         self.call(|waker| {
-            hub.note_wake();
+            wakes.add();
             waker.wake();
         });
     }

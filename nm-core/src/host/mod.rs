@@ -40,15 +40,15 @@
 //! it (`drop_refused`).
 
 pub(crate) mod forward;
+mod interface;
 mod queue;
 mod side;
 
-use alloc::string::{String, ToString};
-use alloc::sync::{Arc, Weak};
 use core::fmt;
 
 use crate::errno::{self, Errno};
 
+pub use interface::HostInterface;
 pub(crate) use side::{Forwarding, HostSide};
 
 /// What a machine's network stack offers to netmap. The kernel implements it.
@@ -134,32 +134,6 @@ impl Default for HostRings {
     /// One ring each way, of 1024 slots.
     fn default() -> Self {
         Self { tx: 1, rx: 1, slots: Self::SLOTS_MAX }
-    }
-}
-
-/// The stack's end of an interface: its output goes here first. It keeps nothing alive, so the stack may own it.
-#[derive(Clone, Debug)]
-pub struct HostInterface {
-    name: String,
-    side: Weak<HostSide>,
-}
-
-impl HostInterface {
-    pub(crate) fn new(side: &Arc<HostSide>) -> Self {
-        Self { name: side.name().to_string(), side: Arc::downgrade(side) }
-    }
-
-    /// Name of the interface.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Puts a frame of the stack into the queue of a host receive ring. Never waits for a sync. All errors but
-    /// [`NotOurs`](TransmitError::NotOurs) mean that the frame is dropped, and all those but
-    /// [`Gone`](TransmitError::Gone) are counted by cause.
-    #[doc(alias = "netmap_transmit")]
-    pub fn transmit(&self, outgoing: Outgoing<'_>) -> Result<(), TransmitError> {
-        self.side.upgrade().ok_or(TransmitError::Gone)?.transmit(outgoing)
     }
 }
 

@@ -19,7 +19,7 @@ use super::{HostRings, HostStack, Offload, Outgoing, StackRefused, TransmitError
 use crate::abi::{RingFlags, SlotFlags};
 use crate::errno::Errno;
 use crate::events::hub::Hub;
-use crate::events::signals::Signal;
+use crate::events::signals::{Signal, SignalList};
 use crate::ring::memory::RingMemory;
 use crate::stats::{Direction, RingCounters};
 use crate::tunables::Verbose;
@@ -116,7 +116,7 @@ impl HostSide {
     }
 
     /// The signals of the host rings one way.
-    pub(crate) fn signals(&self, direction: Direction) -> Box<[Arc<Signal>]> {
+    pub(crate) fn signals(&self, direction: Direction) -> SignalList {
         match direction {
             Direction::Tx => self.tx_signals.clone(),
             Direction::Rx => self.queues.iter().map(|queue| queue.signal.clone()).collect(),

@@ -25,6 +25,7 @@
 mod chain;
 mod error;
 mod header;
+mod id;
 mod info;
 mod mapping;
 mod pools;
@@ -36,81 +37,14 @@ mod spare;
 #[cfg(test)]
 mod tests;
 
-pub use error::{MapError, MemoryError, RegionError};
+pub use error::{DifferentRegion, FrameTooLong, MapError, MemoryError, RegionError};
 pub(crate) use header::{PortHeader, RingCounts};
+pub(crate) use id::PAGE;
+pub use id::{MemId, PoolKind};
 pub use info::{Info, MemoryReport, PoolInfo, Usage};
 pub use mapping::Mapping;
-pub(crate) use port::{Hands, PortMemory, RingShape};
-pub(crate) use region::PAGE;
+pub(crate) use pools::Hands;
+pub(crate) use port::PortMemory;
 pub use region::Region;
 pub use regions::Regions;
 pub use spare::Spare;
-
-use alloc::vec::Vec;
-use core::fmt;
-
-/// The number of a memory region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[doc(alias = "nr_mem_id")]
-pub struct MemId(u16);
-
-impl MemId {
-    /// The region that ports share unless they are opened on another.
-    pub const SHARED: Self = Self(1);
-
-    /// The region with this number; 0, which no region has, means the shared one.
-    pub fn new(number: u16) -> Self {
-        Self(number.max(1))
-    }
-
-    /// The number.
-    pub fn get(self) -> u16 {
-        self.0
-    }
-
-    /// Whether it is a region of its own, not the shared one.
-    #[doc(alias = "NETMAP_PRIV_MEM")]
-    pub fn is_private(self) -> bool {
-        self != Self::SHARED
-    }
-
-    /// What the tunables that size the region begin with.
-    fn tunable_prefix(self) -> &'static str {
-        if self.is_private() { "priv_" } else { "" }
-    }
-}
-
-impl fmt::Display for MemId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The three kinds of object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolKind {
-    /// Interface objects.
-    Interface,
-    /// Ring objects.
-    Ring,
-    /// Packet buffers.
-    Buffer,
-}
-
-impl fmt::Display for PoolKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Interface => "if",
-            Self::Ring => "ring",
-            Self::Buffer => "buf",
-        })
-    }
-}
-
-/// An empty list with room for `count` items, or an error instead of the end of the machine.
-fn reserve<T>(count: usize) -> Result<Vec<T>, RegionError> {
-    let mut list = Vec::new();
-    let bytes = count.saturating_mul(size_of::<T>());
-    list.try_reserve_exact(count).map_err(|_| RegionError::OutOfHeap { bytes })?;
-    Ok(list)
-}

@@ -28,6 +28,15 @@ use crate::tunables::Sizes;
 /// Buffers that no slot ever holds; a zeroed slot names the first of them.
 pub(super) const RESERVED_BUFFERS: u32 = 2;
 
+/// Who has the rings of an interface first, from the time when nobody had it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hands {
+    /// A safe port.
+    Safe,
+    /// A raw port: no safe one has these rings before they are gone.
+    Raw,
+}
+
 /// A reason to keep the objects of a region where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {

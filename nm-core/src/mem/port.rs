@@ -7,30 +7,10 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::header::{PortHeader, RingCounts};
-use super::{MemoryError, PoolKind, Region};
+use super::{Hands, MemoryError, PoolKind, Region};
 use crate::abi::{SLOTS_OFFSET, Slot};
-use crate::index::RingSize;
-use crate::ring::memory::RingMemory;
+use crate::ring::memory::{RingMemory, RingShape};
 use crate::stats::{Direction, RingKind};
-
-/// A ring to be made.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RingShape {
-    pub(crate) kind: RingKind,
-    pub(crate) direction: Direction,
-    /// Number of the ring on its interface; the host rings come behind the hardware's.
-    pub(crate) number: u16,
-    pub(crate) size: RingSize,
-}
-
-/// Who has the rings of an interface first, from the time when nobody had it open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hands {
-    /// A safe port.
-    Safe,
-    /// A raw port: no safe one has these rings before they are gone.
-    Raw,
-}
 
 /// The objects of a bound port. Dropping it gives them back, so it must outlive the device's use of the buffers.
 ///

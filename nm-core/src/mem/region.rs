@@ -11,11 +11,8 @@ use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 use spin::{Mutex, MutexGuard};
 
 use super::pools::{Pools, Use};
-use super::{Hands, Info, MemId, MemoryError, MemoryReport, PoolKind, RegionError};
+use super::{Hands, Info, MemId, MemoryError, MemoryReport, PAGE, PoolKind, RegionError};
 use crate::tunables::{Sizes, Tunables};
-
-/// Pools begin on a page.
-pub(crate) const PAGE: usize = 4096;
 
 /// A contiguous block of memory with interface objects, ring objects and buffers.
 #[derive(Debug)]

@@ -42,8 +42,9 @@ impl Regions {
     pub fn create(&self, name: &str, sizes: Sizes) -> Result<Arc<Region>, RegionError> {
         let mut private = self.private.lock();
         private.retain(|(_, region)| region.strong_count() > 0);
-        let taken = |number| private.binary_search_by_key(&MemId(number), |(id, _)| *id);
-        let free = (2..=u16::MAX).find_map(|number| taken(number).err().map(|place| (MemId(number), place)));
+        let taken = |number| private.binary_search_by_key(&MemId::new(number), |(id, _)| *id);
+        let free =
+            (2..=u16::MAX).find_map(|number| taken(number).err().map(|place| (MemId::new(number), place)));
         let (id, place) = free.ok_or(RegionError::TooMany)?;
         let region = Region::private(&self.platform, id, name, sizes)?;
         private.insert(place, (id, Arc::downgrade(&region)));

@@ -19,7 +19,7 @@ impl ObjectSet {
     /// The empty set.
     pub(super) fn empty(total: u32) -> Result<Self, RegionError> {
         let words = (total as usize).div_ceil(64);
-        let mut bits = super::reserve(words)?;
+        let mut bits = reserve(words)?;
         bits.resize(words, 0);
         Ok(Self { bits, total, count: 0, first: words })
     }
@@ -82,6 +82,14 @@ impl ObjectSet {
     pub(super) fn len(&self) -> u32 {
         self.count
     }
+}
+
+/// An empty list with room for `count` items, or an error instead of the end of the machine.
+fn reserve<T>(count: usize) -> Result<Vec<T>, RegionError> {
+    let mut list = Vec::new();
+    let bytes = count.saturating_mul(size_of::<T>());
+    list.try_reserve_exact(count).map_err(|_| RegionError::OutOfHeap { bytes })?;
+    Ok(list)
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::pools::Use;
-use super::{MemoryError, PoolKind, Region};
-use crate::ring::{DifferentRegion, FrameTooLong};
+use super::{DifferentRegion, FrameTooLong, MemoryError, PoolKind, Region};
 use nm_driver::slots::SlotValue;
 
 /// A packet buffer that is in no ring, with the frame in it. Dropping it gives the buffer back.

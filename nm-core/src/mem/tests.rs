@@ -12,6 +12,7 @@ use crate::platform::Platform;
 use nm_driver::slots::SlotValue;
 
 use crate::ring::memory::RingMemory;
+use crate::ring::memory::RingShape;
 use crate::stats::{Direction, RingKind};
 use crate::testing::HeapPlatform;
 use crate::tunables::Sizes;

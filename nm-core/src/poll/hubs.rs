@@ -67,7 +67,7 @@ impl Hubs {
 
     /// How many wakers were called, modulo 2^32. Changed: some waiter was woken.
     pub(super) fn wakes(&self) -> u32 {
-        self.iter().fold(0, |sum, hub| sum.wrapping_add(hub.wakes()))
+        self.iter().fold(0, |sum, hub| sum.wrapping_add(hub.wakes().get()))
     }
 
     /// When words that wait for the end of an interval are to be looked at.

@@ -16,8 +16,8 @@ use nm_driver::index::{Index, RingSize};
 use nm_driver::slots::{SlotArray, SlotValue};
 
 use crate::abi::{self, DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET, TimeVal};
-use crate::mem::{Region, RingShape};
-use crate::stats::Direction;
+use crate::mem::Region;
+use crate::stats::{Direction, RingKind};
 
 /// How a ring's tail is written after the slots before it, and read before them. Where several raw ports have a ring,
 /// one finds by it what the sync of another took in.
@@ -35,6 +35,16 @@ macro_rules! word {
         // to 4, and the core accesses it atomically only.
         unsafe { AtomicU32::from_ptr(&raw mut (*$ring.header.as_ptr()).$field) }
     };
+}
+
+/// A ring to be made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RingShape {
+    pub(crate) kind: RingKind,
+    pub(crate) direction: Direction,
+    /// Number of the ring on its interface; the host rings come behind the hardware's.
+    pub(crate) number: u16,
+    pub(crate) size: RingSize,
 }
 
 /// Access to one ring object and its slots.

@@ -16,7 +16,8 @@ pub(crate) mod cell;
 pub(crate) mod memory;
 mod slot;
 
-pub use slot::{DifferentRegion, FrameTooLong, Slot, Slots};
+pub use crate::mem::{DifferentRegion, FrameTooLong};
+pub use slot::{Slot, Slots};
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -67,12 +68,12 @@ impl Side for Rx {
 }
 
 mod sealed {
-    /// Nobody else has directions.
+    /// There are no other directions.
     pub trait Sealed {}
-
-    impl Sealed for super::Tx {}
-    impl Sealed for super::Rx {}
 }
+
+impl sealed::Sealed for Tx {}
+impl sealed::Sealed for Rx {}
 
 impl<D: Side> Ring<D> {
     pub(crate) fn new(bound: BoundRing) -> Self {

@@ -7,7 +7,7 @@ use core::ptr::{self, NonNull};
 
 use crate::abi::{self, SlotFlags};
 use crate::index::{Index, RingSize};
-use crate::mem::{Region, Spare};
+use crate::mem::{DifferentRegion, FrameTooLong, Region, Spare};
 use nm_driver::slots::SlotValue;
 
 use crate::ring::memory::RingMemory;
@@ -21,44 +21,6 @@ pub struct Slot<'a> {
     at: NonNull<abi::Slot>,
     region: &'a Region,
     lent: PhantomData<&'a mut abi::Slot>,
-}
-
-/// Two slots, or a slot and a spare buffer, belong to different memory, so their buffers cannot change places: copy
-/// the frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DifferentRegion;
-
-impl fmt::Display for DifferentRegion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the two buffers are of different memory regions: the frame must be copied")
-    }
-}
-
-impl core::error::Error for DifferentRegion {}
-
-/// The frame does not fit into the buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameTooLong {
-    /// Length of the frame.
-    pub len: usize,
-    /// What fits.
-    pub max: u16,
-}
-
-impl fmt::Display for FrameTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a frame of {} bytes does not fit into a buffer of {}", self.len, self.max)
-    }
-}
-
-impl core::error::Error for FrameTooLong {}
-
-impl FrameTooLong {
-    /// `len` as the length of a frame in a buffer of `max` bytes.
-    #[inline]
-    pub(crate) fn check(len: usize, max: u16) -> Result<u16, Self> {
-        u16::try_from(len).ok().filter(|len| *len <= max).ok_or(Self { len, max })
-    }
 }
 
 impl Slot<'_> {

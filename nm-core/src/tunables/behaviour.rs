@@ -3,8 +3,31 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::settings::{self, Value, When};
-use super::{TunableError, Tunables, Verbose};
+use super::Verbose;
+
+/// A value that is set by number.
+pub(super) trait Value: Copy {
+    fn from_number(number: u32) -> Self;
+    fn number(self) -> u32;
+}
+
+impl Value for u32 {
+    fn from_number(number: u32) -> Self {
+        number
+    }
+    fn number(self) -> u32 {
+        self
+    }
+}
+
+impl Value for bool {
+    fn from_number(number: u32) -> Self {
+        number != 0
+    }
+    fn number(self) -> u32 {
+        u32::from(self)
+    }
+}
 
 /// Which adapter an interface gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,7 +129,7 @@ macro_rules! behaviour {
             }
 
             /// Stores the values in which `to` differs from `from`.
-            fn change(&self, from: Behaviour, to: Behaviour) {
+            pub(super) fn change(&self, from: Behaviour, to: Behaviour) {
                 $(if from.$name != to.$name {
                     self.$name.store(to.$name.number(), Relaxed);
                 })+
@@ -154,49 +177,11 @@ impl Default for Knobs {
     }
 }
 
-impl Knobs {
-    /// Sets the tunable `name` (without the `netmap.` in front) to `value`.
-    pub fn set(&self, name: &str, value: u32) -> Result<(), TunableError> {
-        if settings::find(name)?.when == When::Start {
-            return Err(TunableError::Fixed);
-        }
-        let mut tunables = Tunables { behaviour: self.behaviour(), ..Tunables::default() };
-        let before = tunables.behaviour;
-        tunables.set(name, value)?;
-        self.change(before, tunables.behaviour);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::string::ToString;
 
     use super::*;
-
-    #[test]
-    fn a_running_value_changes_alone() {
-        let knobs = Knobs::default();
-        assert_eq!(knobs.behaviour(), Behaviour::default());
-        knobs.set("admode", 2).unwrap();
-        knobs.set("mmap_unreg", 1).unwrap();
-        let expected = Behaviour { admode: AdapterMode::Generic, mmap_unreg: true, ..Behaviour::default() };
-        assert_eq!(knobs.behaviour(), expected);
-        assert_eq!(knobs.admode().to_string(), "generic");
-        knobs.set("mmap_unreg", 0).unwrap();
-        assert!(!knobs.mmap_unreg());
-    }
-
-    #[test]
-    fn what_cannot_change_now_is_refused() {
-        let knobs = Knobs::default();
-        let refused = |name, value| knobs.set(name, value).unwrap_err().to_string();
-        assert_eq!(refused("buf_num", 4096), "the size of a memory region cannot change while it is in use");
-        assert_eq!(refused("admode", 3), "must be between 0 and 2");
-        assert_eq!(refused("generic_mit", 1_000_000_001), "must be between 0 and 1000000000");
-        assert!(refused("colour", 1).starts_with("no such tunable; there are if_size"));
-        assert_eq!(knobs.behaviour(), Behaviour::default());
-    }
 
     #[test]
     fn a_number_that_is_no_mode_is_best() {

@@ -18,11 +18,6 @@ use super::settings::{self, ENTRIES};
 use super::{TunableError, Tunables};
 use crate::mem::{PAGE, PoolKind};
 
-/// Whether the default of this tunable follows the memory.
-pub(super) fn is_derived(name: &str) -> bool {
-    matches!(name, "if_num" | "ring_num" | "buf_num")
-}
-
 /// The tunables that the administrator has set. All others have their defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Overrides {
@@ -50,7 +45,7 @@ impl Overrides {
     }
 
     /// The tunables for `available` bytes of contiguous memory.
-    pub(super) fn for_memory(&self, available: u64) -> Result<Tunables, DoesNotFit> {
+    fn for_memory(&self, available: u64) -> Result<Tunables, DoesNotFit> {
         let mut tunables = Tunables::default();
         for (entry, value) in ENTRIES.iter().zip(self.values) {
             if let Some(value) = value {
@@ -72,6 +67,18 @@ impl Overrides {
             pool(PoolKind::Ring, sizes.ring_size, "ring_num", (8, 200), 16),
             pool(PoolKind::Buffer, sizes.buf_size, "buf_num", (66, 32768), 2),
         ]
+    }
+}
+
+impl Tunables {
+    /// The tunables that are set in `overrides`, and for the others their defaults. The numbers of objects follow the
+    /// sizes of the objects and `available`, the contiguous memory in bytes: the region takes at most half of it unless
+    /// the overrides ask for more.
+    ///
+    /// # Errors
+    /// A pool does not fit `available` bytes, even though the pools that are not set are made as small as two ports allow.
+    pub fn for_memory(available: u64, overrides: &Overrides) -> Result<Self, DoesNotFit> {
+        overrides.for_memory(available)
     }
 }
 

@@ -2,31 +2,8 @@
 
 use core::fmt;
 
-use super::{AdapterMode, Tunables, overrides};
-
-/// A value that is set by number.
-pub(super) trait Value: Copy {
-    fn from_number(number: u32) -> Self;
-    fn number(self) -> u32;
-}
-
-impl Value for u32 {
-    fn from_number(number: u32) -> Self {
-        number
-    }
-    fn number(self) -> u32 {
-        self
-    }
-}
-
-impl Value for bool {
-    fn from_number(number: u32) -> Self {
-        number != 0
-    }
-    fn number(self) -> u32 {
-        u32::from(self)
-    }
-}
+use super::behaviour::Value;
+use super::{AdapterMode, Knobs, Tunables};
 
 /// When a tunable can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,8 +113,55 @@ impl Entry {
 
     pub(super) fn setting(&self, values: &Tunables) -> Setting {
         let &Self { name, meaning, min, max, step, .. } = self;
-        let default = (!overrides::is_derived(name)).then(|| (self.get)(&Tunables::default()));
+        let default = (!is_derived(name)).then(|| (self.get)(&Tunables::default()));
         Setting { name, meaning, min, max, step, value: (self.get)(values), default }
+    }
+}
+
+/// Whether the default of this tunable follows the memory.
+fn is_derived(name: &str) -> bool {
+    matches!(name, "if_num" | "ring_num" | "buf_num")
+}
+
+/// By name.
+impl Tunables {
+    /// Sets the tunable `name` (without the `netmap.` in front) to `value`.
+    pub fn set(&mut self, name: &str, value: u32) -> Result<(), TunableError> {
+        let entry = find(name)?;
+        entry.check(value)?;
+        (entry.set)(self, value);
+        Ok(())
+    }
+
+    /// The names that [`set`](Self::set) knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ENTRIES.iter().map(|e| e.name)
+    }
+
+    /// Every tunable with its value, for the console.
+    pub fn settings(&self) -> impl Iterator<Item = Setting> {
+        let values = *self;
+        ENTRIES.iter().map(move |entry| entry.setting(&values))
+    }
+
+    /// The first value that is outside its range, by name.
+    pub(crate) fn invalid(&self) -> Option<(&'static str, TunableError)> {
+        let refused = |entry: &Entry| entry.check((entry.get)(self)).err();
+        ENTRIES.iter().find_map(|entry| refused(entry).map(|error| (entry.name, error)))
+    }
+}
+
+impl Knobs {
+    /// Sets the tunable `name` (without the `netmap.` in front) to `value`.
+    pub fn set(&self, name: &str, value: u32) -> Result<(), TunableError> {
+        if find(name)?.when == When::Start {
+            return Err(TunableError::Fixed);
+        }
+        let mut tunables = Tunables { behaviour: self.behaviour(), ..Tunables::default() };
+        let before = tunables.behaviour;
+        tunables.set(name, value)?;
+        self.change(before, tunables.behaviour);
+        Ok(())
     }
 }
 
@@ -218,6 +242,31 @@ mod tests {
     use std::string::ToString;
 
     use super::*;
+    use crate::tunables::Behaviour;
+
+    #[test]
+    fn a_running_value_changes_alone() {
+        let knobs = Knobs::default();
+        assert_eq!(knobs.behaviour(), Behaviour::default());
+        knobs.set("admode", 2).unwrap();
+        knobs.set("mmap_unreg", 1).unwrap();
+        let expected = Behaviour { admode: AdapterMode::Generic, mmap_unreg: true, ..Behaviour::default() };
+        assert_eq!(knobs.behaviour(), expected);
+        assert_eq!(knobs.admode().to_string(), "generic");
+        knobs.set("mmap_unreg", 0).unwrap();
+        assert!(!knobs.mmap_unreg());
+    }
+
+    #[test]
+    fn what_cannot_change_now_is_refused() {
+        let knobs = Knobs::default();
+        let refused = |name, value| knobs.set(name, value).unwrap_err().to_string();
+        assert_eq!(refused("buf_num", 4096), "the size of a memory region cannot change while it is in use");
+        assert_eq!(refused("admode", 3), "must be between 0 and 2");
+        assert_eq!(refused("generic_mit", 1_000_000_001), "must be between 0 and 1000000000");
+        assert!(refused("colour", 1).starts_with("no such tunable; there are if_size"));
+        assert_eq!(knobs.behaviour(), Behaviour::default());
+    }
 
     #[test]
     fn a_setting_reads_as_one_line() {
