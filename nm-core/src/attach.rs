@@ -5,18 +5,20 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::adapter::hardware::{HardwareAdapter, queues_max};
-use crate::adapter::{Common, Interface, Member, has_rings};
+use crate::adapter::{Adapter, AdapterSlot, Common, Interface, has_rings};
+use crate::backend::Backend;
+use crate::backend::card::Card;
+use crate::backend::generic::Generic;
 use crate::errno;
 use crate::events::hub::Hub;
-use crate::events::mitigation::Mitigation;
-use crate::generic::{Choice, FrameDevice, GenericNic};
+use crate::generic::{Choice, FrameDevice, GenericCounters};
 use crate::host::{HostRings, HostSide, HostStack};
 use crate::mem::Region;
 use crate::name::is_interface_name;
 use crate::netmap::Netmap;
-use crate::nic::{Nic, erase};
-use crate::tunables::Knobs;
+use crate::nic::Nic;
+
+pub use crate::backend::null::NullRings;
 
 /// An interface to be made known by [`Netmap::attach_as`]: what passes its frames, who sends and receives besides ports,
 /// and where the buffers of its ports are.
@@ -37,68 +39,76 @@ use crate::tunables::Knobs;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Attachment {
-    first: Source,
-    second: Option<Source>,
+    first: AdapterSpec,
+    second: Option<AdapterSpec>,
     stack: Option<(Arc<dyn HostStack>, HostRings)>,
     region: Option<Arc<Region>>,
 }
 
+/// Makes a back end for an interface of the netmap with this hub.
+type MakeBackend = Box<dyn FnOnce(&Arc<Hub>) -> Box<dyn Backend> + Send>;
+
 /// What an adapter is made of.
-struct Source {
+struct AdapterSpec {
+    choice: Choice,
     has_rings: bool,
     /// The most queues that there will be, each way.
     most: (u16, u16),
-    make: Box<dyn FnOnce(&Parts<'_>) -> Member + Send>,
+    make: MakeBackend,
+    /// What a generic adapter counts besides its rings.
+    frames: Option<Arc<GenericCounters>>,
 }
 
-/// What all adapters of an interface get.
-struct Parts<'a> {
-    common: &'a Arc<Common>,
-    hub: &'a Arc<Hub>,
-    knobs: &'a Arc<Knobs>,
-    frame_max: u16,
-}
-
-impl Source {
-    fn native<N: Nic>(nic: N) -> Self {
-        let (has_rings, most) = (has_rings(&nic.info()), queues_max(&nic));
-        let make = move |parts: &Parts<'_>| {
-            let adapter = HardwareAdapter::new(parts.common, erase(nic), parts.hub, Mitigation::Off);
-            Member::new(Choice::Native, adapter, None)
-        };
-        Self { has_rings, most, make: Box::new(make) }
+impl AdapterSpec {
+    fn new(backend: impl Backend + 'static) -> Self {
+        let (has_rings, most) = (has_rings(&backend.info()), backend.queues_max());
+        let make = Box::new(move |_: &Arc<Hub>| Box::new(backend) as Box<dyn Backend>);
+        Self { choice: Choice::Native, has_rings, most, make, frames: None }
     }
 
     #[doc(alias = "generic_netmap_attach")]
     fn generic<D: FrameDevice>(device: D) -> Self {
-        let make = move |parts: &Parts<'_>| {
-            let hub = parts.hub.clone();
-            let clock = Arc::new(move || hub.now_ns());
-            let nic = GenericNic::new(device, parts.frame_max, parts.knobs.clone(), clock);
-            let counters = nic.counters().clone();
-            let adapter = HardwareAdapter::new(parts.common, erase(nic), parts.hub, Mitigation::Generic);
-            Member::new(Choice::Generic, adapter, Some(counters))
-        };
-        Self { has_rings: true, most: (1, 1), make: Box::new(make) }
+        let counters = Arc::<GenericCounters>::default();
+        let frames = Some(counters.clone());
+        let make =
+            Box::new(move |hub: &Arc<Hub>| Box::new(Generic::new(device, counters, hub)) as Box<dyn Backend>);
+        Self { choice: Choice::Generic, has_rings: true, most: (1, 1), make, frames }
+    }
+
+    /// The adapter.
+    fn adapter(self, common: &Arc<Common>, hub: &Arc<Hub>) -> AdapterSlot {
+        let adapter = Adapter::new(common, (self.make)(hub), hub);
+        AdapterSlot::new(self.choice, adapter, self.frames)
     }
 }
 
 impl Attachment {
     /// A card with rings.
     pub fn rings<N: Nic>(nic: N) -> Self {
-        Self { first: Source::native(nic), second: None, stack: None, region: None }
+        Self::of(Card::new(nic))
     }
 
     /// A device that passes frames one by one, through the [generic adapter](crate::generic).
     pub fn frames<D: FrameDevice>(device: D) -> Self {
-        Self { first: Source::generic(device), second: None, stack: None, region: None }
+        Self { first: AdapterSpec::generic(device), second: None, stack: None, region: None }
+    }
+
+    /// Rings with nothing behind them, which move no frame: memory for a program that exchanges buffers itself.
+    #[doc(alias("NR_REG_NULL", "netmap_get_null_na"))]
+    pub fn null(rings: NullRings) -> Self {
+        Self::of(rings)
+    }
+
+    /// Rings with this back end.
+    pub(crate) fn of(backend: impl Backend + 'static) -> Self {
+        Self { first: AdapterSpec::new(backend), second: None, stack: None, region: None }
     }
 
     /// A card with rings that can also pass frames one by one, as `device`. Which of them ports get, the tunable `admode`
     /// says whenever one is opened on an interface that nobody has open (see
     /// [`AdapterMode::choose`](crate::tunables::AdapterMode::choose)).
     pub fn both<N: Nic, D: FrameDevice>(nic: N, device: D) -> Self {
-        Self { second: Some(Source::generic(device)), ..Self::rings(nic) }
+        Self { second: Some(AdapterSpec::generic(device)), ..Self::rings(nic) }
     }
 
     /// With host rings that lead to `stack` (see [`host`](crate::host)). What the stack sends goes into
@@ -116,14 +126,14 @@ impl Attachment {
         Self { region: Some(region.clone()), ..self }
     }
 
-    fn sources(&self) -> impl Iterator<Item = &Source> {
+    fn specs(&self) -> impl Iterator<Item = &AdapterSpec> {
         core::iter::once(&self.first).chain(&self.second)
     }
 
     /// Whether 16 bits number the rings of the card and of the host one way, as the interface's header has it.
     fn are_numbered(&self) -> bool {
         let (host_tx, host_rx) = self.stack.as_ref().map_or((0, 0), |(_, rings)| (rings.tx, rings.rx));
-        self.sources().all(|Source { most: (tx, rx), .. }| {
+        self.specs().all(|AdapterSpec { most: (tx, rx), .. }| {
             tx.checked_add(host_tx).is_some() && rx.checked_add(host_rx).is_some()
         })
     }
@@ -134,9 +144,7 @@ impl Attachment {
         match () {
             () if !is_interface_name(name) => Err(AttachError::Name(name.to_string())),
             () if !has_valid_stack => Err(AttachError::HostRings(name.to_string())),
-            () if !self.sources().all(|source| source.has_rings) => {
-                Err(AttachError::NoRings(name.to_string()))
-            }
+            () if !self.specs().all(|spec| spec.has_rings) => Err(AttachError::NoRings(name.to_string())),
             () if !self.are_numbered() => Err(AttachError::TooManyRings(name.to_string())),
             () => Ok(()),
         }
@@ -159,12 +167,16 @@ impl Netmap {
     /// Makes an interface known as `name`.
     pub fn attach_as(&self, name: &str, attachment: Attachment) -> Result<(), AttachError> {
         attachment.check(name)?;
+        // Before the device is told where its events go.
+        if self.list().has(name) {
+            return Err(AttachError::Exists(name.to_string()));
+        }
         let interface = self.make(name, attachment);
         self.list().add(interface).map_err(|_| AttachError::Exists(name.to_string()))
     }
 
     fn make(&self, name: &str, attachment: Attachment) -> Interface {
-        let most = attachment.sources().fold((0, 0), |(tx, rx), Source { most, .. }| {
+        let most = attachment.specs().fold((0, 0), |(tx, rx), AdapterSpec { most, .. }| {
             let (more_tx, more_rx) = *most;
             (more_tx.max(tx), more_rx.max(rx))
         });
@@ -174,8 +186,8 @@ impl Netmap {
         let host =
             stack.map(|(stack, rings)| HostSide::new(name, stack, rings, most.0, frame_max, self.hub()));
         let common = Common::new(name, host, most);
-        let parts = Parts { common: &common, hub: self.hub(), knobs, frame_max };
-        let (first, second) = ((first.make)(&parts), second.map(|second| (second.make)(&parts)));
+        let first = first.adapter(&common, self.hub());
+        let second = second.map(|second| second.adapter(&common, self.hub()));
         Interface::new(common.clone(), region, knobs.clone(), first, second)
     }
 }

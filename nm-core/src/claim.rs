@@ -17,7 +17,8 @@ use crate::adapter::{Interface, Interfaces, Opener, Sharing, Wanted};
 use crate::mem::Hands;
 use crate::name::RingSelection;
 use crate::netmap::Netmap;
-use crate::port::{OpenError, Port};
+use crate::open_error::OpenError;
+use crate::port::Port;
 
 /// An interface that belongs to the holder. Dropping it gives the interface back: anybody can open it again, as far as
 /// ports that were opened here leave rings.

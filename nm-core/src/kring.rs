@@ -182,18 +182,29 @@ impl Kring {
         }
     }
 
-    /// Logs where the ring stands.
+    /// Runs a sync. If it is to be shown, the log says where the ring stands before and after.
+    pub(crate) fn traced<R>(&mut self, is_shown: bool, what: &str, sync: impl FnOnce(&mut Self) -> R) -> R {
+        if is_shown {
+            self.trace("before", what);
+        }
+        let outcome = sync(self);
+        if is_shown {
+            self.trace("after", what);
+        }
+        outcome
+    }
+
     #[cold]
     #[doc(alias("NM_VERB_TXSYNC", "NM_VERB_RXSYNC"))]
-    pub(crate) fn trace(&self, what: &str) {
+    fn trace(&self, when: &str, what: &str) {
         let (name, head, cur, tail) = (&self.name, self.ring.head(), self.ring.cur(), self.ring.tail());
         let (hwcur, hwtail) = (self.hwcur.get(), self.hwtail.get());
-        log::info!(target: "netmap", "{name}: {what} head={head} cur={cur} tail={tail} hwcur={hwcur} hwtail={hwtail}");
+        log::info!(target: "netmap", "{name}: {when} {what} head={head} cur={cur} tail={tail} hwcur={hwcur} hwtail={hwtail}");
     }
 
     /// Makes the ring one that nobody has used yet: what was submitted and not taken over is forgotten, what was
     /// received is released.
-    pub(crate) fn recycle(&mut self, direction: Direction) {
+    pub(crate) fn reset(&mut self, direction: Direction) {
         let head = match direction {
             Direction::Tx => self.rhead,
             Direction::Rx => self.hwtail,
@@ -212,7 +223,8 @@ impl Kring {
             return None;
         }
         let free = self.ring.slot(at);
-        self.ring.set_slot(at, SlotValue { flags: changed, ..frame });
+        let more = frame.flags & SlotFlags::MOREFRAG.bits();
+        self.ring.set_slot(at, SlotValue { flags: changed | more, ..frame });
         let next = self.size().next(at);
         if self.ring.cur() == at.get() {
             self.ring.set_cur(next);

@@ -11,8 +11,9 @@ use crate::generic::GenericCounters;
 use crate::host::HostInterface;
 use crate::mem::{Hands, MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
 use crate::name::PortName;
+use crate::open_error::OpenError;
 use crate::platform::Platform;
-use crate::port::{OpenError, Port};
+use crate::port::Port;
 use crate::stats::RingReport;
 use crate::tunables::{Knobs, Tunables};
 

@@ -19,7 +19,7 @@ use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
 use crate::mem::{Hands, Mapping, PortHeader};
 use crate::netmap::Netmap;
-use crate::port::OpenError;
+use crate::open_error::OpenError;
 use crate::stats::RingKind;
 
 pub use crate::adapter::Sharing;
@@ -72,9 +72,10 @@ impl Netmap {
     /// in the chain that a ring holds too. What else is written (indices, lengths, flags, numbers that are no buffers)
     /// may be anything.
     pub unsafe fn open_raw(&self, name: &str, options: RawOptions) -> Result<RawPort, OpenError> {
-        let Bound { name, hub, tx, rx, lease } = self.bind(name, options.sharing, Hands::Raw)?;
+        let Bound { name, hub, tx, rx, session } = self.bind(name, options.sharing, Hands::Raw)?;
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
-        let header = lease.header(&tx, &rx, options.extra_buffers).map_err(OpenError::Memory)?;
+        let rings = tx.iter().chain(&rx).map(|ring| (ring.direction(), ring.ringid()));
+        let header = session.header(rings, options.extra_buffers).map_err(OpenError::Memory)?;
         let mapping = header.map().ok_or_else(|| OpenError::Gone(name.clone()))?;
         Ok(RawPort { name, hub, header, mapping, tx, rx, tx_poll: options.tx_poll })
     }

@@ -21,14 +21,14 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use nm_core::generic::{FrameDevice, GenericNic, ReceiveError, TransmitError};
+use nm_core::generic::{FrameDevice, ReceiveError, TransmitError};
 use nm_core::host::{HostRings, HostStack, Outgoing, StackRefused};
 use nm_core::mem::Region;
 use nm_core::nic::Link;
 use nm_core::platform::Platform;
 use nm_core::poll::{Interest, Polled, Timeout, poll_any};
 use nm_core::testing::{CardSpec, FakeStack, HeapPlatform, Order, Wire, card};
-use nm_core::tunables::{Knobs, Sizes, Tunables};
+use nm_core::tunables::{Sizes, Tunables};
 use nm_core::{Attachment, Netmap, Port, SyncError, TxRing};
 
 const SLOTS: u16 = 8;
@@ -536,23 +536,21 @@ fn a_stack_that_panics_and_a_device_that_panics_on_the_way_down() {
     assert_books(netmap.region());
 }
 
-/// Lengths beyond everything, and an adapter that its user made with other lengths than the region's.
+/// Lengths beyond everything, while the number of slots that the tunables ask for changes.
 #[test]
 fn a_device_that_lies_about_lengths() {
-    for frame_max in [0, 1, 100, 192, 193, u16::MAX] {
+    for (lies, len) in [(false, 0), (true, 0), (false, 20), (true, 20), (false, 5000), (true, 5000)] {
         let (_heap, netmap) = netmap();
         let device = Arc::new(Device::default());
-        device.lies.store(frame_max % 2 == 0, SeqCst);
+        device.lies.store(lies, SeqCst);
         device.room.store(100, SeqCst);
-        let knobs = Arc::new(Knobs::default());
-        knobs.set("generic_ringsize", 8).unwrap();
-        let nic = GenericNic::new(device.clone(), frame_max, knobs.clone(), Arc::new(|| 0));
-        netmap.attach("em0", nic).unwrap();
-        knobs.set("generic_ringsize", 4).unwrap();
+        netmap.knobs().set("generic_ringsize", 8).unwrap();
+        netmap.attach_frames("em0", device.clone()).unwrap();
+        netmap.knobs().set("generic_ringsize", 4).unwrap();
         let mut port = netmap.open("em0").unwrap();
-        knobs.set("generic_ringsize", 16).unwrap();
+        netmap.knobs().set("generic_ringsize", 16).unwrap();
         netmap.reset("em0").unwrap();
-        device.arrived.lock().unwrap().extend((0..4).map(|n| vec![n; usize::from(frame_max.min(20))]));
+        device.arrived.lock().unwrap().extend((0..4).map(|n| vec![n; len]));
         let _ = quiet(|| port.rx_rings()[0].rxsync());
         port.rx_rings()[0].slots().for_each(|slot| assert!(slot.frame().len() <= 192));
         let ring = &mut port.tx_rings()[0];

@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     reason = "a test ends here when it fails"
 )]
+#![allow(unsafe_code, reason = "a machine promises what its memory is")]
 
 mod common;
 
@@ -17,14 +18,13 @@ use std::thread;
 use std::time::Duration;
 
 use common::{frame, netmap};
-use nm_core::generic::{Clock, FrameDevice, GenericCounters, GenericNic, PhyFrames, TransmitError};
-use nm_core::nic::{Link, Nic, StartParams, Stopped};
-use nm_core::platform::Platform;
+use nm_core::generic::{Clock, FrameDevice, GenericCounters, PhyFrames, TransmitError};
+use nm_core::nic::Link;
+use nm_core::platform::{DmaBlock, Platform};
 use nm_core::poll::{Interest, Ready, Timeout};
 use nm_core::testing::{FakeDevice, HeapPlatform, Line, frame_device};
-use nm_core::tunables::{Knobs, Sizes};
+use nm_core::tunables::{Sizes, Tunables};
 use nm_core::{Attachment, Netmap, Port, SyncError, errno};
-use nm_driver::testing::RxRing;
 use proptest::prelude::*;
 use smoltcp::phy::{Loopback, Medium};
 
@@ -233,35 +233,57 @@ fn a_device_that_goes_is_an_error_and_a_new_port_finds_it_again() {
     bench.close();
 }
 
+/// A machine whose clock a test sets.
+struct SetClock {
+    heap: Arc<HeapPlatform>,
+    now_ns: AtomicU64,
+}
+
+// SAFETY: the memory is the heap's.
+unsafe impl Platform for SetClock {
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
+        self.heap.allocate_dma(bytes, align)
+    }
+
+    unsafe fn release_dma(&self, block: DmaBlock) {
+        // SAFETY: the caller promises the same.
+        unsafe { self.heap.release_dma(block) }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.now_ns.load(Relaxed)
+    }
+}
+
 #[test]
 fn a_device_that_had_nothing_is_left_alone_for_the_mitigation_interval() {
-    let now = Arc::new(AtomicU64::new(0));
-    let clock = now.clone();
+    let clock = Arc::new(SetClock { heap: HeapPlatform::new(64 << 20), now_ns: AtomicU64::new(0) });
+    let platform: Arc<dyn Platform> = clock.clone();
+    let netmap = Netmap::new(&platform, Tunables::default()).unwrap();
     let (device, line) = frame_device(1);
-    let knobs = Arc::<Knobs>::default();
-    let mut nic = GenericNic::new(device, 1984, knobs.clone(), Arc::new(move || clock.load(Relaxed)));
-    let platform: Arc<dyn Platform> = HeapPlatform::new(1 << 20);
-    let params = StartParams { buffer_len: 1984, tx_slots: 2, rx_slots: 2, mtu: 1500 };
-    let queue = nic.start(&params).unwrap().rx.remove(0);
-    let mut rx = RxRing::new(&platform, queue, 2, (1984, 1984)).unwrap();
-    assert!(rx.queue.is_due(), "never looked at");
-    // A queue without buffers does not look; one with a buffer does, and finds nothing.
-    assert!(rx.receive().is_empty() && rx.queue.is_due());
-    assert!(rx.receive().is_empty());
-    for (at, is_due) in [(0, false), (99_999, false), (100_000, true), (5_000_000, true)] {
-        now.store(at, Relaxed);
-        assert_eq!(rx.queue.is_due(), is_due, "{at} ns");
+    netmap.attach_frames("gen0", device.silent()).unwrap();
+    let counters = netmap.generic_counters("gen0").unwrap();
+    let mut port = netmap.open("gen0").unwrap();
+    let mut look_at = |at_ns| {
+        clock.now_ns.store(at_ns, Relaxed);
+        let before = counters.looks.get();
+        let ready = port.poll(Interest::READABLE, Timeout::Now).unwrap().readable;
+        let rx = &mut port.rx_rings()[0];
+        rx.advance(rx.window());
+        (counters.looks.get() - before, ready)
+    };
+    assert_eq!(look_at(0), (1, 0), "never looked at");
+    for (at_ns, looks) in [(0, 0), (99_999, 0), (100_000, 1), (150_000, 0), (5_000_000, 1), (5_000_001, 0)] {
+        assert_eq!(look_at(at_ns), (looks, 0), "{at_ns} ns");
     }
-    now.store(99_999, Relaxed);
     line.send(&frame(1, 60));
-    assert!(!rx.queue.is_due(), "what has not been looked at is not known");
-    knobs.set("generic_mit", 99_999).unwrap();
-    assert!(rx.queue.is_due(), "a tunable that changes counts at once");
-    knobs.set("generic_mit", 100_000).unwrap();
-    assert_eq!(rx.receive(), [frame(1, 60)], "a forced sync looks all the same");
-    assert!(rx.queue.is_due(), "there may be more");
-    assert_eq!(nic.counters().looks.get(), 2);
-    assert_eq!(nic.stop(), Stopped::Yes);
+    assert_eq!(look_at(5_099_999), (0, 0), "what has not been looked at is not known");
+    netmap.knobs().set("generic_mit", 99_999).unwrap();
+    assert_eq!(look_at(5_099_999), (2, 1), "a tunable that changes counts at once; there may be more");
+    line.send(&frame(2, 60));
+    assert_eq!(look_at(5_100_000), (0, 0));
+    port.rx_rings()[0].rxsync().unwrap();
+    assert_eq!(port.rx_rings()[0].window(), 1, "a forced sync looks all the same");
 }
 
 /// The same through a port: poll leaves the device alone, rxsync does not. What a device tells ends that at once.

@@ -1,5 +1,5 @@
-//! Whoever looks at an interface at the moment when its last port is closed is the one who ends its session. Who opens
-//! it next finds neither the old session nor a card that is stopped for it.
+//! The last port of an interface is closed while another thread looks at the interface. The next port finds neither the
+//! rings of the one before nor a card that is stopped for them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends here when it fails")]
 #![allow(unsafe_code, reason = "implements the contract of cards, by way of the fake one")]
 
@@ -78,14 +78,22 @@ fn both() -> (Netmap, Wire, Arc<Look>) {
     (netmap, wire, look)
 }
 
-/// Does `close` while another thread looks at the interface, and `open` at the moment when it has looked.
-fn while_looked_at<T>(netmap: &Netmap, look: &Look, close: impl FnOnce(), open: impl FnOnce() -> T) -> T {
+/// Does `close` while another thread looks at the interface, and `open` at the moment when both are done.
+fn while_looked_at<T>(
+    netmap: &Netmap,
+    look: &Look,
+    close: impl FnOnce() + Send,
+    open: impl FnOnce() -> T,
+) -> T {
     thread::scope(|scope| {
         look.0.store(AWAITED, SeqCst);
         scope.spawn(|| assert_eq!(netmap.interfaces().len(), 1));
         look.wait_until(HELD);
-        close();
+        let closing = scope.spawn(close);
+        // Closing may wait for the look, or be done before it.
+        (0..2).for_each(|_| thread::yield_now());
         look.0.store(FREE, SeqCst);
+        closing.join().unwrap();
         open()
     })
 }

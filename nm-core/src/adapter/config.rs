@@ -6,10 +6,8 @@
 //! | something else | it is adopted, and noted in the log | what was adopted stays, one warning for each change |
 //! | something that no port can have | the open is refused | as above |
 
-use core::fmt;
-
 use crate::nic::NicInfo;
-use crate::port::OpenError;
+use crate::open_error::OpenError;
 
 /// What the card said of itself, as far as it was adopted.
 #[derive(Debug)]
@@ -63,30 +61,3 @@ impl Configuration {
 pub(crate) fn has_rings(info: &NicInfo) -> bool {
     info.tx_queues > 0 && info.rx_queues > 0 && info.tx_slots >= 2 && info.rx_slots >= 2
 }
-
-/// A card came up with other queues than its rings need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum QueueMismatch {
-    /// The number of queues is not that of the rings. Transmit and receive each.
-    Number { queues: (usize, usize), rings: (usize, usize) },
-    /// A queue holds fewer buffers than its ring has slots.
-    Capacity { capacity: u16, slots: u32 },
-}
-
-impl fmt::Display for QueueMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number { queues: (tx, rx), rings: (tx_rings, rx_rings) } => {
-                write!(
-                    f,
-                    "it has {tx} transmit and {rx} receive queues, and rings for {tx_rings} and {rx_rings}"
-                )
-            }
-            Self::Capacity { capacity, slots } => {
-                write!(f, "a queue has room for {capacity} buffers, and its ring {slots} slots")
-            }
-        }
-    }
-}
-
-impl core::error::Error for QueueMismatch {}

@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Rings;
+use super::users::Rings;
 use crate::stats::{Direction, RingCounters, RingKind, RingReport};
 
 /// Counters by direction and number of the ring.

@@ -14,11 +14,16 @@ use alloc::vec::Vec;
 
 use spin::Mutex;
 
-use super::{Adapter, AdapterInfo, Bound, Common, InterfaceInfo, Request, Rings, Slots, Wanted};
+use super::bound::Bound;
+use super::common::Common;
+use super::info::{AdapterInfo, InterfaceInfo};
+use super::life::{Adapter, Request, Wanted};
+use super::slots::Slots;
+use super::users::Rings;
 use crate::events::signals::Signals;
 use crate::generic::{Choice, GenericCounters, NoAdapter, Present};
 use crate::mem::Region;
-use crate::port::OpenError;
+use crate::open_error::OpenError;
 use crate::stats::{RingKind, RingReport};
 use crate::tunables::Knobs;
 
@@ -28,15 +33,15 @@ pub(crate) struct Interface {
     region: Arc<Region>,
     knobs: Arc<Knobs>,
     /// The card's own rings, if it has some.
-    first: Member,
-    second: Option<Member>,
+    first: AdapterSlot,
+    second: Option<AdapterSlot>,
     control: Mutex<Control>,
 }
 
 /// One of an interface's adapters.
-pub(crate) struct Member {
+pub(crate) struct AdapterSlot {
     choice: Choice,
-    adapter: Arc<dyn Adapter>,
+    adapter: Arc<Adapter>,
     frames: Option<Arc<GenericCounters>>,
 }
 
@@ -56,13 +61,9 @@ pub(crate) enum Opener {
     Owner,
 }
 
-impl Member {
+impl AdapterSlot {
     /// The adapter of this kind; with what a generic one counts besides.
-    pub(crate) fn new(
-        choice: Choice,
-        adapter: Arc<dyn Adapter>,
-        frames: Option<Arc<GenericCounters>>,
-    ) -> Self {
+    pub(crate) fn new(choice: Choice, adapter: Arc<Adapter>, frames: Option<Arc<GenericCounters>>) -> Self {
         Self { choice, adapter, frames }
     }
 }
@@ -72,8 +73,8 @@ impl Interface {
         common: Arc<Common>,
         region: Arc<Region>,
         knobs: Arc<Knobs>,
-        first: Member,
-        second: Option<Member>,
+        first: AdapterSlot,
+        second: Option<AdapterSlot>,
     ) -> Self {
         Self { common, region, knobs, first, second, control: Mutex::default() }
     }
@@ -90,27 +91,27 @@ impl Interface {
         &self.region
     }
 
-    fn members(&self) -> impl Iterator<Item = &Member> {
+    fn adapters(&self) -> impl Iterator<Item = &AdapterSlot> {
         core::iter::once(&self.first).chain(&self.second)
     }
 
     /// The adapter that a port gets now.
     #[doc(alias = "netmap_get_hw_na")]
-    fn chosen(&self) -> Result<&Member, NoAdapter> {
-        let has = |choice| self.members().any(|member| member.choice == choice);
-        let in_use = self.members().find(|member| member.adapter.is_in_use());
+    fn chosen(&self) -> Result<&AdapterSlot, NoAdapter> {
+        let has = |choice| self.adapters().any(|slot| slot.choice == choice);
+        let in_use = self.adapters().find(|slot| slot.adapter.is_in_use());
         let present = Present {
             has_native: has(Choice::Native),
             has_frames: has(Choice::Generic),
-            in_use: in_use.map(|member| member.choice),
+            in_use: in_use.map(|slot| slot.choice),
         };
         let mode = self.knobs.admode();
         let choice = mode.choose(present)?;
-        self.members().find(|member| member.choice == choice).ok_or(NoAdapter(mode))
+        self.adapters().find(|slot| slot.choice == choice).ok_or(NoAdapter(mode))
     }
 
     /// The adapter that the interface is about.
-    fn current(&self) -> &Member {
+    fn current(&self) -> &AdapterSlot {
         self.chosen().unwrap_or(&self.first)
     }
 }
@@ -119,7 +120,7 @@ impl Interface {
 impl Interface {
     pub(crate) fn info(&self) -> InterfaceInfo {
         let owner = self.control.lock().owner.clone();
-        let Member { choice, adapter, .. } = self.current();
+        let AdapterSlot { choice, adapter, .. } = self.current();
         let AdapterInfo { nic, link, is_open } = adapter.info();
         InterfaceInfo { name: self.name().to_string(), nic, adapter: *choice, link, is_open, owner }
     }
@@ -140,12 +141,12 @@ impl Interface {
 
     /// Whether ports are open on it, or what is left of it.
     pub(crate) fn is_in_use(&self) -> bool {
-        self.members().any(|member| member.adapter.is_in_use())
+        self.adapters().any(|slot| slot.adapter.is_in_use())
     }
 
     /// What a generic adapter counts besides its rings.
     pub(crate) fn frames(&self) -> Option<&Arc<GenericCounters>> {
-        self.members().find_map(|member| member.frames.as_ref())
+        self.adapters().find_map(|slot| slot.frames.as_ref())
     }
 
     /// Where its interrupts go. Only a card with rings has some, and its handler is not given another when ports get
@@ -161,8 +162,8 @@ impl Interface {
     pub(crate) fn bind(&self, opener: Opener, wanted: Wanted, share: u32) -> Result<Bound, OpenError> {
         let control = self.control.lock();
         self.check(&control, opener)?;
-        let member = self.chosen().map_err(|none| OpenError::NoAdapter(self.name().into(), none))?;
-        member.adapter.clone().bind(&Request { wanted, region: &self.region, share })
+        let slot = self.chosen().map_err(|none| OpenError::NoAdapter(self.name().into(), none))?;
+        Bound::new(&slot.adapter, &Request { wanted, region: &self.region, share })
     }
 
     /// From now on it belongs to `owner`, until it is [given back](Self::give_back).
@@ -198,6 +199,6 @@ impl Interface {
     /// It disappears: nobody opens it any more, its rings do nothing, and nothing touches their memory.
     pub(crate) fn disappear(&self) {
         self.control.lock().is_gone = true;
-        self.members().for_each(|member| member.adapter.disappear());
+        self.adapters().for_each(|slot| slot.adapter.disappear());
     }
 }

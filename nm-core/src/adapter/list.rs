@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use spin::Mutex;
 
-use super::{Interface, InterfaceInfo};
+use super::info::InterfaceInfo;
+use super::interface::Interface;
 use crate::mem::Hands;
 use crate::name::InterfaceName;
-use crate::port::{KnownInterface, OpenError};
+use crate::open_error::{KnownInterface, OpenError};
 
 /// The interfaces, in the order in which they were attached.
 ///
@@ -29,6 +30,11 @@ impl Interfaces {
         }
         list.push(Arc::new(interface));
         Ok(())
+    }
+
+    /// Whether there is an interface of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.lock().iter().any(|interface| interface.name() == name)
     }
 
     /// Takes the interface `name` out.

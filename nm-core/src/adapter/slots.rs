@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::Rings;
+use super::users::Rings;
 
 /// Rings are not made smaller than this for want of buffers.
 const SLOTS_MIN: u32 = 16;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::name::RingSelection;
-use crate::port::OpenError;
+use crate::open_error::OpenError;
 use crate::stats::{Direction, RingKind};
 
 /// How many rings an interface has. The host rings are numbered on from the hardware's.

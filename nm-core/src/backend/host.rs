@@ -6,82 +6,43 @@ use alloc::vec::Vec;
 
 use nm_driver::abi::SlotFlags;
 use nm_driver::burst::FRAME_MIN;
+use nm_driver::index::{Index, RingSize};
 use nm_driver::nic::Armed;
 use nm_driver::slots::SlotValue;
 
+use super::frames::{FrameSink, FrameSource, FrameTx, Given, Taken, import, staging};
 use super::{Forward, RingBackend, Sink};
 use crate::host::{Forwarding, HostSide};
 use crate::kring::{Kring, SyncError};
-use crate::ring::memory::RingMemory;
 use crate::stats::Direction;
 
-/// The way up to a stack.
-pub(crate) struct Up {
-    host: Arc<HostSide>,
-    /// Each frame is copied here first, so that nobody writes it while the stack reads it.
-    copy: Box<[u8]>,
-}
+/// The stack, as the other side of a transmit ring.
+struct Stack(Arc<HostSide>);
 
-/// What became of a frame on its way up.
-pub(super) enum Delivered {
-    /// The stack took this many bytes.
-    Taken(u64),
-    /// The stack did not want it.
-    Refused,
-    /// The slot holds no frame that there can be.
-    Invalid,
-}
-
-impl Up {
-    /// The way to the stack of `host`, for frames of at most `frame_max` bytes.
-    pub(crate) fn new(host: Arc<HostSide>, frame_max: u16) -> Self {
-        Self { host, copy: alloc::vec![0; usize::from(frame_max)].into() }
-    }
-
-    pub(super) fn forwarding(&self, ring: &RingMemory) -> Forwarding {
-        self.host.forwarding(ring)
-    }
-
-    /// Hands the frame of a slot to the stack.
+impl FrameSink for Stack {
     #[doc(alias("netmap_grab_packets", "netmap_send_up"))]
-    pub(super) fn deliver(&mut self, ring: &RingMemory, slot: SlotValue) -> Delivered {
-        if slot.len < FRAME_MIN {
-            return Delivered::Invalid;
+    fn take(&mut self, frame: &[u8]) -> Taken {
+        if frame.len() < usize::from(FRAME_MIN) {
+            return Taken::Invalid;
         }
-        let Some(frame) = ring.read_frame(slot, &mut self.copy) else { return Delivered::Invalid };
-        match self.host.deliver(frame) {
-            Ok(()) => Delivered::Taken(u64::from(slot.len)),
-            Err(_) => Delivered::Refused,
+        match self.0.deliver(frame) {
+            Ok(()) => Taken::Yes,
+            Err(_) => Taken::Refused,
         }
     }
 }
 
-/// Drives a host transmit ring: every slot goes up at once, so that the ring is empty after each sync.
+/// Drives a host transmit ring: every frame goes up at once, so that no slot is pending after a sync but those of a frame that
+/// is not whole.
 pub(crate) struct HostTx {
-    up: Up,
+    stack: Stack,
+    frames: FrameTx,
 }
 
 impl HostTx {
-    pub(crate) fn new(up: Up) -> Self {
-        Self { up }
-    }
-
-    fn send_up(&mut self, kring: &mut Kring) {
-        let (size, counters) = (kring.size(), &kring.counters);
-        let (mut packets, mut bytes) = (0, 0);
-        while kring.hwcur != kring.rhead() {
-            match self.up.deliver(&kring.ring, kring.ring.slot(kring.hwcur)) {
-                Delivered::Taken(len) => {
-                    packets += 1;
-                    bytes += len;
-                }
-                Delivered::Refused => counters.drop_refused.add(1),
-                Delivered::Invalid => counters.drop_invalid.add(1),
-            }
-            kring.hwcur = size.next(kring.hwcur);
-        }
-        counters.packets.add(packets);
-        counters.bytes.add(bytes);
+    /// A ring of this size to the stack of `host`, with buffers of `frame_max` bytes.
+    pub(crate) fn new(host: Arc<HostSide>, size: RingSize, frame_max: u16) -> Self {
+        Self { stack: Stack(host), frames: FrameTx::new(size, frame_max) }
     }
 }
 
@@ -96,31 +57,104 @@ impl RingBackend for HostTx {
         Armed::Yes
     }
 
-    fn disarm(&mut self) {}
-
     #[doc(alias = "netmap_txsync_to_host")]
     fn sync(&mut self, kring: &mut Kring, _forward: Forward<'_>) -> Result<(), SyncError> {
         kring.prologue()?;
         kring.counters.syncs.add(1);
-        self.send_up(kring);
-        kring.hwtail = kring.size().prev(kring.hwcur);
+        self.frames.send(kring, &mut self.stack);
         kring.finalize();
         Ok(())
     }
 }
 
-/// Drives a host receive ring.
-pub(crate) struct HostRx {
+/// The way up to a stack for released frames of a card, in transparent mode.
+pub(super) struct HostTxPath {
+    host: Arc<HostSide>,
+    staging: Box<[u8]>,
+}
+
+impl HostTxPath {
+    /// The way to the stack of `host`, for frames of at most `frame_max` bytes.
+    pub(super) fn new(host: Arc<HostSide>, frame_max: u16) -> Self {
+        Self { host, staging: staging(frame_max) }
+    }
+
+    /// Sends the slots of a receive ring up that are released now, if the ring is in transparent mode.
+    pub(super) fn forward(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        let forwarding = self.host.forwarding(&kring.ring);
+        if forwarding != Forwarding::Off {
+            // None of these slots is the card's yet.
+            let from = kring.rhead();
+            kring.prologue()?;
+            self.send(kring, from, forwarding);
+        }
+        Ok(())
+    }
+
+    /// Sends the frames of the slots `[from, rhead)` up, as far as they are to go, and clears their marks.
+    fn send(&mut self, kring: &Kring, from: Index, forwarding: Forwarding) {
+        let (size, counters) = (kring.size(), &kring.counters);
+        let mut at = from;
+        while at != kring.rhead() {
+            let first = kring.ring.slot(at);
+            let (end, len) = self.gather(kring, at);
+            if forwarding.takes(first.flags) {
+                match len.is_some_and(|len| self.deliver(len)) {
+                    true => counters.forwarded.add(1),
+                    false => counters.drop_refused.add(1),
+                }
+            }
+            while at != end {
+                let slot = kring.ring.slot(at);
+                kring.ring.set_slot(at, SlotValue { flags: slot.flags & !SlotFlags::FORWARD.bits(), ..slot });
+                at = size.next(at);
+            }
+        }
+    }
+
+    /// Copies the frame that begins in slot `from`. Returns the slot behind it and its length; `None` for one that cannot be
+    /// copied, or whose last slot is not released.
+    fn gather(&mut self, kring: &Kring, from: Index) -> (Index, Option<usize>) {
+        let (mut at, mut len) = (from, Some(0));
+        loop {
+            let slot = kring.ring.slot(at);
+            len = len.and_then(|len| {
+                let into = self.staging.get_mut(len..)?;
+                Some(len + kring.ring.read_frame(slot, into)?.len())
+            });
+            at = kring.size().next(at);
+            let has_more = slot.has(SlotFlags::MOREFRAG);
+            if !has_more || at == kring.rhead() {
+                return (at, len.filter(|_| !has_more));
+            }
+        }
+    }
+
+    /// Hands a copied frame of `len` bytes to the stack. Returns whether it took it.
+    fn deliver(&self, len: usize) -> bool {
+        let frame = self.staging.get(..len).filter(|_| len >= usize::from(FRAME_MIN));
+        frame.is_some_and(|frame| self.host.deliver(frame).is_ok())
+    }
+}
+
+/// The frames of the stack that wait for a host receive ring.
+struct Queued {
     host: Arc<HostSide>,
     /// Number of the ring among the host receive rings.
     ring: usize,
-    /// Memory of the frame copied last, for the queue.
-    used: Option<Vec<u8>>,
+    /// The frame that was copied last; its memory goes back to the queue.
+    frame: Option<Vec<u8>>,
+}
+
+/// Drives a host receive ring.
+pub(crate) struct HostRx {
+    queued: Queued,
 }
 
 impl HostRx {
+    /// The host receive ring of this number.
     pub(crate) fn new(host: Arc<HostSide>, ring: usize) -> Self {
-        Self { host, ring, used: None }
+        Self { queued: Queued { host, ring, frame: None } }
     }
 
     fn run(&mut self, kring: &mut Kring, sink: Option<Sink<'_>>) -> Result<(), SyncError> {
@@ -130,8 +164,9 @@ impl HostRx {
             Some(sink) => self.release_down(kring, sink),
             None => release(kring),
         }
-        let imported = self.import(kring);
-        self.host.settle(self.ring, kring.size().distance(kring.hwcur, kring.hwtail));
+        let imported = import(kring, &mut self.queued);
+        let Queued { host, ring, .. } = &self.queued;
+        host.settle(*ring, kring.size().distance(kring.hwcur, kring.hwtail));
         kring.finalize();
         imported
     }
@@ -139,7 +174,7 @@ impl HostRx {
     /// Takes released slots back, those that are to be forwarded by way of `sink`. One that it does not take stays, and
     /// so do those behind it, until the next time.
     fn release_down(&self, kring: &mut Kring, sink: Sink<'_>) {
-        let (size, forwarding) = (kring.size(), self.host.forwarding(&kring.ring));
+        let (size, forwarding) = (kring.size(), self.queued.host.forwarding(&kring.ring));
         while kring.hwcur != kring.rhead() {
             let slot = kring.ring.slot(kring.hwcur);
             if forwarding.takes(slot.flags) {
@@ -150,31 +185,16 @@ impl HostRx {
             kring.hwcur = size.next(kring.hwcur);
         }
     }
+}
 
-    /// Copies queued frames into free slots.
-    fn import(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
-        let size = kring.size();
-        let (mut packets, mut bytes) = (0, 0);
-        let mut outcome = Ok(());
-        while size.next(kring.hwtail) != kring.hwcur {
-            let slot = kring.ring.slot(kring.hwtail);
-            if kring.ring.region().payload(slot.buf_idx).is_none() {
-                if self.host.has_waiting(self.ring) {
-                    outcome = Err(SyncError::BadBuffer { buf_idx: slot.buf_idx });
-                }
-                break;
-            }
-            let Some(frame) = self.host.pop(self.ring, self.used.take()) else { break };
-            if kring.ring.write_frame(kring.hwtail, &frame, kring.slot_flags) {
-                kring.hwtail = size.next(kring.hwtail);
-                packets += 1;
-                bytes += frame.len() as u64;
-            }
-            self.used = Some(frame);
-        }
-        kring.counters.packets.add(packets);
-        kring.counters.bytes.add(bytes);
-        outcome
+impl FrameSource for Queued {
+    fn has_frame(&self) -> bool {
+        self.host.has_waiting(self.ring)
+    }
+
+    fn next(&mut self) -> Given<'_> {
+        self.frame = self.host.pop(self.ring, self.frame.take());
+        self.frame.as_deref().map_or(Given::Nothing, Given::Frame)
     }
 }
 
@@ -199,8 +219,6 @@ impl RingBackend for HostRx {
     fn arm(&mut self, _kring: &Kring) -> Armed {
         Armed::Yes
     }
-
-    fn disarm(&mut self) {}
 
     #[doc(alias = "netmap_rxsync_from_host")]
     fn sync(&mut self, kring: &mut Kring, forward: Forward<'_>) -> Result<(), SyncError> {

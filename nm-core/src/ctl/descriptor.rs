@@ -8,8 +8,8 @@ use super::{PortError, PortInfo, RegisterError};
 use crate::kring::SyncError;
 use crate::mem::{MapError, Mapping, MemId};
 use crate::netmap::Netmap;
+use crate::open_error::OpenError;
 use crate::poll::{Interest, PollError, Ready, Timeout};
-use crate::port::OpenError;
 use crate::raw::{RawOptions, RawPort};
 
 /// An open `/dev/netmap`. Dropping it closes its port and lets go of its memory.

@@ -7,8 +7,8 @@ use super::Request;
 use crate::errno::{self, Errno};
 use crate::kring::SyncError;
 use crate::mem::MemId;
+use crate::open_error::OpenError;
 use crate::poll::PollError;
-use crate::port::OpenError;
 
 /// Why a descriptor was not bound. It is as it was before.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use crate::adapter::{BoundRing, Rings, Slots};
 use crate::mem::{Hands, MemId, Region};
 use crate::name::PortName;
 use crate::netmap::Netmap;
-use crate::port::OpenError;
+use crate::open_error::OpenError;
 use crate::raw::RawPort;
 
 /// What `NIOCGINFO` and `NIOCREGIF` tell: rings of the interface, whichever of them the port binds, and its memory. For
@@ -62,7 +62,7 @@ impl PortInfo {
     pub(super) fn of(port: &RawPort) -> Self {
         let (tx, rx) = port.bound();
         let memory = Self::memory(port.mapping().region());
-        tx.iter().chain(rx).next().map(BoundRing::shape).map_or(memory, |shape| memory.with_rings(shape))
+        tx.iter().chain(rx).next().and_then(BoundRing::shape).map_or(memory, |shape| memory.with_rings(shape))
     }
 
     fn memory(region: &Region) -> Self {

@@ -2,9 +2,6 @@
 
 use core::fmt;
 
-#[cfg(doc)]
-use super::Descriptor;
-
 /// A request, told by its ioctl code.
 ///
 /// A code is made of a direction, the size of the argument, a letter and a number. The systems write the direction "none"
@@ -26,10 +23,10 @@ use super::Descriptor;
 /// | `BIOCSSEESENT` | `_IOW('B', 119, u_int)` | the same, today as `BIOCSDIRECTION` | none | `0x80044277` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
-    /// What there is: see [`Descriptor::info`].
+    /// What there is: see [`Descriptor::info`](super::Descriptor::info).
     #[doc(alias = "NIOCGINFO")]
     Info,
-    /// Binds: see [`Descriptor::register`].
+    /// Binds: see [`Descriptor::register`](super::Descriptor::register).
     #[doc(alias = "NIOCREGIF")]
     Register,
     /// Would unbind. Withdrawn: a descriptor is unbound by closing it.

@@ -10,7 +10,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tunables::Knobs;
 
 /// An interface whose rings have pending words.
-pub(super) trait PendingSource: Send + Sync {
+pub(crate) trait PendingSource: Send + Sync {
     /// Turns the pending words into wake-ups, but for those whose interval is not over: the earliest end is returned too.
     /// Returns how many rings had a word.
     fn serve(&self) -> (usize, Option<u64>);

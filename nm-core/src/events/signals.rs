@@ -207,6 +207,15 @@ impl Signals {
         self.is_on.store(is_on, Ordering::Relaxed);
     }
 
+    /// Wakes those who wait for this ring of the hardware, on the thread that calls: for a back end that is software. Not for
+    /// handlers.
+    pub(crate) fn notify(&self, direction: Direction, number: u16) {
+        if let Some(signal) = self.ring(RingKind::Hardware, direction, number) {
+            signal.notify();
+            self.all(direction).wake(self.hub.wakes());
+        }
+    }
+
     /// Wakes everybody: the interface was reset or has disappeared. Not for handlers.
     #[doc(alias("NAF_GLOBAL_NOTIFY", "NAF_DISABLE_NOTIFY"))]
     pub(crate) fn wake_all(&self) {

@@ -2,8 +2,7 @@
 //!
 //! A driver that sends and receives one frame at a time implements [`FrameDevice`], and is made known by
 //! [`Netmap::attach_frames`](crate::Netmap::attach_frames), or beside rings of its own as an
-//! [`Attachment`](crate::Attachment). [`GenericNic`] puts a software queue each way in front of it and is then a
-//! [`Nic`](crate::nic::Nic) like any other: its rings have the same back end, and the same ports open on it.
+//! [`Attachment`](crate::Attachment). The back end (`backend::generic`) has one ring each way, and the same ports open on it.
 //!
 //! ```text
 //! tx slots ─copy─► staging ─► FrameDevice::transmit        no room: the slots stay pending, in their turn
@@ -31,7 +30,7 @@
 //!
 //! | netmap | here |
 //! |---|---|
-//! | `generic_netmap_attach` | [`GenericNic::new`] |
+//! | `generic_netmap_attach` | [`Attachment::frames`](crate::Attachment::frames) |
 //! | `generic_ringsize`, `generic_mit` | [`Knobs`](crate::tunables::Knobs) |
 //! | `admode` | [`AdapterMode`](crate::tunables::AdapterMode), asked when a port is opened |
 //! | the mbuf destructor's event | the return of [`FrameDevice::transmit`] |
@@ -39,21 +38,14 @@
 mod counters;
 mod device;
 mod mode;
-mod nic;
 #[cfg(feature = "smoltcp")]
 mod phy;
-mod rx;
-mod tidings;
-mod tx;
 
 pub use counters::GenericCounters;
 pub use device::{FrameDevice, ReceiveError, TransmitError, Watchers};
 pub use mode::{Choice, NoAdapter, Present};
-pub use nic::GenericNic;
 #[cfg(feature = "smoltcp")]
 pub use phy::PhyFrames;
-pub use rx::GenericRx;
-pub use tx::GenericTx;
 
 use alloc::sync::Arc;
 

@@ -6,10 +6,11 @@
 
 use nm_driver::slots::SlotValue;
 
-use crate::adapter::{BoundRing, Cell};
+use crate::adapter::BoundRing;
 use crate::backend::Forward;
 use crate::kring::SyncError;
 use crate::ring::TxRing;
+use crate::ring::cell::RingCell;
 use crate::stats::RingKind;
 
 /// The transmit rings that a port lists as its card's: all that the card has, or none. Only with all of them does a port
@@ -103,7 +104,7 @@ fn push(card: CardTx<'_>, host: &BoundRing, frame: SlotValue) -> Result<Option<S
 }
 
 /// Submits `frame`, whose buffer is of the ring's region, on one ring. When the ring is full, completed slots make room.
-fn submit(cell: &Cell, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
+fn submit(cell: &RingCell, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
     cell.with(|inside| {
         inside.kring.prologue()?;
         if let Some(free) = inside.kring.submit(frame) {

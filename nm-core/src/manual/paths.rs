@@ -19,23 +19,23 @@
 //!
 //! **From the stack to a host ring:** [`HostInterface::transmit`] → [`HostSide::transmit`] → [`HostSide::admit`] →
 //! `host::queue` → [`Signal::notify`]; then [`RxRing::rxsync`] → [`RingCell::sync`] → [`HostRx::run`] →
-//! [`HostRx::import`] → [`HostSide::pop`] → [`RingMemory::write_frame`] → [`HostSide::settle`].
+//! `backend::frames` → [`HostSide::pop`] → [`RingMemory::write_frame`] → [`HostSide::settle`].
 //!
-//! **From a host ring to the stack:** [`TxRing::txsync`] → [`RingCell::sync`] → [`HostTx::send_up`] → [`Up::deliver`]
-//! → [`RingMemory::read_frame`] → [`HostSide::deliver`] → [`HostStack::deliver`].
+//! **From a host ring to the stack:** [`TxRing::txsync`] → [`RingCell::sync`] → [`RingBackend::sync`] of [`HostTx`] →
+//! `backend::frames` → [`TxBurst::next_frame`] → [`HostSide::deliver`] → [`HostStack::deliver`].
 //!
 //! **Transparent, up:** [`Slot::set_forward`] → [`Ring::advance`] → [`RxRing::rxsync`] → [`RingBackend::sync`]
-//! of [`CardRx`] → [`Up::forwarding`] → [`Up::deliver`] → [`HostStack::deliver`].
+//! of [`CardRx`] → `backend::host` → [`HostSide::forwarding`] → [`HostSide::deliver`] → [`HostStack::deliver`].
 //!
 //! **Transparent, down:** [`Slot::set_forward`] → [`Ring::advance`] → [`Port::forward`], or a poll →
 //! [`forward::rxsync`] → [`RingCell::forward`] → [`HostRx::release_down`] → `host::forward` → [`Kring::submit`] →
 //! [`RingCell::flush`] → [`RingBackend::sync`] of [`CardTx`].
 //!
-//! **Generic adapter, out:** [`RingBackend::sync`] of [`CardTx`] → [`TxQueue::sync`] of [`GenericTx`] →
-//! [`TxBurst::next_frame`] → [`FrameDevice::transmit`] → [`TxBurst::complete_oldest`].
+//! **Generic adapter, out:** [`RingBackend::sync`] of [`GenericTx`] → `backend::frames` → [`TxBurst::next_frame`] →
+//! [`FrameDevice::transmit`] → [`TxBurst::complete_oldest`].
 //!
-//! **Generic adapter, in:** [`RingBackend::sync`] of [`CardRx`] → [`RxQueue::sync`] of [`GenericRx`] →
-//! [`FrameDevice::receive`] → [`RxBurst::deliver`].
+//! **Generic adapter, in:** [`RingBackend::sync`] of [`GenericRx`] → `backend::frames` → [`FrameDevice::receive`] →
+//! [`RingMemory::write_frame`].
 //!
 //! **A raw port:** [`Descriptor::txsync`], or [`RawPort::txsync`] → [`RingCell::sync`], and on as for a safe port;
 //! [`Descriptor::rxsync`], or [`RawPort::rxsync`] → [`forward::rxsync`] → [`RingCell::sync`] →
@@ -52,8 +52,7 @@
 //!
 //! **From an interrupt to the waiters:** [`Events::rx_interrupt`] → [`InterruptSink::interrupt`] of [`Signals`] → [`Signal::raise`] →
 //! [`Hub::note_pending`]; then, outside of the handler, [`Netmap::run_pending`] → [`Hub::run_pending`] →
-//! [`Signals::serve`] → [`Signal::take`] → `events::mitigation` → [`Waiters::wake`] → [`Hub::note_wake`] →
-//! [`Waker::wake`].
+//! [`PendingSource::serve`] of [`Signals`] → [`Signal::take`] → `events::mitigation` → [`Waiters::wake`] → [`Waker::wake`].
 //!
 //! **From a device without rings to the waiters:** [`FrameDevice::watch`] → [`Watchers`] → [`Events::rx_waker`],
 //! [`Events::tx_waker`] → [`InterruptSink::interrupt`] → [`Hub::run_pending`], and on as for an interrupt.
@@ -61,28 +60,27 @@
 //! # Interfaces and ports
 //!
 //! **Attach:** [`Netmap::attach_as`] → [`Attachment::check`] → [`Netmap::make`] → [`HostSide::new`] →
-//! [`HardwareAdapter::new`] → [`Signals::new`] → [`Nic::connect`] → [`Interface::new`] → [`Interfaces::add`].
+//! [`Adapter::new`] → [`Signals::new`] → [`Backend::connect`] → [`Nic::connect`] → [`Interface::new`] → [`Interfaces::add`].
 //!
 //! **Open:** [`Netmap::open`] → [`Netmap::bind`] → [`PortName::parse`] → [`Interfaces::find`] → [`Interface::bind`] →
-//! [`AdapterMode::choose`] → [`Adapter::bind`] → [`HardwareAdapter::enter`]. For the first port →
-//! [`HardwareAdapter::begin`] → [`PortMemory::new`] → [`Nic::start`] → `adapter::session` →
-//! [`CardTx::new`], [`CardRx::new`] → [`CardRx::post_all`]. For all → `adapter::session` →
-//! [`HostSide::note_bound`] → [`Port::new`].
+//! [`AdapterMode::choose`] → [`Bound::new`] → [`Adapter::acquire`]. For the first port → [`Adapter::begin`] →
+//! [`PortMemory::new`] → [`Backend::start`] → [`Nic::start`] → [`Session::fill`] → [`RingBackend::begin`] of each ring. For all →
+//! [`HostSide::note_bound`] → `adapter::session` resets rings that had other users → [`Port::new`].
 //!
 //! **Open a raw port:** [`Descriptor::register`], or [`Netmap::open_raw`] → [`Netmap::bind`], and on as above →
-//! [`BoundRing::distrust`] → [`Lease::header`] → [`PortHeader::map`].
+//! [`BoundRing::distrust`] → [`Session::header`] → [`PortHeader::map`].
 //!
-//! **Close:** [`BoundRing`] is dropped → [`Lease::release`] → [`HostSide::note_bound`]. With the last,
-//! `adapter::session` is dropped → [`HostSide::end`] → [`HardwareAdapter::leave`] → [`Nic::stop`] → [`PortMemory`] is
-//! dropped.
+//! **Close:** [`BoundRing`] is dropped → [`Adapter::release`] → [`HostSide::note_bound`]. With the last →
+//! [`Adapter::close`] → [`HostSide::end`] → [`Backend::stop`] → [`Nic::stop`] → [`RingBackend::end`] of each ring →
+//! [`PortMemory`] is dropped.
 //!
-//! **Reset:** [`Netmap::reset`] → [`Interface::reset`] → [`Adapter::reset`] → `adapter::session` → [`RingCell::stop`]
-//! → [`Gate::stop`] → [`Nic::stop`] → [`Nic::start`] → `adapter::session` → [`RingCell::stop_for`] →
-//! [`RingBackend::restart`] of [`CardTx`] and [`CardRx`] → [`RingCell::resume`] → [`Signals::wake_all`].
+//! **Reset:** [`Netmap::reset`] → [`Interface::reset`] → [`Adapter::reset`] → [`Session::stop`] → [`RingCell::stop`]
+//! → [`Gate::stop`] → [`Adapter::restart`] → [`Backend::stop`] → [`RingBackend::end`] → [`Backend::start`] →
+//! [`Session::restart`] → [`RingCell::stop_for`] → [`RingBackend::begin`] → [`RingCell::resume`] → [`Signals::wake_all`].
 //!
 //! **Detach:** [`Netmap::detach`] → [`Interfaces::remove`] → [`Interface::disappear`] → [`Adapter::disappear`] →
-//! [`HostSide::disappear`] → `adapter::session` → [`RingCell::stop`] → [`Gate::stop`] → [`Nic::stop`] →
-//! [`Signals::wake_all`].
+//! [`HostSide::disappear`] → [`Session::stop`] → [`RingCell::stop`] → [`Gate::stop`] → [`Backend::stop`] →
+//! [`RingBackend::end`] → [`Signals::wake_all`].
 //!
 //! **Claim:** [`Netmap::claim`] → [`Interfaces::named`] → [`Interface::claim`]; [`Claim::open`] →
 //! [`Interface::bind`], and on as for an open; [`Claim`] is dropped → [`Interface::give_back`].
@@ -93,17 +91,22 @@
 
 #[cfg(doc)]
 use {
-    crate::adapter::{Adapter, BoundRing, Interface, Interfaces, Lease, hardware::HardwareAdapter},
-    crate::backend::{CardRx, CardTx, HostRx, HostTx, RingBackend, Up},
+    crate::adapter::{Adapter, Bound, BoundRing, Interface, Interfaces, session::Session},
+    crate::backend::{
+        Backend, RingBackend,
+        card::{rx::CardRx, tx::CardTx},
+        generic::{rx::GenericRx, tx::GenericTx},
+        host::{HostRx, HostTx},
+    },
     crate::ctl::Descriptor,
     crate::events::{
         Events,
-        hub::Hub,
+        hub::{Hub, PendingSource},
         signals::{Signal, Signals},
         waiters::Waiters,
     },
     crate::gate::Gate,
-    crate::generic::{FrameDevice, GenericRx, GenericTx, Watchers},
+    crate::generic::{FrameDevice, Watchers},
     crate::host::{HostInterface, HostSide, HostStack, forward},
     crate::kring::Kring,
     crate::mem::{PortHeader, PortMemory},

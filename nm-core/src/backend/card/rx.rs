@@ -1,21 +1,19 @@
 //! A receive ring of a card.
 //!
 //! In transparent mode released frames go up to the stack before the card gets their slots:
-//! [`CardRx::sync`] → [`Up::forwarding`] → [`Kring::prologue`] → [`send_up`] → [`Up::deliver`].
+//! [`CardRx::sync`] → [`HostTxPath::forward`] → [`Kring::prologue`] → the stack.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use nm_driver::abi::SlotFlags;
 use nm_driver::burst::{RxBurst, RxReport, RxRequest, RxTrack};
-use nm_driver::index::Index;
+use nm_driver::index::{Index, RingSize};
 use nm_driver::nic::{Armed, RxQueue};
-use nm_driver::slots::SlotValue;
 
-use super::host::{Delivered, Up};
-use super::{CardQueue, Forward, RestartError, RingBackend, check};
+use super::status::check;
+use crate::backend::host::HostTxPath;
+use crate::backend::{Forward, RingBackend};
 use crate::events::signals::Signal;
-use crate::host::Forwarding;
 use crate::kring::{Kring, SyncError};
 use crate::stats::Direction;
 use crate::tunables::Verbose;
@@ -29,28 +27,22 @@ pub(crate) struct CardRx {
     /// Where interrupts of this queue are noted.
     signal: Arc<Signal>,
     /// Where released frames go in transparent mode, if the interface has a stack.
-    up: Option<Up>,
+    up: Option<HostTxPath>,
     /// Set while the driver runs. Found set, the driver has panicked in a sync, and what the device was told is not known.
     is_inside: bool,
 }
 
 impl CardRx {
-    /// The ring of `kring`, with nothing posted.
-    pub(crate) fn new(
+    /// The ring of this size, with nothing posted.
+    pub(super) fn new(
         queue: Box<dyn RxQueue>,
         receive_len: u16,
         signal: Arc<Signal>,
-        up: Option<Up>,
-        kring: &Kring,
+        up: Option<HostTxPath>,
+        size: RingSize,
     ) -> Self {
-        let track = RxTrack::new(queue.capacity(), kring.size(), kring.hwtail);
+        let track = RxTrack::new(queue.capacity(), size, size.first());
         Self { queue, track, receive_len, signal, up, is_inside: false }
-    }
-
-    /// Posts all free slots.
-    pub(crate) fn post_all(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
-        self.signal.look_again();
-        self.run_rarely(kring, false)
     }
 
     /// Whether no free buffer is to be posted now. Released slots are taken over in any case.
@@ -120,55 +112,21 @@ impl CardRx {
     /// A sync that looks at the tunables, or has a stack to forward to.
     #[cold]
     fn sync_with_wishes(&mut self, kring: &mut Kring, forward: Forward<'_>) -> Result<(), SyncError> {
-        if !matches!(forward, Forward::Nothing) {
-            self.forward_up(kring)?;
+        if let Some(up) = self.up.as_mut().filter(|_| !matches!(forward, Forward::Nothing)) {
+            up.forward(kring)?;
         }
         let is_shown = self.signal.shows(Verbose::RXSYNC);
-        if is_shown {
-            kring.trace("before rxsync");
-        }
-        kring.prologue()?;
-        kring.counters.syncs.add(1);
-        let outcome = if self.signal.looks_always() {
-            self.run_rarely(kring, true)
-        } else {
-            self.run_after_interrupt(kring)
-        };
-        kring.finalize();
-        if is_shown {
-            kring.trace("after rxsync");
-        }
-        outcome
-    }
-
-    /// Sends released frames up, if the ring is in transparent mode.
-    fn forward_up(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
-        let Some(up) = &mut self.up else { return Ok(()) };
-        let forwarding = up.forwarding(&kring.ring);
-        if forwarding != Forwarding::Off {
-            // The slots that are released now: none of them is the card's yet.
-            let from = kring.rhead();
+        kring.traced(is_shown, "rxsync", |kring| {
             kring.prologue()?;
-            send_up(up, kring, from, forwarding);
-        }
-        Ok(())
-    }
-}
-
-/// Sends the slots `[from, rhead)` up, as far as they are to go, and clears their marks.
-fn send_up(up: &mut Up, kring: &Kring, from: Index, forwarding: Forwarding) {
-    let (size, counters) = (kring.size(), &kring.counters);
-    let mut at = from;
-    while at != kring.rhead() {
-        let slot = kring.ring.slot(at);
-        if forwarding.takes(slot.flags) {
-            match up.deliver(&kring.ring, slot) {
-                Delivered::Taken(_) => counters.forwarded.add(1),
-                Delivered::Refused | Delivered::Invalid => counters.drop_refused.add(1),
-            }
-            kring.ring.set_slot(at, SlotValue { flags: slot.flags & !SlotFlags::FORWARD.bits(), ..slot });
-        }
-        at = size.next(at);
+            kring.counters.syncs.add(1);
+            let outcome = if self.signal.looks_always() {
+                self.run_rarely(kring, true)
+            } else {
+                self.run_after_interrupt(kring)
+            };
+            kring.finalize();
+            outcome
+        })
     }
 }
 
@@ -196,6 +154,15 @@ fn count_dropped(kring: &Kring, report: &RxReport) {
 impl RingBackend for CardRx {
     fn direction(&self) -> Direction {
         Direction::Rx
+    }
+
+    /// Posts all free slots. After a reset these have the buffers that the old queue held; the application's slots stay as they
+    /// are.
+    #[doc(alias("netmap_reset", "nkr_hwofs"))]
+    fn begin(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+        self.track = RxTrack::new(self.queue.capacity(), kring.size(), kring.hwtail);
+        self.signal.look_again();
+        self.run_rarely(kring, false)
     }
 
     fn is_due(&mut self) -> bool {
@@ -232,16 +199,6 @@ impl RingBackend for CardRx {
 
     fn idle_slots(&self, kring: &Kring) -> Option<(Index, Index)> {
         (!self.is_inside).then(|| (self.track.posted(), kring.hwtail))
-    }
-
-    /// The buffers that the old queue held are posted to the new one, the application's slots stay as they are.
-    #[doc(alias("netmap_reset", "nkr_hwofs"))]
-    fn restart(&mut self, queue: CardQueue, kring: &mut Kring) -> Result<(), RestartError> {
-        let CardQueue::Rx(queue, receive_len) = queue else { return Err(RestartError::OtherQueue) };
-        self.restore_slots(kring);
-        self.track = RxTrack::new(queue.capacity(), kring.size(), kring.hwtail);
-        (self.queue, self.receive_len, self.is_inside) = (queue, receive_len, false);
-        self.post_all(kring).map_err(RestartError::Refill)
     }
 
     fn restore_slots(&self, kring: &Kring) {

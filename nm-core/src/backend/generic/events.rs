@@ -1,7 +1,7 @@
 //! What a device tells, as the interrupts of its interface.
 //!
-//! [`GenericNic::connect`](super::GenericNic) → [`Tidings::watchers`] → [`FrameDevice::watch`](super::FrameDevice::watch) → … →
-//! [`Arrival::wake_by_ref`] → [`Tidings::take_arrival`].
+//! [`Backend::connect`](super::Backend::connect) → [`DeviceEvents::watchers`] → [`FrameDevice::watch`](super::FrameDevice::watch) → … →
+//! [`Arrival::wake_by_ref`] → [`DeviceEvents::take_arrival`].
 
 use alloc::sync::Arc;
 use alloc::task::Wake;
@@ -9,20 +9,21 @@ use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::task::Waker;
 
-use super::Watchers;
-use crate::events::Events;
-use crate::nic::Armed;
+use nm_driver::events::Events;
+use nm_driver::nic::Armed;
+
+use crate::generic::Watchers;
 
 /// What the device has told.
 #[derive(Default)]
-pub(super) struct Tidings {
+pub(super) struct DeviceEvents {
     /// Whether it tells at all.
     pub(super) is_told: AtomicBool,
     /// A frame has arrived since the last look.
     has_arrived: AtomicBool,
 }
 
-impl Tidings {
+impl DeviceEvents {
     /// What asking for an interrupt comes to.
     pub(super) fn armed(&self) -> Armed {
         if self.is_told.load(Relaxed) { Armed::Yes } else { Armed::Never }
@@ -36,14 +37,14 @@ impl Tidings {
 
     /// Whom the device tells. The other ends are the interrupts of an interface.
     pub(super) fn watchers(self: &Arc<Self>, events: &Events) -> Watchers {
-        let arrival = Arrival { tidings: self.clone(), interrupt: events.rx_waker(0) };
+        let arrival = Arrival { events: self.clone(), interrupt: events.rx_waker(0) };
         Watchers { arrival: Arc::new(arrival).into(), room: events.tx_waker(0) }
     }
 }
 
 /// What the device tells of an arrival.
 struct Arrival {
-    tidings: Arc<Tidings>,
+    events: Arc<DeviceEvents>,
     interrupt: Waker,
 }
 
@@ -54,7 +55,7 @@ impl Wake for Arrival {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // Release: who finds it set sees the frame in the device. Before the interrupt, so that who is woken finds it.
-        self.tidings.has_arrived.store(true, Release);
+        self.events.has_arrived.store(true, Release);
         self.interrupt.wake_by_ref();
     }
 }

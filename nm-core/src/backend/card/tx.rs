@@ -7,7 +7,8 @@ use nm_driver::burst::{TxBurst, TxReport, TxTrack};
 use nm_driver::index::{Index, RingSize};
 use nm_driver::nic::{Armed, TxQueue};
 
-use super::{CardQueue, Forward, RestartError, RingBackend, check};
+use super::status::check;
+use crate::backend::{End, Forward, RingBackend};
 use crate::events::signals::Signal;
 use crate::kring::{Kring, SyncError};
 use crate::stats::Direction;
@@ -24,7 +25,7 @@ pub(crate) struct CardTx {
 }
 
 impl CardTx {
-    pub(crate) fn new(queue: Box<dyn TxQueue>, signal: Arc<Signal>, size: RingSize) -> Self {
+    pub(super) fn new(queue: Box<dyn TxQueue>, signal: Arc<Signal>, size: RingSize) -> Self {
         let track = TxTrack::new(queue.capacity(), size);
         Self { queue, track, signal, is_inside: false }
     }
@@ -52,14 +53,7 @@ impl CardTx {
     #[cold]
     fn sync_with_wishes(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
         let is_shown = self.signal.shows(Verbose::TXSYNC);
-        if is_shown {
-            kring.trace("before txsync");
-        }
-        let outcome = self.run(kring);
-        if is_shown {
-            kring.trace("after txsync");
-        }
-        outcome
+        kring.traced(is_shown, "txsync", |kring| self.run(kring))
     }
 
     /// Completions after which a waiter is woken: half of what is outstanding (the tunable `mitigate`), or the next if a slot
@@ -119,21 +113,20 @@ impl RingBackend for CardTx {
         (!self.is_inside).then(|| (kring.hwcur, kring.size().next(kring.hwtail)))
     }
 
-    /// Whether the frames that the old queue still held have been sent is not known: they are counted as lost. The
+    /// Whether the frames that the queue still held have been sent is not known: after a reset they are counted as lost. The
     /// application's slots stay as they are; it sees those that come back at its next sync, as always.
     #[doc(alias("netmap_reset", "nkr_hwofs"))]
-    fn restart(&mut self, queue: CardQueue, kring: &mut Kring) -> Result<(), RestartError> {
-        let CardQueue::Tx(queue) = queue else { return Err(RestartError::OtherQueue) };
+    fn end(&mut self, kring: &mut Kring, end: End) {
+        if end == End::Close {
+            return;
+        }
         if !self.is_inside {
             // What the card had reported is not lost.
             let mut burst = TxBurst::new(kring.ring.view(), &mut self.track, kring.hwcur, kring.hwcur);
             let _ = self.queue.sync(&mut burst);
         }
         kring.counters.drop_reset.add(self.track.frames().into());
-        self.track = TxTrack::new(queue.capacity(), kring.size());
-        self.queue = queue;
-        self.is_inside = false;
+        self.track = TxTrack::new(self.queue.capacity(), kring.size());
         kring.hwtail = kring.size().prev(kring.hwcur);
-        Ok(())
     }
 }
