@@ -16,8 +16,8 @@
 //! rings.
 //!
 //! A device is not trusted: what it writes (indices, ids, lengths, status, capabilities) is read once, checked, and then used.
-//! `unsafe` is confined to register access ([`registers`]), the memory of queues ([`virtio::queue`], [`e1000`]), and the
-//! implementations of the core's unsafe traits.
+//! `unsafe` is confined to register access ([`registers`]), the memory of queues (`shared_memory`), the contract of [`hal`],
+//! and what [`nm_driver::nic::Nic`] asks of a card (`virtio::net`, `e1000::nic`). Queues are safe code.
 //!
 //! With the feature `testing` there is a fake machine, and models of the cards that check what a driver does.
 #![no_std]

@@ -114,9 +114,11 @@ fn describe(registers: &Registers, offsets: [Offset; 5], ring: &RingMemory) {
     registers.write(tail, 0);
 }
 
-// SAFETY: the card reaches buffers only through its rings. `stop`, also on drop, switches both off and waits until the
-// card confirms its reset, after which it uses no ring, or takes its access to memory away. `run` holds the memory of the
-// rings until then.
+// SAFETY: the card reaches buffers only through its rings. It learns of a descriptor with the tail, which a queue writes after
+// its buffers were committed, and is done with the buffers of a descriptor (transmit: of a group) when it has reported that, which
+// is when the queue reports them back. It only reads what a transmit descriptor names. `bring_up` keeps it to `receive_len`.
+// `stop`, also on drop, switches both rings off and waits until the card confirms its reset, after which it uses no ring, or
+// takes its access to memory away. `run` holds the memory of the rings until then.
 unsafe impl Nic for E1000 {
     type Error = StartError;
 

@@ -6,7 +6,6 @@
 //! next ◄────────────────────── published ◄────────────── oldest
 //!      post moves it        kick moves it    import moves it
 //! ```
-#![expect(unsafe_code, reason = "the addresses of buffers are written to descriptors")]
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -145,9 +144,7 @@ impl Receive {
     fn post(&mut self, burst: &mut RxBurst<'_>) -> bool {
         while burst.has_free() {
             let count = burst.post_run(self.ring.from(self.next, SLOTS), |descriptor, _, buffer| {
-                // SAFETY: the card learns of the descriptor with the tail, after the buffer was committed; it is done with the
-                // buffer when it has reported the descriptor, or has been reset.
-                ring::write(descriptor, unsafe { buffer.phys() }, 0);
+                ring::write(descriptor, buffer.phys(), 0);
             });
             if count == 0 {
                 break;

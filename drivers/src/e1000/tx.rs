@@ -10,13 +10,11 @@
 //! The card reports a descriptor done only where that was asked for (RS), and then all before it are done too. It is asked
 //! of the last descriptor of each batch, and within a long batch of each [`REPORT_EVERY`]th, so that a full ring has room
 //! again before all of it was sent. A stretch of descriptors that is reported by its last one is a *group*.
-#![expect(unsafe_code, reason = "the addresses of buffers are written to descriptors")]
 
 use alloc::boxed::Box;
 use alloc::vec;
 use core::sync::atomic::{Ordering, fence};
 
-use nm_driver::buffers::Buffer;
 use nm_driver::burst::{FRAGMENTS_MAX, Lengths, TxBurst};
 use nm_driver::nic::{Armed, QueueStatus, TxQueue};
 
@@ -133,7 +131,7 @@ impl Transmit {
             let count =
                 burst.submit_run(self.ring.from(self.next, room), FRAMES, |descriptor, _, buffer, len| {
                     word = u64::from(len) | bit::END | bit::CHECKSUM;
-                    ring::write(descriptor, address(&buffer), word);
+                    ring::write(descriptor, buffer.phys(), word);
                 }) as u16;
             if count > 0 {
                 let end = self.next.skip(count - 1);
@@ -166,7 +164,7 @@ impl Transmit {
             };
             let is_last = k + 1 == fragments && padding == 0;
             word = u64::from(len) | bit::CHECKSUM | if is_last { bit::END } else { 0 };
-            self.ring.write(at, address(&buffer), word);
+            self.ring.write(at, buffer.phys(), word);
             (end, at) = (at, at.next());
         }
         if padding > 0 {
@@ -219,14 +217,6 @@ impl Transmit {
         self.published = self.next;
         true
     }
-}
-
-/// Where the card finds a buffer.
-#[inline]
-fn address(buffer: &Buffer<'_>) -> u64 {
-    // SAFETY: the address is written to a descriptor, which the card learns of with the tail, after the frame was committed;
-    // the card is done with the buffer when it has reported its group, or has been reset.
-    unsafe { buffer.phys() }
 }
 
 impl TxQueue for Transmit {

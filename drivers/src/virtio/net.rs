@@ -262,9 +262,11 @@ impl VirtioNet {
     }
 }
 
-// SAFETY: the device reaches buffers only through its queues. `stop`, also on drop, waits until the device confirms its
-// reset, after which it uses no queue (section 2.4.2), or takes its access to memory away. `run` holds the memory of the
-// queues until then.
+// SAFETY: the device reaches buffers only through its queues. It learns of a descriptor when the queue is kicked, after its buffer
+// was committed, and is done with a buffer when it names the id in the used ring (or that of a later one, if it uses buffers in
+// order), which is when the queue reports the buffer back. The flags and the length of a descriptor say what it may write.
+// `stop`, also on drop, waits until the device confirms its reset, after which it uses no queue (section 2.4.2), or takes its
+// access to memory away. `run` holds the memory of the queues until then.
 unsafe impl Nic for VirtioNet {
     type Error = NetError;
 

@@ -95,11 +95,10 @@ impl Buffer<'_> {
 
     /// Address of the payload for devices.
     ///
-    /// # Safety
-    /// The device uses the buffer only after the driver has committed it to the burst, and the driver reports it back, or
-    /// [`Nic::stop`](crate::nic::Nic::stop) returns, only after the device has ended its use.
+    /// The address alone grants nothing. A device uses it when a driver makes it do so, and when it may do that is part of the
+    /// contract of [`Nic`](crate::nic::Nic#safety).
     #[inline]
-    pub unsafe fn phys(&self) -> u64 {
+    pub fn phys(&self) -> u64 {
         self.phys
     }
 

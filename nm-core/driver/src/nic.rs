@@ -146,10 +146,16 @@ pub type StartResult<N> = Result<Queues, <N as Nic>::Error>;
 /// A network card.
 ///
 /// # Safety
-/// After [`stop`](Nic::stop) returns [`Stopped::Yes`], the device reads and writes no buffer that was ever posted to its
-/// queues, until it is started again. The memory of the queues themselves lives until then, even if a queue is dropped
-/// before, and for good after [`Stopped::No`]. Dropping the value stops the card as `stop` does. The device writes at most
-/// [`Queues::receive_len`] bytes of payload to a buffer.
+/// The contract is about memory that the device accesses. It covers the queues that [`start`](Nic::start) returns, which are
+/// safe code themselves: their author answers for them here.
+///
+/// - *Queues.* A queue makes the device access a buffer only after it has committed the buffer to a burst. It reports the
+///   buffer back (as complete, as a fragment, or as damaged) only after the device has ended its use of it.
+/// - *Buffers.* Of a buffer that was posted to transmit, the device writes nothing. Of one that was posted to receive, it
+///   writes at most [`Queues::receive_len`] bytes of payload, and its header in front of them.
+/// - *Stop.* After [`stop`](Nic::stop) returns [`Stopped::Yes`], the device accesses no buffer that was ever posted to its
+///   queues, until it is started again. Dropping the value stops the card as `stop` does.
+/// - *Memory of the queues.* It lives until then, even if a queue is dropped before, and for good after [`Stopped::No`].
 pub unsafe trait Nic: Send + 'static {
     /// Why it does not start.
     type Error: core::error::Error + Send + Sync + 'static;

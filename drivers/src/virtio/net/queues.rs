@@ -3,7 +3,6 @@
 //! Each sync has a loop over runs, and a slow path for what a run stops at. A device that uses buffers in order (VIRTIO_F_IN_ORDER,
 //! sections 2.7.9 and 2.8.9) may report a batch by its last buffer: all outstanding buffers up to that one are used, and those that
 //! have no entry of their own were used completely.
-#![expect(unsafe_code, reason = "the addresses of buffers are written to descriptors")]
 
 use nm_driver::buffers::Buffer;
 use nm_driver::burst::{FRAGMENTS_MAX, Lengths, RxBurst, TxBurst};
@@ -269,9 +268,7 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
 /// Where the device finds a buffer whose last `header` bytes of headroom are for it.
 #[inline]
 fn address(buffer: &Buffer<'_>, header: u32) -> u64 {
-    // SAFETY: the address is written to a descriptor, which the device learns of when the queue is kicked, after the buffer was
-    // committed; the device is done with the buffer when it names its id in the used ring, or has been reset.
-    unsafe { buffer.phys() }.wrapping_sub(header.into())
+    buffer.phys().wrapping_sub(header.into())
 }
 
 impl<Q: Virtqueue<Direction = ToDevice>> TxQueue for PacketQueue<Q> {
