@@ -24,9 +24,10 @@ use millrace_drivers::virtio::mmio::{MmioTransport, Slot, SlotError};
 use millrace_drivers::virtio::net::VirtioNet;
 use millrace_drivers::virtio::pci::PciTransport;
 use millrace_drivers::{Options, ProbeError, probe, probe_mmio};
-use nm_core::Netmap;
 use nm_core::mem::Region;
+use nm_core::nic::Mtu;
 use nm_core::tunables::Tunables;
+use nm_core::{Attachment as Interface, Netmap};
 use nm_driver::nic::{Nic, StartParams};
 use nm_driver::platform::Platform;
 
@@ -103,7 +104,7 @@ fn the_buffers_of_a_closed_port_stay_with_a_device_that_does_not_stop() {
     let machine = FakeMachine::new();
     let (device, nic, is_deaf) = deaf(&machine);
     let netmap = netmap(&machine);
-    netmap.attach("vtnet0", nic).unwrap();
+    netmap.attach_as("vtnet0", Interface::rings(nic).with_mtu(Mtu::MIN)).unwrap();
     let port = netmap.open("vtnet0").unwrap();
     device.fetch();
     is_deaf.store(true, SeqCst);
@@ -119,7 +120,7 @@ fn a_region_is_not_released_under_a_device_that_does_not_stop() {
     let machine = FakeMachine::new();
     let (device, nic, is_deaf) = deaf(&machine);
     let netmap = netmap(&machine);
-    netmap.attach("vtnet0", nic).unwrap();
+    netmap.attach_as("vtnet0", Interface::rings(nic).with_mtu(Mtu::MIN)).unwrap();
     let port = netmap.open("vtnet0").unwrap();
     device.fetch();
     is_deaf.store(true, SeqCst);
@@ -220,7 +221,7 @@ fn the_queues_stay_with_a_device_that_does_not_stop_and_a_log_that_panics() {
     log::set_max_level(log::LevelFilter::Error);
     let machine = FakeMachine::new();
     let (device, mut nic, is_deaf) = deaf(&machine);
-    let params = StartParams { buffer_len: 192, tx_slots: 16, rx_slots: 16, mtu: 1500 };
+    let params = StartParams { buffer_len: 192, tx_slots: 16, rx_slots: 16, mtu: Mtu::MIN };
     let queues = nic.start(&params).unwrap();
     is_deaf.store(true, SeqCst);
     let blocks = machine.blocks();

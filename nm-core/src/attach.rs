@@ -16,7 +16,7 @@ use crate::host::{HostRings, HostSide, HostStack};
 use crate::mem::Region;
 use crate::name::is_interface_name;
 use crate::netmap::Netmap;
-use crate::nic::Nic;
+use crate::nic::{Mtu, Nic};
 
 pub use crate::backend::null::NullRings;
 
@@ -43,6 +43,7 @@ pub struct Attachment {
     second: Option<AdapterSpec>,
     stack: Option<(Arc<dyn HostStack>, HostRings)>,
     region: Option<Arc<Region>>,
+    mtu: Option<Mtu>,
 }
 
 /// Makes a back end for an interface of the netmap with this hub.
@@ -90,7 +91,7 @@ impl Attachment {
 
     /// A device that passes frames one by one, through the [generic adapter](crate::generic).
     pub fn frames<D: FrameDevice>(device: D) -> Self {
-        Self { first: AdapterSpec::generic(device), second: None, stack: None, region: None }
+        Self { first: AdapterSpec::generic(device), second: None, stack: None, region: None, mtu: None }
     }
 
     /// Rings with nothing behind them, which move no frame: memory for a program that exchanges buffers itself.
@@ -101,7 +102,7 @@ impl Attachment {
 
     /// Rings with this back end.
     pub(crate) fn of(backend: impl Backend + 'static) -> Self {
-        Self { first: AdapterSpec::new(backend), second: None, stack: None, region: None }
+        Self { first: AdapterSpec::new(backend), second: None, stack: None, region: None, mtu: None }
     }
 
     /// A card with rings that can also pass frames one by one, as `device`. Which of them ports get, the tunable `admode`
@@ -124,6 +125,14 @@ impl Attachment {
     #[must_use]
     pub fn in_region(self, region: &Arc<Region>) -> Self {
         Self { region: Some(region.clone()), ..self }
+    }
+
+    /// With this MTU, instead of the one that the card reports, or [`Mtu::ETHERNET`] if it reports none. Frames of more than
+    /// [`Mtu::frame_max`] bytes are dropped and counted, both ways. No port opens with an MTU that is larger than the card's, or
+    /// that the card cannot receive into buffers of the interface's region ([`OpenError::Mtu`](crate::OpenError::Mtu)).
+    #[must_use]
+    pub fn with_mtu(self, mtu: Mtu) -> Self {
+        Self { mtu: Some(mtu), ..self }
     }
 
     fn specs(&self) -> impl Iterator<Item = &AdapterSpec> {
@@ -180,12 +189,12 @@ impl Netmap {
             let (more_tx, more_rx) = *most;
             (more_tx.max(tx), more_rx.max(rx))
         });
-        let Attachment { first, second, stack, region } = attachment;
+        let Attachment { first, second, stack, region, mtu } = attachment;
         let region = region.unwrap_or_else(|| self.regions().shared().clone());
         let (frame_max, knobs) = (region.frame_max(), self.shared_knobs());
         let host =
             stack.map(|(stack, rings)| HostSide::new(name, stack, rings, most.0, frame_max, self.hub()));
-        let common = Common::new(name, host, most);
+        let common = Common::new(name, host, mtu, most);
         let first = first.adapter(&common, self.hub());
         let second = second.map(|second| second.adapter(&common, self.hub()));
         Interface::new(common.clone(), region, knobs.clone(), first, second)

@@ -8,6 +8,7 @@ use core::fmt;
 use crate::errno;
 use crate::generic::NoAdapter;
 use crate::mem::MemoryError;
+use crate::mtu_error::MtuError;
 use crate::name::NameError;
 use crate::nic::{Mac, NicInfo, Shape};
 use crate::stats::RingKind;
@@ -86,6 +87,14 @@ pub enum OpenError {
         /// The most transmit and receive queues that it can have.
         most: (u16, u16),
     },
+    /// Ports cannot have the MTU of the interface, with the card and the buffers that it has.
+    #[doc(alias = "netmap_buf_size_validate")]
+    Mtu {
+        /// The interface.
+        name: String,
+        /// Why.
+        cause: MtuError,
+    },
     /// A pool of the memory region has too few objects.
     Memory(MemoryError),
     /// The card did not start.
@@ -101,9 +110,11 @@ impl OpenError {
     /// The number that netmap gives for it.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Name(_) | Self::NoRing { .. } | Self::NoHostRings(_) | Self::Configuration { .. } => {
-                errno::EINVAL
-            }
+            Self::Name(_)
+            | Self::NoRing { .. }
+            | Self::NoHostRings(_)
+            | Self::Configuration { .. }
+            | Self::Mtu { .. } => errno::EINVAL,
             Self::NoAdapter(_, none) => none.errno(),
             Self::Unknown { .. } | Self::Gone(_) => errno::ENXIO,
             Self::Busy { .. } | Self::Distrusted(_) | Self::Owned { .. } | Self::InUse(_) => errno::EBUSY,
@@ -149,6 +160,7 @@ impl fmt::Display for OpenError {
                     Shape(found)
                 )
             }
+            Self::Mtu { name, cause } => write!(f, "{name}: {cause}"),
             Self::Memory(error) => error.fmt(f),
             Self::Device { name, cause } => write!(f, "{name} did not start: {cause}"),
         }

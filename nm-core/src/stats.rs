@@ -104,7 +104,8 @@ pub struct RingCounters {
     pub full: Counter,
     /// Completions that made no sense and were ignored.
     pub refused: Counter,
-    /// Receive: frames that do not fit, dropped: into a buffer, or into as many slots as a frame may have.
+    /// Frames that are longer than the MTU allows, dropped. Receive: also those that do not fit into a buffer, or into as many
+    /// slots as a frame may have.
     pub drop_long: Counter,
     /// Host receive: frames for which ring and queue had no room, dropped.
     pub drop_full: Counter,

@@ -97,7 +97,10 @@ fn what_is_not_there_is_refused_at_open() {
     let error = netmap.open("em0").unwrap_err();
     let expected = "em0: netmap.admode=2 requires generic mode, which the driver does not support";
     assert_eq!((error.to_string().as_str(), error.errno()), (expected, errno::EINVAL));
-    assert_eq!(netmap.interfaces()[1].to_string(), "em0 mac=52:54:00:00:00:01 link=up tx=1x16 rx=1x16");
+    assert_eq!(
+        netmap.interfaces()[1].to_string(),
+        "em0 mac=52:54:00:00:00:01 link=up mtu=1500 tx=1x16 rx=1x16"
+    );
     let port = netmap.open("tap0").unwrap();
     set_admode(&netmap, 1);
     assert_eq!(netmap.open("tap0").unwrap_err().errno(), errno::EBUSY, "one that is open stays what it is");

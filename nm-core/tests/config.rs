@@ -34,13 +34,24 @@ fn a_card_that_nobody_has_open_is_adopted_as_it_is() {
     let (netmap, wire) = interface("idle", (1, 1));
     wire.send(&frame(1, 60));
     netmap.open("idle").unwrap().rx_rings()[0].rxsync().unwrap();
-    let changed = NicInfo { mac: [2; 6], tx_queues: 2, rx_queues: 3, tx_slots: 16, rx_slots: 32 };
+    let changed = NicInfo {
+        mac: [2; 6],
+        tx_queues: 2,
+        rx_queues: 3,
+        tx_slots: 16,
+        rx_slots: 32,
+        mtu: None,
+        scatter_min: None,
+    };
     wire.reconfigure(|info| *info = changed.clone());
 
     let mut port = netmap.open("mac-020202020202").unwrap();
     let line = "idle: configuration changed from mac=52:54:00:00:00:01 tx=1x8 rx=1x8 to mac=02:02:02:02:02:02 tx=2x16 rx=3x32";
     assert_eq!(lines::about("idle"), [(Level::Info, line.to_string())]);
-    assert_eq!(netmap.interfaces()[0].to_string(), "idle mac=02:02:02:02:02:02 link=up tx=2x16 rx=3x32");
+    assert_eq!(
+        netmap.interfaces()[0].to_string(),
+        "idle mac=02:02:02:02:02:02 link=up mtu=1500 tx=2x16 rx=3x32"
+    );
     let (tx, rx) = port.rings();
     assert_eq!((tx.len(), rx.len()), (2, 3));
     assert_eq!((tx[1].num_slots(), rx[2].num_slots()), (16, 32));

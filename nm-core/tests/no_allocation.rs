@@ -114,7 +114,15 @@ unsafe impl Nic for Endless {
 
     fn info(&self) -> NicInfo {
         let (mac, queues) = ([2, 0, 0, 0, 0, 1], self.queues);
-        NicInfo { mac, tx_queues: queues, rx_queues: queues, tx_slots: SLOTS, rx_slots: SLOTS }
+        NicInfo {
+            mac,
+            tx_queues: queues,
+            rx_queues: queues,
+            tx_slots: SLOTS,
+            rx_slots: SLOTS,
+            mtu: None,
+            scatter_min: None,
+        }
     }
 
     fn link(&self) -> Link {

@@ -28,9 +28,9 @@ fn a_port_opens_by_name_and_by_address_and_once() {
     let (nic, wire) = card(CardSpec::new(7, 256, Order::Posted));
     netmap.attach("em0", nic).unwrap();
     let line = |netmap: &Netmap| netmap.interfaces()[0].to_string();
-    assert_eq!(line(&netmap), "em0 mac=52:54:00:00:00:07 link=up tx=1x256 rx=1x256");
+    assert_eq!(line(&netmap), "em0 mac=52:54:00:00:00:07 link=up mtu=1500 tx=1x256 rx=1x256");
     wire.set_link(Link::Down);
-    assert_eq!(line(&netmap), "em0 mac=52:54:00:00:00:07 link=down tx=1x256 rx=1x256");
+    assert_eq!(line(&netmap), "em0 mac=52:54:00:00:00:07 link=down mtu=1500 tx=1x256 rx=1x256");
 
     let port = netmap.open("mac-525400000007").unwrap();
     assert_eq!(port.name(), "em0");

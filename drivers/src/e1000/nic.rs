@@ -13,7 +13,7 @@ use nm_driver::platform::Platform;
 use super::registers::{Registers, TXDCTL_82574, cause, ctrl, ivar, rctl, status, tctl};
 use super::reset::reset;
 use super::ring::{RING_BYTES, RingMemory};
-use super::rx::{Limit, Receive};
+use super::rx::{Limit, Receive, SMALLEST};
 use super::tx::{Transmit, ZEROS};
 use super::{Attachment, Interrupts, Model, Offset, StartError, address};
 use crate::handlers;
@@ -123,7 +123,15 @@ unsafe impl Nic for E1000 {
     type Error = StartError;
 
     fn info(&self) -> NicInfo {
-        NicInfo { mac: self.mac, tx_queues: 1, rx_queues: 1, tx_slots: SLOTS, rx_slots: SLOTS }
+        NicInfo {
+            mac: self.mac,
+            tx_queues: 1,
+            rx_queues: 1,
+            tx_slots: SLOTS,
+            rx_slots: SLOTS,
+            mtu: None,
+            scatter_min: Some(SMALLEST),
+        }
     }
 
     fn connect(&mut self, events: Events) {

@@ -10,7 +10,7 @@
 use core::sync::atomic::{Ordering, fence};
 
 use nm_driver::burst::RxBurst;
-use nm_driver::nic::{Armed, QueueStatus, RxQueue, StartParams};
+use nm_driver::nic::{Armed, Mtu, QueueStatus, RxQueue, StartParams};
 
 use super::registers::{InterruptMask, Registers, rctl};
 use super::ring::{self, Position, RingMemory, SLOTS};
@@ -38,8 +38,6 @@ pub(super) struct Limit {
 /// Bytes of the longest frame that a card takes that was not told to take longer ones: with one tag and its checksum
 /// (section 13.7.15).
 const STANDARD: u16 = 1522;
-/// The MTU of such frames.
-const STANDARD_MTU: u16 = 1500;
 /// The smallest buffer that a card can be told of.
 pub(super) const SMALLEST: u16 = 256;
 
@@ -61,11 +59,11 @@ impl Limit {
     /// the card is told 2048 and to drop frames of more than 1522 bytes, so that it never writes more.
     pub(super) fn of(params: &StartParams) -> Option<Self> {
         let &StartParams { buffer_len, mtu, .. } = params;
-        if mtu <= STANDARD_MTU && (STANDARD..2048).contains(&buffer_len) {
+        if mtu <= Mtu::ETHERNET && (STANDARD..2048).contains(&buffer_len) {
             return Some(Self { bytes: STANDARD, control: 0 });
         }
         let limit = SIZES.into_iter().find(|limit| limit.bytes <= buffer_len)?;
-        let has_long = mtu > STANDARD_MTU || limit.bytes >= 2048;
+        let has_long = mtu > Mtu::ETHERNET || limit.bytes >= 2048;
         let long = if has_long { rctl::LONG_FRAMES } else { 0 };
         Some(Self { control: limit.control | long, ..limit })
     }
@@ -194,7 +192,7 @@ impl RxQueue for Receive {
 mod tests {
     use super::*;
 
-    fn limit(buffer_len: u16, mtu: u16) -> Option<Limit> {
+    fn limit(buffer_len: u16, mtu: Mtu) -> Option<Limit> {
         Limit::of(&StartParams { buffer_len, tx_slots: 8, rx_slots: 8, mtu })
     }
 
@@ -216,10 +214,14 @@ mod tests {
             (8192, Some(8192), Some(8192)),
             (u16::MAX, Some(8192), Some(8192)),
         ] {
-            assert_eq!((bytes(buffer_len, 1500), bytes(buffer_len, 9000)), (standard, jumbo), "{buffer_len}");
+            assert_eq!(
+                (bytes(buffer_len, Mtu::ETHERNET), bytes(buffer_len, Mtu::MAX)),
+                (standard, jumbo),
+                "{buffer_len}"
+            );
         }
         // Only where the card itself drops what is longer may its size of a buffer be more than the limit.
-        for limit in (256..9000).flat_map(|len| [limit(len, 1500), limit(len, 9000)]).flatten() {
+        for limit in (256..9000).flat_map(|len| [limit(len, Mtu::ETHERNET), limit(len, Mtu::MAX)]).flatten() {
             let size = |base: u32| base >> (limit.control >> rctl::SIZE_SHIFT & 3);
             let is_large = limit.control & rctl::LARGE != 0;
             let told = if is_large { size(32768) } else { size(2048) };

@@ -9,6 +9,8 @@ bitflags! {
     /// devices (section 6), the others are a network card's (section 5.1.3). Legacy devices have the lower 32.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct Features: u64 {
+        /// The device's largest MTU is in the configuration.
+        const NET_MTU = 1 << 3;
         /// The station address is in the configuration.
         const NET_MAC = 1 << 5;
         /// The link state is in the configuration.

@@ -90,8 +90,8 @@ impl VirtioNet {
 
     /// Finds out whether the device takes the queue pairs that it offers, and uses one if it does not.
     fn try_pairs(&mut self) -> Result<(), NetError> {
-        let NicInfo { tx_slots, rx_slots, .. } = self.info();
-        let started = self.start(&StartParams { buffer_len: 0, tx_slots, rx_slots, mtu: 1500 }).map(drop);
+        let (NicInfo { tx_slots, rx_slots, .. }, mtu) = (self.info(), self.facts.mtu.unwrap_or_default());
+        let started = self.start(&StartParams { buffer_len: u16::MAX, tx_slots, rx_slots, mtu }).map(drop);
         if self.stop() == Stopped::No || self.run.is_lost() {
             return Err(NetError::NoReset);
         }
@@ -104,8 +104,11 @@ impl VirtioNet {
 
     /// Sets up the device from reset to running.
     fn bring_up(&mut self, params: &StartParams) -> StartResult<Self> {
+        if let Some(most) = self.facts.mtu.filter(|most| params.mtu > *most) {
+            return Err(NetError::MtuTooLarge { mtu: params.mtu, most });
+        }
         begin(self.transport.as_mut())?;
-        negotiate(self.transport.as_mut(), self.facts.features)?;
+        negotiate(self.transport.as_mut(), self.facts.features_for(params))?;
         let (mut tx, mut rx) = (Vec::new(), Vec::new());
         for pair in 0..self.facts.pairs {
             rx.push(self.receive_queue(pair, params.rx_slots)?);
@@ -278,6 +281,8 @@ unsafe impl Nic for VirtioNet {
             rx_queues: self.facts.pairs,
             tx_slots: format.capacity(self.facts.transmit_size),
             rx_slots: format.capacity(self.facts.receive_size),
+            mtu: self.facts.mtu,
+            scatter_min: None,
         }
     }
 

@@ -22,7 +22,7 @@ use millrace_drivers::Options;
 use millrace_drivers::testing::{FakeMachine, RegisterModel};
 use millrace_drivers::virtio::mmio::{MmioTransport, Slot};
 use millrace_drivers::virtio::net::VirtioNet;
-use nm_driver::nic::{Nic, Queues, StartParams};
+use nm_driver::nic::{Mtu, Nic, Queues, StartParams};
 use nm_driver::platform::Platform;
 use nm_driver::testing::{RxRing, TxRing};
 
@@ -373,7 +373,7 @@ fn start(size: u16) -> (Arc<FakeMachine>, Arc<Registers>, VirtioNet, Queues) {
     let slot = Slot::find(machine.as_ref(), REGISTERS, 0x200).unwrap().unwrap();
     let transport = Box::new(MmioTransport::new(slot));
     let mut card = VirtioNet::new(transport, machine.clone(), [2; 6], Options::default()).unwrap();
-    let params = StartParams { buffer_len: CAPACITY as u16, tx_slots: size, rx_slots: size, mtu: 1500 };
+    let params = StartParams { buffer_len: CAPACITY as u16, tx_slots: size, rx_slots: size, mtu: Mtu::MIN };
     let queues = card.start(&params).unwrap();
     (machine, registers, card, queues)
 }

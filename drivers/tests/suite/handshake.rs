@@ -9,10 +9,10 @@ use millrace_drivers::virtio::features::Features;
 use millrace_drivers::virtio::net::{NetError, QueueRole, VirtioNet};
 use millrace_drivers::virtio::status::Status;
 use millrace_drivers::virtio::transport::TransportError;
-use nm_driver::nic::{Link, Nic, Stopped};
+use nm_driver::nic::{Link, Mtu, Nic, StartParams, Stopped};
 
 use crate::bench::{Bench, FALLBACK_MAC, RECEIVE, TRANSMIT};
-use crate::rings::queues_of;
+use crate::rings::{params, queues_of};
 use crate::ways::Way;
 
 in_every_way!(
@@ -21,6 +21,9 @@ in_every_way!(
     packed_queues_are_used_where_they_are_offered_and_allowed,
     without_an_address_of_its_own_it_gets_the_fallback,
     an_address_that_changes_while_it_is_read_is_read_again,
+    the_mtu_is_the_devices_and_accepted_by_a_start_with_it,
+    a_start_with_more_than_the_devices_mtu_is_refused,
+    an_mtu_out_of_range_is_not_accepted,
     the_link_is_as_the_device_says_and_up_if_it_says_nothing,
     a_queue_without_entries_is_named,
     a_queue_of_fixed_size_has_one_that_can_be_used,
@@ -142,6 +145,55 @@ fn an_address_that_changes_while_it_is_read_is_read_again<W: Way>() {
     let mut setup = Setup::default();
     setup.quirks.config_changes = u32::MAX;
     assert_eq!(refusal::<W>(setup), NetError::Transport(TransportError::ConfigUnstable));
+}
+
+/// A start with these parameters but for the MTU. Returns whether the driver has accepted the device's.
+fn accepts_mtu<W: Way>(device: &NetDevice, card: &mut VirtioNet, mtu: Mtu) -> Result<bool, NetError> {
+    let params = StartParams { mtu, ..params(card, 10_000) };
+    card.start(&params).map(drop)?;
+    Ok(device.accepted_features() & Features::NET_MTU.bits() != 0)
+}
+
+fn with_mtu(mtu: u16) -> Setup {
+    let setup = Setup { mtu, ..Setup::default() };
+    Setup { offered: setup.offered | Features::NET_MTU, ..setup }
+}
+
+/// Section 5.1.4.2: who accepts it supplies buffers for such frames, and sends no longer ones.
+fn the_mtu_is_the_devices_and_accepted_by_a_start_with_it<W: Way>() {
+    for bytes in [68, 1280, 1500, 9000] {
+        let (_machine, device, card) = looked_at::<W>(with_mtu(bytes));
+        let mut card = card.unwrap();
+        assert_eq!(card.info().mtu, Mtu::new(bytes));
+        assert_eq!(accepts_mtu::<W>(&device, &mut card, Mtu::new(bytes).unwrap()), Ok(true));
+        if bytes > 68 {
+            assert_eq!(accepts_mtu::<W>(&device, &mut card, Mtu::MIN), Ok(false));
+        }
+        drop(card);
+        assert_eq!(device.violations(), []);
+    }
+    let (_machine, _device, card) = looked_at::<W>(Setup { mtu: 9000, ..Setup::default() });
+    assert_eq!(card.unwrap().info().mtu, None, "the feature is not offered");
+}
+
+fn a_start_with_more_than_the_devices_mtu_is_refused<W: Way>() {
+    let (_machine, device, card) = looked_at::<W>(with_mtu(1500));
+    let (mut card, mtu) = (card.unwrap(), Mtu::new(1501).unwrap());
+    let error = accepts_mtu::<W>(&device, &mut card, mtu).unwrap_err();
+    assert_eq!(error, NetError::MtuTooLarge { mtu, most: Mtu::ETHERNET });
+    assert_eq!(error.to_string(), "an MTU of 1501 is above that of the device, 1500");
+    assert!(!device.is_running());
+}
+
+fn an_mtu_out_of_range_is_not_accepted<W: Way>() {
+    for bytes in [0, 67, 9001, u16::MAX] {
+        let (_machine, device, card) = looked_at::<W>(with_mtu(bytes));
+        let mut card = card.unwrap();
+        assert_eq!(card.info().mtu, None);
+        for mtu in [Mtu::MIN, Mtu::ETHERNET, Mtu::MAX] {
+            assert_eq!(accepts_mtu::<W>(&device, &mut card, mtu), Ok(false));
+        }
+    }
 }
 
 fn the_link_is_as_the_device_says_and_up_if_it_says_nothing<W: Way>() {

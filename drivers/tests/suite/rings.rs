@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use millrace_drivers::testing::FakeMachine;
-use nm_driver::nic::{Nic, StartParams, StartResult};
+use nm_driver::nic::{Mtu, Nic, StartParams, StartResult};
 use nm_driver::platform::Platform;
 use nm_driver::testing::{RxRing, TxRing};
 
-/// What a card is started with for buffers of this length and rings as long as its queues.
+/// What a card is started with for buffers of this length and rings as long as its queues: an MTU whose frames fit a buffer.
 pub fn params(nic: &impl Nic, buffer_len: u16) -> StartParams {
     let info = nic.info();
-    StartParams { buffer_len, tx_slots: info.tx_slots, rx_slots: info.rx_slots, mtu: 1500 }
+    let mtu = Mtu::ETHERNET.min(Mtu::of_frames(buffer_len).unwrap_or(Mtu::MIN));
+    StartParams { buffer_len, tx_slots: info.tx_slots, rx_slots: info.rx_slots, mtu }
 }
 
 /// Starts the card for rings as long as its queues, with buffers as the core has them by default.

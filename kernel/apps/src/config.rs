@@ -6,6 +6,7 @@
 //! | `a`, `b` | names of ports (`vtnet0`, `netmap:vtnet0`, `mac-525400000001`) | the first two interfaces |
 //! | `wait` | `spin`, `poll`, `adaptive` (see [`worker`](crate::worker)) | `adaptive` |
 //! | `queues` | 1 to 64: queue pairs that each card uses at most, of those that it has | the number of processors that run |
+//! | `mtu` | 68 to 9000: the MTU of each card; at most what a card reports that reports one | what the card reports, else 1500 |
 //! | `packed` | `on`, `off`: whether virtio cards that offer packed queues use them instead of split ones | `off` |
 //! | `log` | `off`, `error`, `warn`, `info`, `debug`, `trace` | `info` |
 //! | `netmap.NAME` | a number, see [`Tunables`](nm_core::tunables::Tunables) | sizes follow the memory, the rest is fixed |
@@ -22,6 +23,7 @@ use core::num::NonZeroU16;
 
 use log::LevelFilter;
 use nm_core::name::PortName;
+use nm_core::nic::Mtu;
 use nm_core::tunables::Overrides;
 
 use crate::mmio_device::MmioDevice;
@@ -58,6 +60,8 @@ pub struct Config {
     pub wait: Wait,
     /// The most queue pairs that a card uses, if anybody has said.
     pub queues: Option<NonZeroU16>,
+    /// The MTU of each card; `None` for what the card reports, else [`Mtu::ETHERNET`].
+    pub mtu: Option<Mtu>,
     /// Packed queues are used where a card offers them.
     pub packed: bool,
     /// The least severe messages that the console shows.
@@ -94,7 +98,7 @@ pub enum Problem {
 const QUEUES_MAX: NonZeroU16 = NonZeroU16::MIN.saturating_add(63);
 
 /// The keys that there are, for messages.
-const KEYS: &str = "app a b wait queues packed log netmap.NAME virtio_mmio.device";
+const KEYS: &str = "app a b wait queues mtu packed log netmap.NAME virtio_mmio.device";
 
 /// A text from outside, fit for a message: control characters escaped, cut where it is long.
 struct Shown<'a>(&'a str);
@@ -137,6 +141,7 @@ impl Config {
             app: App::Bridge { a: None, b: None },
             wait: Wait::Adaptive,
             queues: None,
+            mtu: None,
             packed: false,
             log: LevelFilter::Info,
             tunables: Overrides::default(),
@@ -164,6 +169,7 @@ impl Config {
             "b" => *b = Some(port(value)?),
             "wait" => self.wait = wait(value)?,
             "queues" => self.queues = Some(queues(value)?),
+            "mtu" => self.mtu = Some(mtu(value)?),
             "packed" => self.packed = switch(value)?,
             "log" => self.log = level(value)?,
             "virtio_mmio.device" => self.add_mmio_device(value)?,
@@ -221,6 +227,12 @@ fn queues(value: &str) -> Result<NonZeroU16, Problem> {
     number.ok_or_else(|| Problem::BadValue(alloc::format!("it must be a number from 1 to {QUEUES_MAX}")))
 }
 
+fn mtu(value: &str) -> Result<Mtu, Problem> {
+    let (least, most) = (Mtu::MIN, Mtu::MAX);
+    let out_of_range = || Problem::BadValue(alloc::format!("it must be a number from {least} to {most}"));
+    value.parse().ok().and_then(Mtu::new).ok_or_else(out_of_range)
+}
+
 fn switch(value: &str) -> Result<bool, Problem> {
     match value {
         "on" => Ok(true),
@@ -267,6 +279,7 @@ mod tests {
             ("a", "netmap:vtnet0"),
             ("wait", "spin"),
             ("queues", "64"),
+            ("mtu", "9000"),
             ("packed", "on"),
             ("log", "debug"),
             ("netmap.buf_num", "4096"),
@@ -280,6 +293,7 @@ mod tests {
         assert_eq!(config.app, App::Bridge { a: Some("netmap:vtnet0".into()), b: Some("vtnet1".into()) });
         assert_eq!((config.log, config.mmio_devices.len()), (LevelFilter::Debug, 2));
         assert_eq!((config.queues.map(NonZeroU16::get), parse(&[]).unwrap().queues), (Some(64), None));
+        assert_eq!((config.mtu, parse(&[]).unwrap().mtu), (Mtu::new(9000), None));
         assert_eq!((config.packed, parse(&[]).unwrap().packed), (true, false));
         assert!(!parse(&[("packed", "off")]).unwrap().packed);
         let set = ["buf_num", "priv_buf_num", "admode", "mmap_unreg", "buf_size"];
@@ -297,12 +311,15 @@ mod tests {
         let long = "x".repeat(3000);
         let names: Vec<_> = Tunables::names().collect();
         let cases = [
-            (("color", "red"), "unknown key in \"color=red\"; allowed are app a b wait queues packed log netmap.NAME virtio_mmio.device".into()),
+            (("color", "red"), "unknown key in \"color=red\"; allowed are app a b wait queues mtu packed log netmap.NAME virtio_mmio.device".into()),
             (("app", "router"), "unknown application in \"app=router\"; allowed is bridge".into()),
             (("wait", "never"), "bad value in \"wait=never\"; allowed are spin poll adaptive".into()),
             (("queues", "0"), "bad value in \"queues=0\"; it must be a number from 1 to 64".into()),
             (("queues", "65"), "bad value in \"queues=65\"; it must be a number from 1 to 64".into()),
             (("queues", "all"), "bad value in \"queues=all\"; it must be a number from 1 to 64".into()),
+            (("mtu", "67"), "bad value in \"mtu=67\"; it must be a number from 68 to 9000".into()),
+            (("mtu", "9001"), "bad value in \"mtu=9001\"; it must be a number from 68 to 9000".into()),
+            (("mtu", "1k"), "bad value in \"mtu=1k\"; it must be a number from 68 to 9000".into()),
             (("packed", "1"), "bad value in \"packed=1\"; allowed are on off".into()),
             (("log", "loud"), "bad value in \"log=loud\"; allowed are off error warn info debug trace".into()),
             (("netmap.buf_num", "1"), "bad value in \"netmap.buf_num=1\"; must be between 18 and 4194304".into()),
@@ -320,7 +337,7 @@ mod tests {
             (("a", "em0{1"), "bad value in \"a=em0{1\"; \"em0{1\" asks for a pipe, which is not supported; use IF, IF-N, IF^, IF^N or IF*".into()),
             (("b", "mac-5254"), "bad value in \"b=mac-5254\"; \"mac-5254\" has a malformed MAC address; the form is mac- and 12 hexadecimal digits, such as mac-525400000001".into()),
             ((long.as_str(), "1"), std::format!("unknown key in \"{}… (3002 bytes)\"; allowed are {KEYS}", "x".repeat(60))),
-            (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait queues packed log netmap.NAME virtio_mmio.device".into()),
+            (("a\u{1b}[2J", ""), "unknown key in \"a\\u{1b}[2J=\"; allowed are app a b wait queues mtu packed log netmap.NAME virtio_mmio.device".into()),
         ];
         for ((key, value), message) in cases {
             assert_eq!(parse(&[(key, value)]).unwrap_err(), message);

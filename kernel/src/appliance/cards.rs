@@ -13,18 +13,19 @@ use millrace_drivers::iommu::ActiveIommu;
 use millrace_drivers::pci::{self, Function};
 use millrace_drivers::{Card, Options, ProbeError, probe, probe_mmio};
 use nm_apps::MmioDevice;
-use nm_core::{AttachError, Netmap};
+use nm_core::nic::Mtu;
+use nm_core::{AttachError, Attachment, Netmap};
 
 /// Attaches every card that there is a driver for, on the PCI buses and then among `mmio_devices`, which come by
-/// ascending address: `vtnet0`, `vtnet1`…, `em0`… in that order. A card that fails is named and left out, and keeps no number.
+/// ascending address: `vtnet0`, `vtnet1`…, `em0`… in that order, with this MTU if there is one. A card that fails is named and left out, and keeps no number.
 /// A network controller on PCI without a driver is named as well. Returns the place and ids of each of these.
 pub(super) fn attach(
     machine: &Machine,
     mmio_devices: &[MmioDevice],
-    options: Options,
+    (options, mtu): (Options, Option<Mtu>),
     netmap: &Netmap,
 ) -> Vec<String> {
-    let mut names = Names::default();
+    let mut names = Names { mtu, ..Names::default() };
     let mut without_driver = Vec::new();
     if let Some(Pci { config, roots }) = &machine.pci {
         for function in pci::functions(config.as_ref(), roots) {
@@ -61,9 +62,13 @@ pub(super) fn active_iommu(machine: &Machine) -> Option<ActiveIommu> {
     active.or_else(|| machine.pci.as_ref().and_then(on_pci))
 }
 
-/// How many cards have a name, by its letters.
+/// The names of cards, and the MTU of each.
 #[derive(Default)]
-struct Names(BTreeMap<&'static str, u32>);
+struct Names {
+    /// How many cards have a name, by its letters.
+    numbers: BTreeMap<&'static str, u32>,
+    mtu: Option<Mtu>,
+}
 
 impl Names {
     /// Attaches what was found at `place` under the next name for such cards.
@@ -71,10 +76,10 @@ impl Names {
         match found {
             None => {}
             Some(Ok(card)) => {
-                let number = self.0.entry(card.name_prefix()).or_default();
+                let number = self.numbers.entry(card.name_prefix()).or_default();
                 let name = format!("{}{number}", card.name_prefix());
                 let what = card.to_string();
-                match attach_one(netmap, &name, card) {
+                match attach_one(netmap, &name, card, self.mtu) {
                     Ok(()) => {
                         log::info!(target: "cards", "{place} is {name}: {what}");
                         *number += 1;
@@ -87,11 +92,16 @@ impl Names {
     }
 }
 
-fn attach_one(netmap: &Netmap, name: &str, card: Card) -> Result<(), AttachError> {
-    match card {
-        Card::VirtioNet(card) => netmap.attach(name, card),
-        Card::E1000(card) => netmap.attach(name, card),
-    }
+fn attach_one(netmap: &Netmap, name: &str, card: Card, mtu: Option<Mtu>) -> Result<(), AttachError> {
+    let attachment = match card {
+        Card::VirtioNet(card) => Attachment::rings(card),
+        Card::E1000(card) => Attachment::rings(card),
+    };
+    let attachment = match mtu {
+        Some(mtu) => attachment.with_mtu(mtu),
+        None => attachment,
+    };
+    netmap.attach_as(name, attachment)
 }
 
 fn complain(place: &dyn Display, error: &dyn core::error::Error) {

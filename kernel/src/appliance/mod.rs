@@ -57,7 +57,7 @@ fn configure_and_serve(machine: &Machine) -> Result<Infallible, Failure> {
     let queue_pairs = config.queues.or_else(|| NonZeroU16::try_from(workers).ok()).unwrap_or(NonZeroU16::MIN);
     let iommu = cards::active_iommu(machine);
     let options = Options { queue_pairs, allows_packed: config.packed, iommu };
-    let without_driver = cards::attach(machine, &config.mmio_devices, options, &netmap);
+    let without_driver = cards::attach(machine, &config.mmio_devices, (options, config.mtu), &netmap);
     serve(&config, &netmap, workers, &without_driver)
 }
 

@@ -17,7 +17,7 @@
 //! |---|---|
 //! | index, length and fragment chain of a transmit slot; number of a receive buffer | the burst, once |
 //! | an id that the device reports is outstanding, and is reported once | the burst |
-//! | lengths that the device reports fit the buffer | the burst |
+//! | lengths that the device reports fit the buffer; no frame is longer than the MTU allows | the burst |
 //! | indices of the device's own rings, descriptor status | the driver |
 //! | when a frame is published to the application | the core |
 //!
@@ -34,6 +34,7 @@ pub mod buffers;
 pub mod burst;
 pub mod events;
 pub mod index;
+mod mtu;
 pub mod nic;
 pub mod platform;
 pub mod slots;

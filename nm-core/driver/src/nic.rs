@@ -19,7 +19,10 @@ use core::fmt;
 use crate::burst::{RxBurst, TxBurst};
 use crate::events::Events;
 
-/// What a card is and can do. `Display` is `mac=… tx=QUEUESxSLOTS rx=QUEUESxSLOTS`.
+pub use crate::mtu::Mtu;
+
+/// What a card is and can do. `Display` is `mac=… tx=QUEUESxSLOTS rx=QUEUESxSLOTS`, with `mtu=…` behind the address if the card
+/// reports an MTU.
 ///
 /// It may change while the card is attached. A port that is opened on an interface without open ports gets the card as it is
 /// then; while a port is open, its rings stay as they are.
@@ -36,6 +39,12 @@ pub struct NicInfo {
     pub tx_slots: u16,
     /// Buffers that one receive queue can hold: the most slots its ring can have.
     pub rx_slots: u16,
+    /// The largest MTU that may be used, if the card reports one. It must not be given longer frames than this allows.
+    pub mtu: Option<Mtu>,
+    /// The shortest receive buffers, in bytes of payload, with which the card spreads a frame that is longer than one of them over
+    /// several; `None` if it does not, whatever the length.
+    #[doc(alias("NAF_MOREFRAG", "rx_buf_maxsize"))]
+    pub scatter_min: Option<u16>,
 }
 
 /// A MAC address as people write it.
@@ -62,7 +71,11 @@ impl fmt::Display for Shape<'_> {
 
 impl fmt::Display for NicInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mac={} {}", Mac(self.mac), Shape(self))
+        write!(f, "mac={}", Mac(self.mac))?;
+        if let Some(mtu) = self.mtu {
+            write!(f, " mtu={mtu}")?;
+        }
+        write!(f, " {}", Shape(self))
     }
 }
 
@@ -116,8 +129,9 @@ pub struct StartParams {
     pub tx_slots: u16,
     /// Slots of each receive ring, at most [`NicInfo::rx_slots`].
     pub rx_slots: u16,
-    /// Longest payload of a frame behind its Ethernet header, in bytes: 1500 unless jumbo frames are used.
-    pub mtu: u16,
+    /// MTU of the interface, at most [`NicInfo::mtu`] where the card reports one. Frames of up to [`Mtu::frame_max`] bytes are sent
+    /// and received. If these do not fit a buffer, the card was asked for [`NicInfo::scatter_min`] before.
+    pub mtu: Mtu,
 }
 
 /// The running queues of a card.

@@ -8,7 +8,7 @@ use super::counters::{self, HardwareCounters};
 use super::users::Rings;
 use crate::events::signals::SignalList;
 use crate::host::HostSide;
-use crate::nic::NicInfo;
+use crate::nic::{Mtu, NicInfo};
 use crate::stats::{Direction, RingCounters, RingKind, RingReport};
 
 /// What an interface is whatever adapter it has.
@@ -16,13 +16,26 @@ pub(crate) struct Common {
     pub(crate) name: String,
     /// Its host side, if it was attached with a stack.
     pub(crate) host: Option<Arc<HostSide>>,
+    /// The MTU that it was attached with.
+    mtu: Option<Mtu>,
     counters: HardwareCounters,
 }
 
 impl Common {
     /// An interface that never has more queues than `most`.
-    pub(crate) fn new(name: &str, host: Option<Arc<HostSide>>, most: (u16, u16)) -> Arc<Self> {
-        Arc::new(Self { name: name.to_string(), host, counters: HardwareCounters::new(most) })
+    pub(crate) fn new(
+        name: &str,
+        host: Option<Arc<HostSide>>,
+        mtu: Option<Mtu>,
+        most: (u16, u16),
+    ) -> Arc<Self> {
+        Arc::new(Self { name: name.to_string(), host, mtu, counters: HardwareCounters::new(most) })
+    }
+
+    /// The MTU of the interface when its card is this one: what it was attached with, else what the card reports, else that of
+    /// Ethernet.
+    pub(crate) fn mtu(&self, nic: &NicInfo) -> Mtu {
+        self.mtu.or(nic.mtu).unwrap_or_default()
     }
 
     /// The signals of its host rings: transmit, receive.

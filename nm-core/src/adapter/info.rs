@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::generic::Choice;
-use crate::nic::{Link, Mac, NicInfo, Shape};
+use crate::nic::{Link, Mac, Mtu, NicInfo, Shape};
 
 /// What an adapter is.
 pub(super) struct AdapterInfo {
@@ -24,6 +24,8 @@ pub struct InterfaceInfo {
     pub adapter: Choice,
     /// Link state.
     pub link: Link,
+    /// MTU of its ports.
+    pub mtu: Mtu,
     /// Whether a port is open on it.
     pub is_open: bool,
     /// Whom it belongs to, if it is [claimed](crate::Netmap::claim).
@@ -32,8 +34,8 @@ pub struct InterfaceInfo {
 
 impl fmt::Display for InterfaceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, nic, adapter, link, owner, .. } = self;
-        write!(f, "{name} mac={} link={link} {}", Mac(nic.mac), Shape(nic))?;
+        let Self { name, nic, adapter, link, mtu, owner, .. } = self;
+        write!(f, "{name} mac={} link={link} mtu={mtu} {}", Mac(nic.mac), Shape(nic))?;
         if *adapter == Choice::Generic {
             f.write_str(" adapter=generic")?;
         }

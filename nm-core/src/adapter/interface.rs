@@ -122,7 +122,8 @@ impl Interface {
         let owner = self.control.lock().owner.clone();
         let AdapterSlot { choice, adapter, .. } = self.current();
         let AdapterInfo { nic, link, is_open } = adapter.info();
-        InterfaceInfo { name: self.name().to_string(), nic, adapter: *choice, link, is_open, owner }
+        let (name, mtu) = (self.name().to_string(), self.common.mtu(&nic));
+        InterfaceInfo { name, nic, adapter: *choice, link, mtu, is_open, owner }
     }
 
     /// How many rings it has and how large they are, or would be with about `share` buffers at most.

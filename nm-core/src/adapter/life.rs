@@ -25,6 +25,7 @@ use spin::{Mutex, MutexGuard};
 use super::common::Common;
 use super::config::Configuration;
 use super::info::AdapterInfo;
+use super::mtu;
 use super::session::{Parts, Session};
 use super::slots::Slots;
 use super::users::{RingSet, Rings, Sharing, Users};
@@ -36,7 +37,7 @@ use crate::gate::Stop;
 use crate::index::RingSize;
 use crate::mem::{Hands, PortMemory, Region};
 use crate::name::RingSelection;
-use crate::nic::{NicInfo, StartParams, Stopped};
+use crate::nic::{Mtu, NicInfo, StartParams, Stopped};
 use crate::open_error::OpenError;
 use crate::ring::memory::RingShape;
 use crate::stats::{Direction, RingKind};
@@ -251,11 +252,13 @@ impl Adapter {
         let found = state.backend.info();
         state.configuration.adopt(self.name(), found)?;
         let info = state.configuration.adopted();
+        let mtu = self.common.mtu(info);
+        mtu::check(self.name(), mtu, info, request.region)?;
         let rings = self.common.rings(info);
         let set = rings.select(self.name(), request.wanted.rings)?;
         let shapes = self.shapes(info, rings, request);
         let memory = PortMemory::new(request.region, self.name(), &shapes, request.wanted.hands);
-        let params = start_params(&shapes, request.region);
+        let params = start_params(&shapes, request.region, mtu);
         let parts = Parts { common: &self.common, rings, params, shapes: &shapes };
         let session = Session::new(&parts, memory.map_err(OpenError::Memory)?);
         let start = Start { params, signals: &self.signals, host: self.common.host.as_ref() };
@@ -440,11 +443,8 @@ fn halt(backend: &mut dyn Backend, session: &Session) {
     }
 }
 
-/// Longest payload of a frame behind its Ethernet header.
-const MTU: u16 = 1500;
-
 /// What a card is started with for these rings, with buffers of `region`.
-fn start_params(shapes: &[RingShape], region: &Region) -> StartParams {
+fn start_params(shapes: &[RingShape], region: &Region, mtu: Mtu) -> StartParams {
     let slots = |direction| {
         let of_card = shapes.iter().find(|s| (s.kind, s.direction) == (RingKind::Hardware, direction));
         // No cut: a ring of a card has no more slots than 16 bits count.
@@ -454,6 +454,6 @@ fn start_params(shapes: &[RingShape], region: &Region) -> StartParams {
         buffer_len: region.frame_max(),
         tx_slots: slots(Direction::Tx),
         rx_slots: slots(Direction::Rx),
-        mtu: MTU,
+        mtu,
     }
 }

@@ -7,7 +7,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | `users` | which rings there are, and which port has which |
-//! | `slots`, `config`, `counters` | sizes of rings, what the back end says of itself, counters |
+//! | `slots`, `mtu`, `config`, `counters` | sizes of rings and frames, what the back end says of itself, counters |
 //! | `common`, `info` | what an interface has and tells, whichever adapter it has |
 //! | `session` | the rings of an open adapter and their memory |
 //! | [`life`] | the adapter: open, reset, release, disappear |
@@ -22,6 +22,7 @@ mod info;
 mod interface;
 pub(crate) mod life;
 mod list;
+mod mtu;
 pub(crate) mod session;
 mod slots;
 mod users;

@@ -131,7 +131,7 @@ impl Session {
 fn host_backend(parts: &Parts<'_>, shape: &RingShape, number: u16) -> Option<Box<dyn RingBackend>> {
     let host = parts.common.host.as_ref()?.clone();
     Some(match shape.direction {
-        Direction::Tx => Box::new(HostTx::new(host, shape.size, parts.params.buffer_len)),
+        Direction::Tx => Box::new(HostTx::new(host, shape.size, &parts.params)),
         Direction::Rx => Box::new(HostRx::new(host, number.into())),
     })
 }

@@ -10,18 +10,17 @@
 
 use alloc::boxed::Box;
 
+use nm_driver::abi::SlotFlags;
 use nm_driver::burst::{FRAGMENTS_MAX, FRAME_MIN, Frame, TxBurst, TxReport, TxTrack};
 use nm_driver::index::RingSize;
+use nm_driver::nic::StartParams;
 use nm_driver::slots::SlotValue;
 
 use crate::kring::{Kring, SyncError};
 
-/// Longest frame of several slots that is carried, in bytes; one slot holds longer ones where buffers are larger.
-const FRAME_MAX: u16 = 9216;
-
-/// A staging buffer for frames of rings whose buffers hold `frame_max` bytes.
-pub(super) fn staging(frame_max: u16) -> Box<[u8]> {
-    alloc::vec![0; frame_max.max(FRAME_MAX).into()].into()
+/// A staging buffer for frames of one slot of any length, and of as many as the MTU allows.
+pub(super) fn staging(params: &StartParams) -> Box<[u8]> {
+    alloc::vec![0; params.buffer_len.max(params.mtu.frame_max()).into()].into()
 }
 
 /// Takes the frames of a transmit ring.
@@ -50,10 +49,11 @@ pub(super) struct FrameTx {
 }
 
 impl FrameTx {
-    /// The way from a ring of this size with buffers of `frame_max` bytes.
-    pub(super) fn new(size: RingSize, frame_max: u16) -> Self {
+    /// The way from a ring of this size, for frames of at most `frame_max` bytes.
+    pub(super) fn new(size: RingSize, frame_max: u16, params: &StartParams) -> Self {
         // No cut: a ring has no more slots than 16 bits count.
-        Self { track: TxTrack::new(size.slots() as u16, size), staging: staging(frame_max) }
+        let track = TxTrack::new(size.slots() as u16, size).with_frame_max(frame_max);
+        Self { track, staging: staging(params) }
     }
 
     /// Offers all pending frames, until one stays. Each is accounted for before the next, so that a sink that panics leaves a ring
@@ -105,6 +105,7 @@ fn account(kring: &mut Kring, report: &TxReport, offered: Option<Taken>) {
         _ => (report.invalid, report.unsupported),
     };
     counters.drop_invalid.add(invalid.into());
+    counters.drop_long.add(report.long.into());
     counters.drop_refused.add(refused.into());
     counters.full.add(report.is_full.into());
 }
@@ -114,8 +115,11 @@ pub(super) trait FrameSource: Send {
     /// Whether there may be a frame.
     fn has_frame(&self) -> bool;
 
-    /// The next frame. Called while a slot is free for it.
+    /// The next frame, the same one until it is [taken](Self::take). Called while a slot is free.
     fn next(&mut self) -> Given<'_>;
+
+    /// The frame that was given last is in the ring, or was dropped.
+    fn take(&mut self);
 }
 
 /// What a source gives.
@@ -129,31 +133,60 @@ pub(super) enum Given<'a> {
     Nothing,
 }
 
-/// Copies frames into the free slots of a receive ring, until there is no frame or no free slot.
+/// Copies frames into the free slots of a receive ring, until there is no frame, or not enough free slots for the next.
 pub(super) fn import(kring: &mut Kring, source: &mut impl FrameSource) -> Result<(), SyncError> {
-    let size = kring.size();
-    for _ in 0..size.distance(kring.hwtail, size.prev(kring.hwcur)) {
+    for _ in 0..free(kring) {
+        if free(kring) == 0 {
+            break;
+        }
         let SlotValue { buf_idx, .. } = kring.ring.slot(kring.hwtail);
         if kring.ring.region().payload(buf_idx).is_none() {
             return if source.has_frame() { Err(SyncError::BadBuffer { buf_idx }) } else { Ok(()) };
         }
-        let frame = match source.next() {
-            Given::Frame(frame) => frame,
-            Given::Damaged => {
-                kring.counters.drop_error.add(1);
-                continue;
+        match source.next() {
+            Given::Frame(frame) => {
+                if !place(kring, frame)? {
+                    break;
+                }
             }
+            Given::Damaged => kring.counters.drop_error.add(1),
             Given::Nothing => break,
-        };
-        if frame.len() < usize::from(FRAME_MIN) {
-            kring.counters.drop_short.add(1);
-        } else if kring.ring.write_frame(kring.hwtail, frame, kring.slot_flags) {
-            kring.hwtail = size.next(kring.hwtail);
-            kring.counters.packets.add(1);
-            kring.counters.bytes.add(frame.len() as u64);
-        } else {
-            kring.counters.drop_long.add(1);
         }
+        source.take();
     }
     Ok(())
+}
+
+/// How many slots of a receive ring are free.
+fn free(kring: &Kring) -> u32 {
+    kring.size().distance(kring.hwtail, kring.size().prev(kring.hwcur))
+}
+
+/// Puts a frame into as many slots as it needs, or drops it. Returns whether there are enough.
+fn place(kring: &mut Kring, frame: &[u8]) -> Result<bool, SyncError> {
+    let (size, part) = (kring.size(), usize::from(kring.ring.region().frame_max()).max(1));
+    let slots = frame.len().div_ceil(part).max(1) as u32;
+    if frame.len() < usize::from(FRAME_MIN) {
+        kring.counters.drop_short.add(1);
+        return Ok(true);
+    }
+    if slots > FRAGMENTS_MAX || slots >= size.slots() {
+        kring.counters.drop_long.add(1);
+        return Ok(true);
+    }
+    if slots > free(kring) {
+        return Ok(false);
+    }
+    let mut at = kring.hwtail;
+    for (bytes, left) in frame.chunks(part).zip((0..slots).rev()) {
+        let more = if left > 0 { SlotFlags::MOREFRAG } else { SlotFlags::empty() };
+        if !kring.ring.write_frame(at, bytes, kring.slot_flags | more) {
+            return Err(SyncError::BadBuffer { buf_idx: kring.ring.slot(at).buf_idx });
+        }
+        at = size.next(at);
+    }
+    kring.hwtail = at;
+    kring.counters.packets.add(1);
+    kring.counters.bytes.add(frame.len() as u64);
+    Ok(true)
 }

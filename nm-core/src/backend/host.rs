@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use nm_driver::abi::SlotFlags;
 use nm_driver::burst::FRAME_MIN;
 use nm_driver::index::{Index, RingSize};
-use nm_driver::nic::Armed;
+use nm_driver::nic::{Armed, StartParams};
 use nm_driver::slots::SlotValue;
 
 use super::frames::{FrameSink, FrameSource, FrameTx, Given, Taken, import, staging};
@@ -40,9 +40,10 @@ pub(crate) struct HostTx {
 }
 
 impl HostTx {
-    /// A ring of this size to the stack of `host`, with buffers of `frame_max` bytes.
-    pub(crate) fn new(host: Arc<HostSide>, size: RingSize, frame_max: u16) -> Self {
-        Self { stack: Stack(host), frames: FrameTx::new(size, frame_max) }
+    /// A ring of this size to the stack of `host`. The stack gets frames of any length that a slot holds, also if it is above the
+    /// MTU.
+    pub(crate) fn new(host: Arc<HostSide>, size: RingSize, params: &StartParams) -> Self {
+        Self { stack: Stack(host), frames: FrameTx::new(size, u16::MAX, params) }
     }
 }
 
@@ -74,9 +75,9 @@ pub(super) struct HostTxPath {
 }
 
 impl HostTxPath {
-    /// The way to the stack of `host`, for frames of at most `frame_max` bytes.
-    pub(super) fn new(host: Arc<HostSide>, frame_max: u16) -> Self {
-        Self { host, staging: staging(frame_max) }
+    /// The way to the stack of `host`.
+    pub(super) fn new(host: Arc<HostSide>, params: &StartParams) -> Self {
+        Self { host, staging: staging(params) }
     }
 
     /// Sends the slots of a receive ring up that are released now, if the ring is in transparent mode.
@@ -142,8 +143,9 @@ struct Queued {
     host: Arc<HostSide>,
     /// Number of the ring among the host receive rings.
     ring: usize,
-    /// The frame that was copied last; its memory goes back to the queue.
+    /// The frame that was given last. When it is taken, its memory goes back to the queue.
     frame: Option<Vec<u8>>,
+    is_taken: bool,
 }
 
 /// Drives a host receive ring.
@@ -154,7 +156,7 @@ pub(crate) struct HostRx {
 impl HostRx {
     /// The host receive ring of this number.
     pub(crate) fn new(host: Arc<HostSide>, ring: usize) -> Self {
-        Self { queued: Queued { host, ring, frame: None } }
+        Self { queued: Queued { host, ring, frame: None, is_taken: true } }
     }
 
     fn run(&mut self, kring: &mut Kring, sink: Option<Sink<'_>>) -> Result<(), SyncError> {
@@ -193,8 +195,15 @@ impl FrameSource for Queued {
     }
 
     fn next(&mut self) -> Given<'_> {
-        self.frame = self.host.pop(self.ring, self.frame.take());
+        if core::mem::replace(&mut self.is_taken, false) {
+            self.frame = self.host.pop(self.ring, self.frame.take());
+        }
+        self.is_taken = self.frame.is_none();
         self.frame.as_deref().map_or(Given::Nothing, Given::Frame)
+    }
+
+    fn take(&mut self) {
+        self.is_taken = true;
     }
 }
 

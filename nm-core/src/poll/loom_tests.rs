@@ -36,7 +36,15 @@ impl Wake for Bell {
 fn a_wait_ends(interrupts: u32, runners: u32) {
     let platform: Arc<dyn Platform> = HeapPlatform::new(0);
     let hub = Hub::new(platform, Arc::default());
-    let nic = NicInfo { mac: [0; 6], tx_queues: 1, rx_queues: 1, tx_slots: 8, rx_slots: 8 };
+    let nic = NicInfo {
+        mac: [0; 6],
+        tx_queues: 1,
+        rx_queues: 1,
+        tx_slots: 8,
+        rx_slots: 8,
+        mtu: None,
+        scatter_min: None,
+    };
     let signals = Signals::new(&hub, &nic, None, Mitigation::Off);
     signals.set_on(true);
     let published = Arc::new(AtomicU32::new(0));
@@ -122,7 +130,15 @@ fn no_word_is_lost_that_waits_for_its_interval() {
         let knobs = Arc::new(Knobs::default());
         knobs.set("generic_mit", 60).unwrap();
         let hub = Hub::new(platform, knobs);
-        let nic = NicInfo { mac: [0; 6], tx_queues: 1, rx_queues: 2, tx_slots: 8, rx_slots: 8 };
+        let nic = NicInfo {
+            mac: [0; 6],
+            tx_queues: 1,
+            rx_queues: 2,
+            tx_slots: 8,
+            rx_slots: 8,
+            mtu: None,
+            scatter_min: None,
+        };
         let signals = Signals::new(&hub, &nic, None, Mitigation::Generic);
         signals.set_on(true);
         let (events, wakes) = (Events::new(signals.clone()), hub.wakes());

@@ -82,7 +82,15 @@ struct PipeEnd {
 impl Backend for PipeEnd {
     fn info(&self) -> NicInfo {
         let (mac, slots) = ([0x52, 0x54, 0, 0, 2, self.number], self.slots);
-        NicInfo { mac, tx_queues: 1, rx_queues: 1, tx_slots: slots, rx_slots: slots }
+        NicInfo {
+            mac,
+            tx_queues: 1,
+            rx_queues: 1,
+            tx_slots: slots,
+            rx_slots: slots,
+            mtu: None,
+            scatter_min: Some(1),
+        }
     }
 
     fn start(&mut self, start: &Start<'_>) -> Result<RingBackends, Cause> {

@@ -145,7 +145,8 @@ impl Model {
     pub fn read_config(&mut self, offset: usize) -> Option<u8> {
         let status = u8::from(self.setup.is_link_up);
         let pairs = self.setup.pairs.to_le_bytes();
-        let byte = self.setup.mac.iter().chain(&[status, 0]).chain(&pairs).nth(offset).copied();
+        let mtu = self.setup.mtu.to_le_bytes();
+        let byte = self.setup.mac.iter().chain(&[status, 0]).chain(&pairs).chain(&mtu).nth(offset).copied();
         if let Some(left) = self.setup.quirks.config_changes.checked_sub(1) {
             self.setup.quirks.config_changes = left;
             self.generation = self.generation.wrapping_add(1);

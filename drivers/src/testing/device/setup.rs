@@ -29,6 +29,8 @@ pub struct Setup {
     pub control_size: u16,
     /// How many queue pairs the configuration says there are.
     pub pairs: u16,
+    /// The largest MTU, in the configuration.
+    pub mtu: u16,
     /// The link has a carrier.
     pub is_link_up: bool,
     /// Misbehaviour.
@@ -108,6 +110,7 @@ impl Default for Setup {
             queue_sizes: vec![256, 256],
             control_size: 64,
             pairs: 1,
+            mtu: 1500,
             is_link_up: true,
             quirks: Quirks::default(),
         }

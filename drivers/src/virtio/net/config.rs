@@ -2,7 +2,8 @@
 
 use core::ops::RangeInclusive;
 
-use nm_driver::nic::Link;
+use log::warn;
+use nm_driver::nic::{Link, Mtu};
 
 use super::NetError;
 use crate::virtio::features::Features;
@@ -14,6 +15,8 @@ const MAC: usize = 0;
 const QUEUE_PAIRS: usize = 8;
 /// Offset of the status, two bytes.
 const STATUS: usize = 6;
+/// Offset of the MTU, two bytes.
+const MTU: usize = 10;
 /// Bit of the status: there is a carrier.
 const STATUS_LINK_UP: u16 = 1;
 
@@ -27,6 +30,23 @@ pub(super) fn queue_pairs(transport: &dyn Transport, features: Features) -> u16 
     }
     let pairs = transport.config_u16(QUEUE_PAIRS).ok();
     pairs.filter(|pairs| QUEUE_PAIRS_ALLOWED.contains(pairs)).unwrap_or(1)
+}
+
+/// The largest MTU that the device takes (section 5.1.4), if it says so by `offered`. One that is out of range, which is named in
+/// the log, or cannot be read, counts as none.
+pub(super) fn mtu(transport: &dyn Transport, offered: Features) -> Option<Mtu> {
+    if !offered.contains(Features::NET_MTU) {
+        return None;
+    }
+    let bytes = transport.config_u16(MTU).ok()?;
+    let mtu = Mtu::new(bytes);
+    if mtu.is_none() {
+        let (least, most, default) = (Mtu::MIN, Mtu::MAX, Mtu::ETHERNET);
+        warn!(
+            "the device reports an MTU of {bytes}, not {least} to {most}; it is ignored (default {default})"
+        );
+    }
+    mtu
 }
 
 /// The card's station address, or `fallback` when the device has none.

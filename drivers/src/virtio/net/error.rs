@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use nm_driver::nic::Mtu;
 use nm_driver::platform::OutOfDmaMemory;
 
 use crate::iommu::ActiveIommu;
@@ -65,6 +66,13 @@ pub enum NetError {
     NoRoom {
         /// The queue.
         role: QueueRole,
+    },
+    /// The device reports a smaller MTU than it is to be started with.
+    MtuTooLarge {
+        /// That of the start.
+        mtu: Mtu,
+        /// The device's.
+        most: Mtu,
     },
     /// The device offers a smaller queue than when it was looked at first.
     QueueShrank {
@@ -140,6 +148,9 @@ impl fmt::Display for NetError {
                 )
             }
             Self::NoRoom { role } => write!(f, "the device's {role} queue is too short for a packet"),
+            Self::MtuTooLarge { mtu, most } => {
+                write!(f, "an MTU of {mtu} is above that of the device, {most}")
+            }
             Self::QueueShrank { role, before, now } => {
                 write!(f, "the device's {role} queue had {before} entries and has {now} now")
             }

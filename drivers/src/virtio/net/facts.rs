@@ -1,5 +1,7 @@
 //! What a device says when it is looked at first, and what is made of it.
 
+use nm_driver::nic::{Mtu, StartParams};
+
 use super::handshake::wanted_features;
 use super::packet::Format;
 use super::{NetError, QueueRole, config};
@@ -11,8 +13,10 @@ use crate::virtio::transport::Transport;
 /// What the device said when it was looked at first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
-    /// Of the offered features, those that this driver uses.
+    /// Of the offered features, those that this driver uses whatever a start asks for.
     pub features: Features,
+    /// The largest MTU that the device takes, if it says so.
+    pub mtu: Option<Mtu>,
     pub format: Format,
     /// The device offers packed queues, whether or not they are used.
     pub offers_packed: bool,
@@ -37,6 +41,7 @@ impl Facts {
         let pairs_offered = config::queue_pairs(transport, features);
         let facts = Self {
             features,
+            mtu: config::mtu(transport, transport.offered_features()),
             format: Format::of(transport.is_legacy(), features),
             offers_packed: transport.offered_features().contains(Features::RING_PACKED),
             mac: config::station_address(transport, features, fallback_mac)?,
@@ -72,6 +77,14 @@ impl Facts {
     /// The device uses buffers in the order in which they are posted.
     pub fn is_in_order(&self) -> bool {
         self.features.contains(Features::IN_ORDER)
+    }
+
+    /// The features for a start with these parameters. A driver that accepts the device's MTU has to send no longer frames, and to
+    /// receive those of that length (section 5.1.4.2): it does so with exactly that MTU.
+    pub fn features_for(&self, params: &StartParams) -> Features {
+        let mut features = self.features;
+        features.set(Features::NET_MTU, self.mtu == Some(params.mtu));
+        features
     }
 
     /// Entries of each queue with this role.

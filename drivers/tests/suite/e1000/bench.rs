@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_drivers::e1000::{E1000, Model};
 use millrace_drivers::testing::{FakeMachine, IntelDevice, IntelSetup};
-use nm_driver::nic::StartParams;
+use nm_driver::nic::{Mtu, StartParams};
 use nm_driver::testing::{RxRing, TxRing};
 
 use crate::rings;
@@ -28,11 +28,11 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(setup: IntelSetup) -> Self {
-        Self::with_buffers(setup, CAPACITY, 1500)
+        Self::with_buffers(setup, CAPACITY, Mtu::ETHERNET)
     }
 
     /// A card with buffers of this length, for frames up to this MTU.
-    pub fn with_buffers(setup: IntelSetup, buffer_len: u16, mtu: u16) -> Self {
+    pub fn with_buffers(setup: IntelSetup, buffer_len: u16, mtu: Mtu) -> Self {
         let machine = FakeMachine::new();
         let model = setup.model;
         let device = IntelDevice::new(&machine, setup);

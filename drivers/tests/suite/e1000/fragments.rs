@@ -2,6 +2,7 @@
 
 use millrace_drivers::testing::{IntelSetup, Ring};
 use nm_driver::burst::FRAGMENTS_MAX;
+use nm_driver::nic::Mtu;
 
 use super::bench::{Bench, CAPACITY, frame, padded};
 
@@ -118,7 +119,7 @@ fn short_frames_that_were_sent_make_room_in_the_next_sync() {
 
 /// Buffers of the default length, of which the card uses 1024 bytes.
 fn jumbo() -> Bench {
-    let mut bench = Bench::with_buffers(IntelSetup::default(), CAPACITY, 9000);
+    let mut bench = Bench::with_buffers(IntelSetup::default(), CAPACITY, Mtu::MAX);
     bench.rx.sync();
     bench
 }

@@ -2,7 +2,7 @@
 
 use millrace_drivers::e1000::{Model, Offset, SLOTS, StartError};
 use millrace_drivers::testing::{IntelSetup, Ring};
-use nm_driver::nic::Nic;
+use nm_driver::nic::{Mtu, Nic};
 
 use super::bench::{Bench, CAPACITY, LONGEST, MODELS, frame, padded};
 
@@ -207,7 +207,7 @@ fn a_length_beyond_the_buffer_or_none_is_dropped_and_counted() {
 /// The model complains if the card could write behind the last buffer, which ends where its memory does.
 #[test]
 fn buffers_of_every_size_are_filled_as_far_as_the_card_can_be_told() {
-    for mtu in [1500, 9000] {
+    for mtu in [Mtu::ETHERNET, Mtu::MAX] {
         for (capacity, longest) in [
             (256, 256),
             (320, 256),
@@ -225,7 +225,7 @@ fn buffers_of_every_size_are_filled_as_far_as_the_card_can_be_told() {
             assert_eq!(bench.rx.receive(), [sent], "{longest} bytes into buffers of {capacity}");
             // A longer one goes over several buffers.
             let long = frame(2, longest + 1);
-            let is_taken = mtu > 1500 || !(LONGEST..2048).contains(&longest);
+            let is_taken = mtu > Mtu::ETHERNET || !(LONGEST..2048).contains(&longest);
             assert_eq!(bench.device.receive(&long), is_taken);
             assert!(bench.device.receive(&frame(3, 100)));
             let mut seen = bench.rx.receive();
@@ -242,7 +242,7 @@ fn buffers_that_no_limit_fits_are_refused_and_leave_reception_off() {
     for buffer_len in [0, 14, 192, 255] {
         let mut bench = Bench::new(IntelSetup::default());
         let mut params = crate::rings::params(&bench.nic, buffer_len);
-        for mtu in [1500, 9000] {
+        for mtu in [Mtu::ETHERNET, Mtu::MAX] {
             params.mtu = mtu;
             let error = bench.nic.start(&params).map(drop).unwrap_err();
             assert_eq!(error, StartError::BufferTooSmall(buffer_len));
@@ -265,11 +265,11 @@ fn buffers_that_no_limit_fits_are_refused_and_leave_reception_off() {
 fn the_receive_control_is_written_once_before_any_buffer_is_known() {
     for (buffer_len, mtu, expected) in [
         // EN, UPE, MPE, BAM, SECRC; no LPE, no size (2048), no SBP, no VFE, no loopback.
-        (1984, 1500, 1 << 1 | 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26),
+        (1984, Mtu::ETHERNET, 1 << 1 | 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26),
         // With LPE, and 1024 as the size.
-        (1984, 9000, 1 << 1 | 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26 | 1 << 5 | 1 << 16),
+        (1984, Mtu::MAX, 1 << 1 | 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26 | 1 << 5 | 1 << 16),
         // With LPE, and 8192 as the size, times 16 (BSEX).
-        (8192, 9000, 1 << 1 | 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26 | 1 << 5 | 2 << 16 | 1 << 25),
+        (8192, Mtu::MAX, 1 << 1 | 1 << 3 | 1 << 4 | 1 << 15 | 1 << 26 | 1 << 5 | 2 << 16 | 1 << 25),
     ] {
         let mut bench = Bench::with_buffers(IntelSetup::default(), buffer_len, mtu);
         assert_eq!((bench.device.writes(Offset::Rctl), bench.device.value(Offset::Rctl)), (1, expected));

@@ -30,6 +30,8 @@ pub struct RxTrack {
     mask: u32,
     /// Descriptors of the queue.
     capacity: u32,
+    /// Longest frame, in bytes.
+    frame_max: u16,
     oldest: u32,
     next: u32,
     /// The buffer that was posted under each id.
@@ -69,6 +71,7 @@ impl RxTrack {
         Self {
             mask: ids - 1,
             capacity: capacity.into(),
+            frame_max: u16::MAX,
             oldest: 0,
             next: 0,
             buffers: alloc::vec![NONE; ids as usize].into(),
@@ -82,6 +85,19 @@ impl RxTrack {
             bytes: 0,
             is_dropping: false,
         }
+    }
+
+    /// The same track, for frames of at most `bytes` bytes: longer ones are dropped and counted. Without it a frame may have any
+    /// length that its slots hold.
+    #[must_use]
+    pub fn with_frame_max(self, bytes: u16) -> Self {
+        Self { frame_max: bytes, ..self }
+    }
+
+    /// A new track of a queue of the same card, after a reset.
+    #[must_use]
+    pub fn renewed(&self, capacity: u16, size: RingSize, tail: Index) -> Self {
+        Self::new(capacity, size, tail).with_frame_max(self.frame_max)
     }
 
     /// Number of outstanding buffers.
@@ -233,7 +249,8 @@ pub struct RxReport {
     pub bytes: u64,
     /// Frames that were dropped because they are shorter than [`FRAME_MIN`].
     pub short: u32,
-    /// Frames that were dropped because they do not fit: into a buffer, into [`FRAGMENTS_MAX`] slots, or into the ring.
+    /// Frames that were dropped because they are longer than the track's limit, or do not fit: into a buffer, into
+    /// [`FRAGMENTS_MAX`] slots, or into the ring.
     pub long: u32,
     /// Frames that were dropped because the device reports them as damaged.
     pub damaged: u32,
@@ -334,7 +351,7 @@ impl<'a> RxBurst<'a> {
         header: u32,
         mut written: impl FnMut(&T, u32) -> Option<u32>,
     ) -> u32 {
-        let RxTrack { oldest, mask, import, .. } = *self.track;
+        let RxTrack { oldest, mask, import, frame_max, .. } = *self.track;
         if !self.track.is_plain {
             return 0;
         }
@@ -346,7 +363,7 @@ impl<'a> RxBurst<'a> {
         let ids = self.track.buffers.get(first as usize..).unwrap_or_default();
         // Lengths are counted from the shortest; a limit below that leaves none.
         let (shortest, flags) = (u32::from(FRAME_MIN), u32::from(self.flags) << 16);
-        let span = (u32::from(self.receive_len) + 1).saturating_sub(shortest);
+        let span = (u32::from(self.receive_len.min(frame_max)) + 1).saturating_sub(shortest);
         let (below, frame) = (header + shortest, flags + shortest);
         let (mut count, mut above_all) = (0, 0);
         for (((entry, slot), &buf_idx), _) in entries.iter().zip(slots).zip(ids).zip(0..most) {
@@ -414,9 +431,10 @@ impl<'a> RxBurst<'a> {
     fn add(&mut self, mut slot: SlotValue, more: bool) {
         let size = self.size();
         let count = self.track.fragments + 1;
-        let is_too_long = more && (count >= FRAGMENTS_MAX || count + 1 >= size.slots());
         let bytes = self.track.bytes + u32::from(slot.len);
-        let is_short = !more && bytes < u32::from(FRAME_MIN);
+        let has_too_many = more && (count >= FRAGMENTS_MAX || count + 1 >= size.slots());
+        let is_too_long = has_too_many || bytes > u32::from(self.track.frame_max);
+        let is_short = !is_too_long && !more && bytes < u32::from(FRAME_MIN);
         if is_too_long || is_short {
             self.report.long += u32::from(is_too_long);
             self.report.short += u32::from(is_short);
@@ -457,16 +475,31 @@ impl<'a> RxBurst<'a> {
         true
     }
 
-    /// Makes the oldest outstanding buffer hold `frame`: for a device that is software. `None` when nothing is outstanding.
+    /// Makes the oldest outstanding buffers hold `frame`, as many as it needs: for a device that is software. `None` when fewer are
+    /// outstanding. A frame that needs more than there ever are is dropped, with one buffer.
     pub fn deliver(&mut self, frame: &[u8]) -> Option<()> {
-        if self.outstanding() == 0 {
+        let part = usize::from(self.receive_len).max(1);
+        let needed = frame.len().div_ceil(part).max(1) as u32;
+        let most = (self.size().slots() - 1).min(FRAGMENTS_MAX);
+        let outstanding = self.outstanding();
+        if outstanding == 0 || needed <= most && needed > outstanding {
             return None;
         }
-        let id = self.track.oldest & self.track.mask;
-        let buf_idx = self.track.buffers.get(id as usize).copied()?;
-        let len = self.ring.buffers.get(buf_idx).and_then(|mut buffer| buffer.copy_from(frame));
-        // A length that no buffer has drops the frame.
-        self.fragment(id, 0, len.map_or(u32::MAX, u32::from), false).then_some(())
+        if needed > most {
+            // A length that no buffer has drops the frame.
+            return self.fragment(self.expected().into(), 0, u32::MAX, false).then_some(());
+        }
+        let mut parts = frame.chunks(part);
+        let mut next = parts.next().or(Some(&[]));
+        while let Some(bytes) = next {
+            next = parts.next();
+            let id = u32::from(self.expected());
+            let buf_idx = self.track.buffers.get(id as usize).copied()?;
+            let len = self.ring.buffers.get(buf_idx).and_then(|mut buffer| buffer.copy_from(bytes));
+            let is_delivered = self.fragment(id, 0, len.map_or(u32::MAX, u32::from), next.is_some());
+            is_delivered.then_some(())?;
+        }
+        Some(())
     }
 
     /// Drops the frame that is not whole, and this buffer of it.

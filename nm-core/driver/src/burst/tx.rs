@@ -38,6 +38,8 @@ pub struct TxTrack {
     mask: u32,
     /// Descriptors of the queue.
     capacity: u32,
+    /// Longest frame, in bytes.
+    frame_max: u16,
     oldest: u32,
     next: u32,
     /// Whether each outstanding frame has one slot, and they complete in order.
@@ -61,6 +63,7 @@ impl TxTrack {
         Self {
             mask: ids - 1,
             capacity: capacity.into(),
+            frame_max: u16::MAX,
             oldest: 0,
             next: 0,
             is_plain: true,
@@ -70,6 +73,19 @@ impl TxTrack {
             is_dropping: false,
             is_waiting: false,
         }
+    }
+
+    /// The same track, for frames of at most `bytes` bytes: longer ones are dropped and counted. Without it a frame may have any
+    /// length that its slots hold.
+    #[must_use]
+    pub fn with_frame_max(self, bytes: u16) -> Self {
+        Self { frame_max: bytes, ..self }
+    }
+
+    /// A new track of a queue of the same card, after a reset.
+    #[must_use]
+    pub fn renewed(&self, capacity: u16, size: RingSize) -> Self {
+        Self::new(capacity, size).with_frame_max(self.frame_max)
     }
 
     /// Number of outstanding fragments.
@@ -186,6 +202,8 @@ pub struct TxReport {
     pub bytes: u64,
     /// Frames that were dropped: an invalid buffer or length, or too many slots.
     pub invalid: u32,
+    /// Frames that were dropped because they are longer than the track's limit.
+    pub long: u32,
     /// Frames that were dropped because the device cannot send them.
     pub unsupported: u32,
     /// Whether the queue had no room for a frame.
@@ -235,6 +253,7 @@ impl<'a> TxBurst<'a> {
             packets: 0,
             bytes: 0,
             invalid: 0,
+            long: 0,
             unsupported: 0,
             is_full: false,
         };
@@ -381,7 +400,8 @@ impl<'a> TxBurst<'a> {
         // What is pending has an id: there are at least as many as slots. The caller's descriptors end where ids start over.
         let most = pending.min(self.track.mask + 1 - first);
         let shortest = u32::from(lengths.shortest.max(1));
-        let span = (u32::from(lengths.longest.min(buffers.capacity())) + 1).saturating_sub(shortest);
+        let longest = lengths.longest.min(buffers.capacity()).min(self.track.frame_max);
+        let span = (u32::from(longest) + 1).saturating_sub(shortest);
         let (mut count, mut bytes) = (0, 0);
         for ((slot, descriptor), _) in slots.from(self.report.submitted).iter().zip(descriptors).zip(0..most)
         {
@@ -409,12 +429,16 @@ impl<'a> TxBurst<'a> {
     pub fn next_frame(&mut self, room: u32) -> Option<Frame<'_, 'a>> {
         let free = self.track.capacity.saturating_sub(self.track.outstanding());
         while self.is_pending() {
-            let Chain { slots, has_end, is_valid } = self.chain();
+            let Chain { slots, bytes, has_end, is_valid } = self.chain();
             if !self.track.is_dropping && !has_end && slots < FRAGMENTS_MAX && slots + 1 < self.size().slots()
             {
                 return None;
             }
-            if self.track.is_dropping || !has_end || !is_valid {
+            let is_long = bytes > u32::from(self.track.frame_max);
+            if self.track.is_dropping || !has_end || !is_valid || is_long {
+                let is_whole = has_end && is_valid && !self.track.is_dropping;
+                self.report.invalid += u32::from(!is_whole && !self.track.is_dropping);
+                self.report.long += u32::from(is_whole);
                 self.drop_chain(slots, has_end);
                 continue;
             }
@@ -435,7 +459,7 @@ impl<'a> TxBurst<'a> {
     fn chain(&self) -> Chain {
         let size = self.size();
         let pending = size.distance(self.report.submitted, self.end);
-        let mut chain = Chain { slots: 0, has_end: false, is_valid: true };
+        let mut chain = Chain { slots: 0, bytes: 0, has_end: false, is_valid: true };
         // A frame that is dropped ends at its last slot, however far that is.
         let most = if self.track.is_dropping { pending } else { pending.min(FRAGMENTS_MAX) };
         while chain.slots < most && !chain.has_end {
@@ -445,14 +469,14 @@ impl<'a> TxBurst<'a> {
                 && slot.len <= self.ring.buffers.capacity()
                 && !slot.has(SlotFlags::INDIRECT);
             chain.has_end = !slot.has(SlotFlags::MOREFRAG);
+            chain.bytes = chain.bytes.saturating_add(slot.len.into());
             chain.slots += 1;
         }
         chain
     }
 
-    /// Drops `slots` slots: a frame that is invalid or has too many slots, or a part of it.
+    /// Drops `slots` slots: a frame that cannot be sent, or a part of one that has too many slots.
     fn drop_chain(&mut self, slots: u32, has_end: bool) {
-        self.report.invalid += u32::from(!self.track.is_dropping);
         self.track.is_dropping = !has_end;
         for _ in 0..slots {
             self.clear_flags(self.report.submitted);
@@ -474,6 +498,8 @@ impl<'a> TxBurst<'a> {
 /// The slots of one pending frame.
 struct Chain {
     slots: u32,
+    /// The length of the frame as far as these go.
+    bytes: u32,
     /// Whether the last of them ends the frame.
     has_end: bool,
     is_valid: bool,
@@ -545,7 +571,6 @@ impl Frame<'_, '_> {
     pub fn refuse(self) {
         let Self { burst, slots } = self;
         burst.drop_chain(slots, true);
-        burst.report.invalid -= 1;
         burst.report.unsupported += 1;
     }
 

@@ -135,6 +135,12 @@ impl Tx {
         Self { memory, track, capacity, head: first, hwcur: first, hwtail: last }
     }
 
+    /// The same ring, for frames of at most `bytes` bytes.
+    pub fn with_frame_max(mut self, bytes: u16) -> Self {
+        self.track = TxTrack::new(self.capacity, self.memory.size).with_frame_max(bytes);
+        self
+    }
+
     /// Slots that are the application's.
     pub fn free(&self) -> u32 {
         self.memory.size.distance(self.head, self.hwtail)
@@ -196,7 +202,7 @@ impl Tx {
 
     /// A new track, as after a reset: submitted slots come back.
     pub fn reset(&mut self) {
-        self.track = TxTrack::new(self.capacity, self.memory.size);
+        self.track = self.track.renewed(self.capacity, self.memory.size);
         self.hwtail = self.memory.size.prev(self.hwcur);
     }
 }
@@ -245,6 +251,12 @@ impl Rx {
         let track = RxTrack::new(capacity, memory.size, first);
         let (receive_len, flags) = (CAPACITY, SlotFlags::empty());
         Self { memory, track, capacity, receive_len, flags, head: first, hwtail: first }
+    }
+
+    /// The same ring with nothing posted, for frames of at most `bytes` bytes.
+    pub fn with_frame_max(mut self, bytes: u16) -> Self {
+        self.track = RxTrack::new(self.capacity, self.memory.size, self.hwtail).with_frame_max(bytes);
+        self
     }
 
     /// A ring whose buffers are all posted.
@@ -320,7 +332,7 @@ impl Rx {
     /// A new track, as after a reset.
     pub fn reset(&mut self) {
         self.track.restore(&self.memory.slots());
-        self.track = RxTrack::new(self.capacity, self.memory.size, self.hwtail);
+        self.track = self.track.renewed(self.capacity, self.memory.size, self.hwtail);
     }
 }
 

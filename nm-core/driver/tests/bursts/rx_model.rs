@@ -56,6 +56,7 @@ struct Oracle {
     size: u32,
     ids: u32,
     receive_len: u32,
+    frame_max: u16,
     flags: u16,
     /// Position of the first slot that is the application's.
     head: u32,
@@ -81,12 +82,13 @@ struct Oracle {
 }
 
 impl Oracle {
-    fn new(ring: &Rx) -> Self {
+    fn new(ring: &Rx, frame_max: u16) -> Self {
         let size = ring.memory.size.slots();
         Self {
             size,
             ids: ids_of(size, ring.capacity),
             receive_len: ring.receive_len.min(CAPACITY).into(),
+            frame_max,
             flags: ring.flags.bits(),
             head: 0,
             received: VecDeque::new(),
@@ -153,7 +155,10 @@ impl Oracle {
             // Counted when it began.
         } else if len == 0 && (more || count > 1) {
             self.report.4 += 1;
-        } else if len > self.receive_len || more && (count == FRAGMENTS_MAX || count + 1 >= self.size) {
+        } else if len > self.receive_len
+            || bytes > self.frame_max.into()
+            || more && (count == FRAGMENTS_MAX || count + 1 >= self.size)
+        {
             self.report.3 += 1;
         } else if !more && bytes < FRAME_MIN.into() {
             self.report.2 += 1;
@@ -171,6 +176,27 @@ impl Oracle {
         true
     }
 
+    /// A frame of software, over as many buffers as it needs.
+    fn deliver(&mut self, len: usize) -> bool {
+        let part = self.receive_len.max(1) as usize;
+        let needed = len.div_ceil(part).max(1);
+        let most = (self.size as usize - 1).min(FRAGMENTS_MAX as usize);
+        let Some(&oldest) = self.order.front() else { return false };
+        if needed > most {
+            return self.fragment(oldest, u32::MAX, false);
+        }
+        if needed > self.order.len() {
+            return false;
+        }
+        for k in 0..needed {
+            let id = self.order[0];
+            let is_last = k + 1 == needed;
+            let bytes = if is_last { len - k * part } else { part };
+            assert!(self.fragment(id, bytes as u32, !is_last));
+        }
+        true
+    }
+
     /// How many of these whole frames are taken in one run.
     fn run(&mut self, claimed: &[(u32, u32)]) -> u32 {
         if self.free_ids.is_some() || !self.partial.is_empty() || self.is_dropping {
@@ -181,7 +207,8 @@ impl Oracle {
         let most = (self.ids - self.order.front().copied().unwrap_or(0)).min(self.size - import);
         let mut count = 0;
         for &(id, len) in claimed.iter().take(most as usize) {
-            let is_whole = (u32::from(FRAME_MIN)..=self.receive_len).contains(&len);
+            let longest = self.receive_len.min(self.frame_max.into());
+            let is_whole = (u32::from(FRAME_MIN)..=longest).contains(&len);
             if self.order.front() != Some(&id) || !is_whole {
                 break;
             }
@@ -249,10 +276,7 @@ fn answer(burst: &mut RxBurst<'_>, slots: &SlotArray, oracle: &mut Oracle, answe
         }
         // Software keeps the order.
         Answer::Deliver(len) if oracle.free_ids.is_none() => {
-            let expected = oracle.order.front().copied();
-            let is_delivered = burst.deliver(&vec![7; len]).is_some();
-            let len = if len > CAPACITY.into() { u32::MAX } else { len as u32 };
-            assert_eq!(is_delivered, expected.is_some_and(|id| oracle.fragment(id, len, false)));
+            assert_eq!(burst.deliver(&vec![7; len]).is_some(), oracle.deliver(len));
         }
         Answer::Deliver(_) => {}
     }
@@ -346,7 +370,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(id, before, len, more)| Answer::Fragment { id, before, len, more }),
         2 => (id.clone(), more).prop_map(|(id, more)| Answer::Damaged { id, more }),
         4 => (0..6usize, len, id).prop_map(|(count, len, id)| Answer::Run(count, len, id)),
-        1 => prop_oneof![4 => 14..129usize, 1 => 0..14usize, 1 => Just(129usize)].prop_map(Answer::Deliver),
+        1 => prop_oneof![4 => 14..129usize, 1 => 0..14usize, 2 => 129..900usize].prop_map(Answer::Deliver),
     ];
     let long = (1..140usize).prop_map(|count| {
         let part = Answer::Fragment { id: Id::Outstanding(0), before: 0, len: 20, more: true };
@@ -372,11 +396,12 @@ proptest! {
         more in prop_oneof![Just(0), Just(1), Just(3), Just(16), Just(60)],
         receive_len in prop_oneof![4 => Just(CAPACITY), 1 => Just(60), 1 => 0..16u16, 1 => Just(u16::MAX)],
         flags in prop_oneof![Just(SlotFlags::empty()), Just(SlotFlags::FORWARD)],
+        frame_max in prop_oneof![3 => Just(u16::MAX), 1 => 0..=CAPACITY, 1 => Just(200)],
         steps in steps(),
     ) {
-        let mut ring = Rx::new(slots, (slots + more) as u16);
+        let mut ring = Rx::new(slots, (slots + more) as u16).with_frame_max(frame_max);
         (ring.receive_len, ring.flags) = (receive_len, flags);
-        let mut oracle = Oracle::new(&ring);
+        let mut oracle = Oracle::new(&ring, frame_max);
         for s in &steps {
             step(&mut ring, &mut oracle, s);
         }

@@ -97,10 +97,13 @@ struct Oracle {
     is_dropping: bool,
     /// What the sync comes to, but `submitted`.
     report: (u32, u32, u64, u32, u32, bool),
+    /// Frames that are longer than `frame_max`, in this sync.
+    long: u32,
+    frame_max: u16,
 }
 
 impl Oracle {
-    fn new(ring: &Tx) -> Self {
+    fn new(ring: &Tx, frame_max: u16) -> Self {
         let size = ring.memory.size.slots();
         Self {
             size: size as usize,
@@ -113,6 +116,8 @@ impl Oracle {
             free: size - 1,
             is_dropping: false,
             report: Default::default(),
+            long: 0,
+            frame_max,
         }
     }
 
@@ -161,11 +166,15 @@ impl Oracle {
             match last {
                 Some(last) if last < FRAGMENTS_MAX as usize => {
                     let frame = &pending[..=last];
-                    if frame.iter().all(|slot| self.is_valid(*slot)) {
+                    let is_valid = frame.iter().all(|slot| self.is_valid(*slot));
+                    let is_long =
+                        frame.iter().map(|slot| u32::from(slot.len)).sum::<u32>() > self.frame_max.into();
+                    if is_valid && !is_long {
                         return Some(frame.to_vec());
                     }
                     self.drop_slots(last + 1);
-                    self.report.3 += 1;
+                    self.report.3 += u32::from(!is_valid);
+                    self.long += u32::from(is_valid);
                 }
                 None if pending.len() < FRAGMENTS_MAX as usize && pending.len() + 1 < self.size => {
                     return None;
@@ -259,7 +268,7 @@ impl Oracle {
 
 /// Does one step to both, and compares what came of it.
 fn step(ring: &mut Tx, oracle: &mut Oracle, step: &Step) {
-    oracle.report = Default::default();
+    (oracle.report, oracle.long) = Default::default();
     let report = match *step {
         Step::Push(kind, count) => {
             let was_pending = oracle.pending > 0;
@@ -335,8 +344,9 @@ fn claim(ring: &mut Tx, oracle: &mut Oracle, id: u32) -> TxReport {
 }
 
 fn compare(ring: &mut Tx, oracle: &Oracle, report: TxReport) {
-    let TxReport { submitted, released, packets, bytes, invalid, unsupported, is_full } = report;
+    let TxReport { submitted, released, packets, bytes, invalid, long, unsupported, is_full } = report;
     assert_eq!((released, packets, bytes, invalid, unsupported, is_full), oracle.report);
+    assert_eq!(long, oracle.long);
     assert_eq!(submitted.get() as usize, oracle.hwcur);
     // Each slot is in one place.
     let slots: u32 = oracle.outstanding.iter().map(|frame| frame.slots).sum();
@@ -393,10 +403,11 @@ proptest! {
     fn random_operations_come_to_what_the_oracle_says(
         slots in prop_oneof![6 => 2..=9u32, 2 => Just(16), 1 => Just(if cfg!(miri) { 5 } else { 100 })],
         more in prop_oneof![Just(0), Just(1), Just(3), Just(16), Just(60)],
+        frame_max in prop_oneof![3 => Just(u16::MAX), 1 => 1..=CAPACITY, 1 => Just(200)],
         steps in steps(),
     ) {
-        let mut ring = Tx::new(slots, (slots + more) as u16);
-        let mut oracle = Oracle::new(&ring);
+        let mut ring = Tx::new(slots, (slots + more) as u16).with_frame_max(frame_max);
+        let mut oracle = Oracle::new(&ring, frame_max);
         for s in &steps {
             step(&mut ring, &mut oracle, s);
         }

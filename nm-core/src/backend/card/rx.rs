@@ -33,15 +33,16 @@ pub(crate) struct CardRx {
 }
 
 impl CardRx {
-    /// The ring of this size, with nothing posted.
+    /// The ring of this size, with nothing posted. The device writes at most `receive_len` bytes to a buffer; a frame has at most
+    /// `frame_max`.
     pub(super) fn new(
         queue: Box<dyn RxQueue>,
-        receive_len: u16,
+        (receive_len, frame_max): (u16, u16),
         signal: Arc<Signal>,
         up: Option<HostTxPath>,
         size: RingSize,
     ) -> Self {
-        let track = RxTrack::new(queue.capacity(), size, size.first());
+        let track = RxTrack::new(queue.capacity(), size, size.first()).with_frame_max(frame_max);
         Self { queue, track, receive_len, signal, up, is_inside: false }
     }
 
@@ -160,7 +161,7 @@ impl RingBackend for CardRx {
     /// are.
     #[doc(alias("netmap_reset", "nkr_hwofs"))]
     fn begin(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
-        self.track = RxTrack::new(self.queue.capacity(), kring.size(), kring.hwtail);
+        self.track = self.track.renewed(self.queue.capacity(), kring.size(), kring.hwtail);
         self.signal.look_again();
         self.run_rarely(kring, false)
     }

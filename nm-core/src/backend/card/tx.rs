@@ -25,8 +25,9 @@ pub(crate) struct CardTx {
 }
 
 impl CardTx {
-    pub(super) fn new(queue: Box<dyn TxQueue>, signal: Arc<Signal>, size: RingSize) -> Self {
-        let track = TxTrack::new(queue.capacity(), size);
+    /// The ring of `size` slots, for frames of at most `frame_max` bytes.
+    pub(super) fn new(queue: Box<dyn TxQueue>, frame_max: u16, signal: Arc<Signal>, size: RingSize) -> Self {
+        let track = TxTrack::new(queue.capacity(), size).with_frame_max(frame_max);
         Self { queue, track, signal, is_inside: false }
     }
 
@@ -75,7 +76,7 @@ fn count(kring: &Kring, report: &TxReport) {
         counters.packets.add(report.packets.into());
         counters.bytes.add(report.bytes);
     }
-    if report.invalid | report.unsupported | u32::from(report.is_full) != 0 {
+    if report.invalid | report.long | report.unsupported | u32::from(report.is_full) != 0 {
         count_unsent(kring, report);
     }
 }
@@ -84,6 +85,7 @@ fn count(kring: &Kring, report: &TxReport) {
 fn count_unsent(kring: &Kring, report: &TxReport) {
     let counters = &*kring.counters;
     counters.drop_invalid.add(report.invalid.into());
+    counters.drop_long.add(report.long.into());
     counters.drop_refused.add(report.unsupported.into());
     counters.full.add(report.is_full.into());
 }
@@ -126,7 +128,7 @@ impl RingBackend for CardTx {
             let _ = self.queue.sync(&mut burst);
         }
         kring.counters.drop_reset.add(self.track.frames().into());
-        self.track = TxTrack::new(self.queue.capacity(), kring.size());
+        self.track = self.track.renewed(self.queue.capacity(), kring.size());
         kring.hwtail = kring.size().prev(kring.hwcur);
     }
 }

@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use nm_driver::events::Events;
 use nm_driver::index::RingSize;
-use nm_driver::nic::{Link, NicInfo, StartParams};
+use nm_driver::nic::{Link, NicInfo};
 
 use super::host::HostTxPath;
 use super::{Backend, Cause, RingBackends, Start};
@@ -49,7 +49,15 @@ impl<D: FrameDevice> Generic<D> {
 impl<D: FrameDevice> Backend for Generic<D> {
     fn info(&self) -> NicInfo {
         let (mac, slots) = (self.0.device.mac(), self.ring_size());
-        NicInfo { mac, tx_queues: 1, rx_queues: 1, tx_slots: slots, rx_slots: slots }
+        NicInfo {
+            mac,
+            tx_queues: 1,
+            rx_queues: 1,
+            tx_slots: slots,
+            rx_slots: slots,
+            mtu: None,
+            scatter_min: Some(1),
+        }
     }
 
     fn link(&self) -> Link {
@@ -66,12 +74,12 @@ impl<D: FrameDevice> Backend for Generic<D> {
     }
 
     fn start(&mut self, start: &Start<'_>) -> Result<RingBackends, Cause> {
-        let StartParams { buffer_len, tx_slots, .. } = start.params;
+        let params = &start.params;
         let signal = |direction| start.signals.ring(RingKind::Hardware, direction, 0).cloned();
-        let up = start.host.map(|host| HostTxPath::new(host.clone(), buffer_len));
-        let tx = RingSize::new(tx_slots.into()).zip(signal(Direction::Tx));
-        let tx = tx.map(|(size, signal)| GenericTx::new(self.0.clone(), signal, size, buffer_len));
-        let rx = signal(Direction::Rx).map(|signal| GenericRx::new(self.0.clone(), signal, up, buffer_len));
+        let up = start.host.map(|host| HostTxPath::new(host.clone(), params));
+        let tx = RingSize::new(params.tx_slots.into()).zip(signal(Direction::Tx));
+        let tx = tx.map(|(size, signal)| GenericTx::new(self.0.clone(), signal, size, params));
+        let rx = signal(Direction::Rx).map(|signal| GenericRx::new(self.0.clone(), signal, up, params));
         Ok(RingBackends {
             tx: tx.into_iter().map(|ring| Box::new(ring) as _).collect(),
             rx: rx.into_iter().map(|ring| Box::new(ring) as _).collect(),

@@ -3,10 +3,10 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use nm_driver::nic::Armed;
+use nm_driver::nic::{Armed, StartParams};
 
 use super::shared::Shared;
-use crate::backend::frames::{FrameSource, Given, import, staging};
+use crate::backend::frames::{FrameSource, Given, import};
 use crate::backend::host::HostTxPath;
 use crate::backend::{Forward, RingBackend};
 use crate::events::signals::Signal;
@@ -26,9 +26,10 @@ pub(crate) struct GenericRx<D> {
 /// The device, as the other side of the ring.
 struct Device<D> {
     shared: Arc<Shared<D>>,
+    /// As long as the longest frame that the MTU allows.
     staging: Box<[u8]>,
-    /// Longest frame that a buffer holds.
-    frame_max: u16,
+    /// Length of the frame in `staging`, until it is taken.
+    held: Option<usize>,
     /// When the device last had nothing, if it had nothing when it was last asked.
     dry_at: Option<u64>,
     is_gone: bool,
@@ -41,16 +42,21 @@ impl<D: FrameDevice> FrameSource for Device<D> {
 
     fn next(&mut self) -> Given<'_> {
         let Shared { device, counters, hub, .. } = &*self.shared;
-        let Some(into) = self.staging.get_mut(..self.frame_max.into()) else { return Given::Nothing };
+        if let Some(len) = self.held {
+            return self.staging.get(..len).map_or(Given::Nothing, Given::Frame);
+        }
         if self.is_gone {
             return Given::Nothing;
         }
         counters.looks.add(1);
-        let received = device.receive(into);
+        let received = device.receive(&mut self.staging);
         self.dry_at = received.is_none().then(|| hub.now_ns());
         match received {
             None => Given::Nothing,
-            Some(Ok(len)) => self.staging.get(..len).map_or(Given::Damaged, Given::Frame),
+            Some(Ok(len)) => {
+                self.held = Some(len).filter(|len| *len <= self.staging.len());
+                self.staging.get(..len).map_or(Given::Damaged, Given::Frame)
+            }
             Some(Err(ReceiveError::Damaged)) => {
                 counters.damaged.add(1);
                 Given::Damaged
@@ -65,6 +71,10 @@ impl<D: FrameDevice> FrameSource for Device<D> {
             }
         }
     }
+
+    fn take(&mut self) {
+        self.held = None;
+    }
 }
 
 impl<D: FrameDevice> GenericRx<D> {
@@ -72,10 +82,10 @@ impl<D: FrameDevice> GenericRx<D> {
         shared: Arc<Shared<D>>,
         signal: Arc<Signal>,
         up: Option<HostTxPath>,
-        frame_max: u16,
+        params: &StartParams,
     ) -> Self {
-        let staging = staging(frame_max);
-        Self { source: Device { shared, staging, frame_max, dry_at: None, is_gone: false }, signal, up }
+        let staging = alloc::vec![0; params.mtu.frame_max().into()].into();
+        Self { source: Device { shared, staging, held: None, dry_at: None, is_gone: false }, signal, up }
     }
 
     fn run(&mut self, kring: &mut Kring) -> Result<(), SyncError> {

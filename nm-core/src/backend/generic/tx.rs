@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use nm_driver::index::RingSize;
-use nm_driver::nic::Armed;
+use nm_driver::nic::{Armed, StartParams};
 
 use super::shared::Shared;
 use crate::backend::frames::{FrameSink, FrameTx, Taken};
@@ -49,9 +49,14 @@ impl<D: FrameDevice> FrameSink for Device<D> {
 }
 
 impl<D: FrameDevice> GenericTx<D> {
-    pub(super) fn new(shared: Arc<Shared<D>>, signal: Arc<Signal>, size: RingSize, frame_max: u16) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared<D>>,
+        signal: Arc<Signal>,
+        size: RingSize,
+        params: &StartParams,
+    ) -> Self {
         let sink = Device { shared, is_gone: false };
-        Self { sink, frames: FrameTx::new(size, frame_max), signal }
+        Self { sink, frames: FrameTx::new(size, params.mtu.frame_max(), params), signal }
     }
 
     fn run(&mut self, kring: &mut Kring) -> Result<(), SyncError> {

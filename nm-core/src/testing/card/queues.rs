@@ -3,9 +3,10 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
 
 use nm_driver::buffers::Buffer;
-use nm_driver::burst::{Lengths, RxBurst, TxBurst};
+use nm_driver::burst::{FRAGMENTS_MAX, Lengths, RxBurst, TxBurst};
 
 use super::state::{Content, Posted, Received, State};
 use super::{CardError, CardSpec};
@@ -85,16 +86,18 @@ impl FakeTx {
         }
         let mut posted = None;
         burst.submit_run(&[()], Lengths::ANY, |(), id, buffer, len| {
-            posted = Some(post(buffer, id as u16, len as u16))
+            posted = Some(Posted { id: id as u16, parts: vec![part((buffer, len as u16))] })
         });
         if posted.is_none() {
-            let Some(mut frame) = burst.next_frame(1) else { return false };
-            let id = frame.first_id();
-            posted = frame.fragment(0).map(|(buffer, len)| post(buffer, id, len));
-            if posted.is_some() {
-                frame.commit();
-            } else {
-                frame.refuse();
+            let Some(mut frame) = burst.next_frame(FRAGMENTS_MAX) else { return false };
+            let fragments =
+                (0..frame.fragments()).map(|k| frame.fragment(k).map(part)).collect::<Option<_>>();
+            match fragments {
+                Some(parts) => {
+                    posted = Some(Posted { id: frame.first_id(), parts });
+                    frame.commit();
+                }
+                None => frame.refuse(),
             }
         }
         if let Some(posted) = posted {
@@ -113,10 +116,10 @@ impl FakeTx {
     }
 }
 
-/// What the card is told of a frame.
-fn post(mut buffer: Buffer<'_>, id: u16, len: u16) -> Posted {
+/// What the card is told of a slot of a frame.
+fn part((mut buffer, len): (Buffer<'_>, u16)) -> (u64, u16) {
     buffer.write_header([0xee; 12]);
-    Posted { id, phys: buffer.phys(), len }
+    (buffer.phys(), len)
 }
 
 impl TxQueue for FakeTx {
@@ -150,14 +153,13 @@ impl FakeRx {
     fn import(&self, state: &mut State, burst: &mut RxBurst<'_>) {
         for _ in 0..burst.outstanding() {
             let Some(Received { id, content }) = state.take(Direction::Rx, self.number) else { break };
-            let Content::Frame(len) = content else {
+            let Content::Frame { len, more } = content else {
                 let _ = burst.damaged(id.into(), false);
                 continue;
             };
-            if burst.receive_run(&[id], 0, |id, expected| (u32::from(*id) == expected).then_some(len.into()))
-                == 0
-            {
-                let _ = burst.fragment(id.into(), 0, len.into(), false);
+            let whole = |id: &u16, expected| (!more && u32::from(*id) == expected).then_some(len.into());
+            if burst.receive_run(&[id], 0, whole) == 0 {
+                let _ = burst.fragment(id.into(), 0, len.into(), more);
             }
         }
     }
@@ -178,7 +180,7 @@ impl RxQueue for FakeRx {
             let mut posted = None;
             burst.post_run(&[()], |(), id, buffer| posted = Some((id as u16, buffer.phys())));
             let Some((id, phys)) = posted else { break };
-            state.post(Direction::Rx, self.number, Posted { id, phys, len });
+            state.post(Direction::Rx, self.number, Posted { id, parts: vec![(phys, len)] });
             has_kicked = true;
         }
         if has_kicked {

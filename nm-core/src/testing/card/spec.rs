@@ -42,11 +42,19 @@ pub struct CardSpec {
 
 impl CardSpec {
     /// A card with one ring of `slots` slots each way that completes in `order`, without delay; `number` makes its
-    /// address unique.
+    /// address unique. It spreads frames over several receive buffers of any length, and sends frames of several slots.
     pub fn new(number: u8, slots: u16, order: Order) -> Self {
         let mac = [0x52, 0x54, 0, 0, 0, number];
         Self {
-            info: NicInfo { mac, tx_queues: 1, rx_queues: 1, tx_slots: slots, rx_slots: slots },
+            info: NicInfo {
+                mac,
+                tx_queues: 1,
+                rx_queues: 1,
+                tx_slots: slots,
+                rx_slots: slots,
+                mtu: None,
+                scatter_min: Some(1),
+            },
             queues_max: None,
             order,
             starts: true,

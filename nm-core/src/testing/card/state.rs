@@ -18,13 +18,27 @@ use crate::testing::HeapPlatform;
 /// How many breaches are kept.
 const BREACHES_MAX: usize = 100;
 
-/// A buffer that the card holds.
-#[derive(Debug, Clone, Copy)]
+/// A buffer that the card holds; to transmit, the buffers of a frame.
+#[derive(Debug, Clone)]
 pub(super) struct Posted {
     pub(super) id: u16,
-    pub(super) phys: u64,
-    /// Transmit: length of the frame. Receive: capacity.
-    pub(super) len: u16,
+    /// Address and length of each. Receive: there is one, and its length is what it can hold.
+    pub(super) parts: Vec<(u64, u16)>,
+}
+
+impl Posted {
+    fn holds(&self, phys: u64) -> bool {
+        self.parts.iter().any(|part| part.0 == phys)
+    }
+
+    /// The frame.
+    fn bytes(&self) -> Vec<u8> {
+        let part = |&(phys, len): &(u64, u16)| {
+            // SAFETY: the core posted the buffer, so until it is reported back its bytes are the card's to read.
+            unsafe { core::slice::from_raw_parts(HeapPlatform::virt(phys), usize::from(len)) }
+        };
+        self.parts.iter().flat_map(part).copied().collect()
+    }
 }
 
 /// A buffer that the card has finished with.
@@ -37,8 +51,8 @@ pub(super) struct Received {
 /// What a finished buffer holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Content {
-    /// A frame of this length.
-    Frame(u16),
+    /// So many bytes of a frame, which ends here unless more is to come in the next buffer.
+    Frame { len: u16, more: bool },
     /// Nothing usable.
     Damaged,
 }
@@ -85,7 +99,7 @@ impl Queue {
 
     fn holds(&self, phys: u64) -> bool {
         let sent = self.sent.iter().map(|due| &due.what);
-        self.unseen.iter().chain(&self.owned).chain(sent).any(|posted| posted.phys == phys)
+        self.unseen.iter().chain(&self.owned).chain(sent).any(|posted| posted.holds(phys))
     }
 }
 
@@ -257,11 +271,7 @@ impl State {
             && let Some(queue) = self.tx.get_mut(usize::from(number))
             && let Some(posted) = queue.owned.pop_front()
         {
-            // SAFETY: the core posted the buffer, so until it is reported back its bytes are the card's to read.
-            let bytes = unsafe {
-                core::slice::from_raw_parts(HeapPlatform::virt(posted.phys), usize::from(posted.len))
-            };
-            self.from_card.push_back((number, bytes.to_vec()));
+            self.from_card.push_back((number, posted.bytes()));
             queue.sent.push_back(Due { at: self.now + self.random.below(delay + 1), what: posted });
             self.note_moved();
         }
@@ -278,21 +288,39 @@ impl State {
             && let Some(Due { what: posted, .. }) = queue.sent.remove(at)
         {
             self.completions_allowed = self.completions_allowed.saturating_sub(u32::from(self.is_held));
-            queue.done.push_back(Received { id: posted.id, content: Content::Frame(posted.len) });
+            queue.done.push_back(Received { id: posted.id, content: Content::Frame { len: 0, more: false } });
         }
     }
 
-    /// Fills buffers of one queue with the frames that have arrived, in order.
+    /// Fills buffers of one queue with the frames that have arrived, in order: as many as each frame needs. One that needs more
+    /// than the queue ever has is cut, and damaged.
     fn receive(&mut self, number: u16) {
         while self.can_move()
             && let Some(queue) = self.rx.get_mut(usize::from(number))
             && let Some(wire) = self.to_card.get_mut(usize::from(number))
-            && wire.front().is_some_and(|due| due.at <= self.now)
-            && let Some(at) = pick(self.spec.order, &mut self.random, queue.owned.len())
-            && let Some(posted) = queue.owned.remove(at)
+            && let Some(due) = wire.front().filter(|due| due.at <= self.now)
+            && let Some(room) =
+                queue.owned.front().and_then(|posted| Some(usize::from(posted.parts.first()?.1)))
         {
-            let content = wire.pop_front().map_or(Content::Damaged, |due| fill(posted, &due.what));
-            queue.done.push_back(Received { id: posted.id, content });
+            let buffers = due.what.len().div_ceil(room.max(1)).max(1);
+            let is_cut =
+                buffers >= usize::from(self.spec.info.rx_slots) || self.spec.info.scatter_min.is_none();
+            let buffers = if is_cut { 1 } else { buffers };
+            if queue.owned.len() < buffers {
+                break;
+            }
+            let frame = wire.pop_front().map_or(Vec::new(), |due| due.what);
+            let mut rest = frame.as_slice();
+            for left in (0..buffers).rev() {
+                let at = pick(self.spec.order, &mut self.random, queue.owned.len());
+                let Some(posted) = at.and_then(|at| queue.owned.remove(at)) else { break };
+                let (part, behind) = rest.split_at(rest.len().min(room));
+                let content = fill(&posted, part, left > 0).filter(|_| left > 0 || behind.is_empty());
+                queue
+                    .done
+                    .push_back(Received { id: posted.id, content: content.unwrap_or(Content::Damaged) });
+                rest = behind;
+            }
             self.note_moved();
         }
     }
@@ -318,9 +346,11 @@ impl State {
 
     /// Accepts a posted buffer, and notes what is wrong with it.
     pub(super) fn post(&mut self, direction: Direction, number: u16, posted: Posted) {
-        let Posted { id, phys, .. } = posted;
-        if self.tx.iter().chain(&self.rx).any(|queue| queue.holds(phys)) {
-            self.note_breach(|| alloc::format!("buffer at {phys:#x} was given twice"));
+        let id = posted.id;
+        for &(phys, _) in &posted.parts {
+            if self.tx.iter().chain(&self.rx).any(|queue| queue.holds(phys)) {
+                self.note_breach(|| alloc::format!("buffer at {phys:#x} was given twice"));
+            }
         }
         let Some(queue) = self.queues(direction).get_mut(usize::from(number)) else {
             self.note_breach(|| alloc::format!("buffer given to a stopped card under id {id}"));
@@ -392,14 +422,11 @@ fn pick_due(order: Order, random: &mut Random, from: &VecDeque<Due<Posted>>, now
     from.iter().enumerate().filter(|(_, due)| is_due(due)).nth(nth).map(|(at, _)| at)
 }
 
-/// Puts a frame into a receive buffer, if it fits.
-fn fill(posted: Posted, frame: &[u8]) -> Content {
-    match u16::try_from(frame.len()) {
-        Ok(len) if len <= posted.len => {
-            // SAFETY: the buffer was given to the card and holds `posted.len` bytes.
-            unsafe { HeapPlatform::virt(posted.phys).copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
-            Content::Frame(len)
-        }
-        _ => Content::Damaged,
-    }
+/// Puts a part of a frame into a receive buffer, if it fits.
+fn fill(posted: &Posted, part: &[u8], more: bool) -> Option<Content> {
+    let &(phys, room) = posted.parts.first()?;
+    let len = u16::try_from(part.len()).ok().filter(|len| *len <= room)?;
+    // SAFETY: the buffer was given to the card and holds `room` bytes.
+    unsafe { HeapPlatform::virt(phys).copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+    Some(Content::Frame { len, more })
 }

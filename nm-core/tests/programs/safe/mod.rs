@@ -13,7 +13,7 @@ mod rings;
 use std::sync::Arc;
 
 use nm_core::mem::{Region, Spare};
-use nm_core::nic::Link;
+use nm_core::nic::{Link, Mtu};
 use nm_core::poll::{Interest, Timeout};
 use nm_core::testing::{CardSpec, HeapPlatform, Order, Wire, card};
 use nm_core::{Attachment, Netmap, OpenError, RxRing, TxRing};
@@ -71,7 +71,7 @@ impl Interface {
         let order = if is_reversed { Order::Reversed } else { Order::Posted };
         let [tx, rx] = [(); 2].map(|()| 2 + program.below(8));
         let mut spec = CardSpec::new(number as u8, tx as u16, order).with_queues(queues, queues);
-        spec.info.rx_slots = rx as u16;
+        (spec.info.rx_slots, spec.info.scatter_min) = (rx as u16, None);
         let (nic, wire) = card(spec);
         let shared = netmap.regions().shared().clone();
         let region = if number == 2 {
@@ -80,7 +80,8 @@ impl Interface {
         } else {
             shared
         };
-        netmap.attach_as(name, Attachment::rings(nic).in_region(&region)).unwrap();
+        let mtu = Mtu::of_frames(FRAME_MAX as u16).unwrap();
+        netmap.attach_as(name, Attachment::rings(nic).in_region(&region).with_mtu(mtu)).unwrap();
         let card = Card::new(queues.into(), tx, rx, is_reversed, FRAME_MAX);
         let [tx_users, rx_users] = [(); 2].map(|()| vec![false; queues.into()]);
         Self { name, wire, region, card, tx_users, rx_users }
