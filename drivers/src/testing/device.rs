@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard};
 
 use self::model::Model;
-use self::ring::DeviceRing;
+use self::ring::{DeviceRing, Framing};
 use super::{FakeMachine, lock};
 use crate::virtio::transport::QueuePlace;
 
@@ -153,16 +153,16 @@ impl NetDevice {
         let machine = model.machine.clone();
         let Some(ring) = model.rings.get_mut(0) else { return false };
         let Some(count) = ring.owned.len().checked_sub(1).map(|most| most.min(count)) else { return false };
-        let header = ring.framing.received_header();
+        let header = ring.framing.received_header(1);
         let full: Vec<_> = core::iter::from_fn(|| ring.pick(0)).take(count).collect();
         for (_, owned) in &full {
-            let mut packet = header.to_vec();
+            let mut packet = header.clone();
             packet.resize(owned.bytes(), byte);
             // A buffer outside memory was complained of when it was taken.
             let _ = owned.write(&machine, &packet);
         }
         let Some((id, owned)) = ring.pick(0) else { return false };
-        let packet = [header, last].concat();
+        let packet = [&header, last].concat();
         let _ = owned.write(&machine, &packet);
         let batch: Vec<_> = full.into_iter().chain([(id, owned)]).collect();
         ring.complete_batch(&batch, u32::try_from(packet.len()).unwrap_or(0));
@@ -175,7 +175,8 @@ impl NetDevice {
     }
 
     /// Takes what was published and receives `frame` into the buffer at `place` (modulo their number) among those waiting of
-    /// the first pair. Returns whether there was one that the frame fits into; if not, the frame is dropped.
+    /// the first pair, and those behind it if the driver has accepted that frames are spread. Returns whether the frame fits; if
+    /// not, it is dropped.
     pub fn receive(&self, frame: &[u8], place: usize) -> bool {
         self.receive_by(0, frame, place)
     }
@@ -187,8 +188,11 @@ impl NetDevice {
         let machine = model.machine.clone();
         let queue = 2 * pair;
         let Some(ring) = model.rings.get_mut(usize::from(queue)) else { return false };
+        if ring.framing == Framing::Merged {
+            return ring.receive_merged(frame, place);
+        }
         let Some((id, owned)) = ring.pick(place) else { return false };
-        let packet = [ring.framing.received_header(), frame].concat();
+        let packet = [&ring.framing.received_header(1), frame].concat();
         let fits = packet.len() <= owned.bytes();
         if fits && owned.write(&machine, &packet).is_none() {
             ring.complain(Violation::BufferOutsideMemory { queue, id });
@@ -215,6 +219,25 @@ impl NetDevice {
     /// Writes an entry of the used ring. In a packed queue: a used descriptor at the next place, with the lower half of `id`.
     pub fn complete_falsely(&self, queue: u16, id: u32, written: u32) {
         self.with_ring(queue, |ring| ring.complete_falsely(id, written));
+    }
+
+    /// Takes what was published, and receives something into the oldest buffers of the first pair: a header that tells of `number`
+    /// buffers and so many bytes `0x5a` behind it in the first, `written` bytes in all, and likewise in the others without a header.
+    /// Bytes that do not fit are not written, but said to be. Returns how many buffers there were.
+    pub fn receive_falsely(&self, number: u16, written: &[u32]) -> usize {
+        let mut model = self.lock();
+        model.fetch();
+        let machine = model.machine.clone();
+        let Some(ring) = model.rings.get_mut(0) else { return 0 };
+        let mut bytes = ring.framing.received_header(number);
+        for (count, &written) in written.iter().enumerate() {
+            let Some((id, owned)) = ring.pick(0) else { return count };
+            bytes.resize(owned.bytes(), 0x5a);
+            let _ = owned.write(&machine, &bytes);
+            ring.complete(id, &owned, written);
+            bytes.clear();
+        }
+        written.len()
     }
 
     /// Moves the index of the used ring by `distance` without writing entries. In a packed queue: has so many places look used,

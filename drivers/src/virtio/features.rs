@@ -13,6 +13,8 @@ bitflags! {
         const NET_MTU = 1 << 3;
         /// The station address is in the configuration.
         const NET_MAC = 1 << 5;
+        /// The device spreads a frame that is longer than a receive buffer over several (section 5.1.6.3.2).
+        const NET_MRG_RXBUF = 1 << 15;
         /// The link state is in the configuration.
         const NET_STATUS = 1 << 16;
         /// There is a control queue (section 5.1.6.5).

@@ -37,7 +37,7 @@ use nm_driver::events;
 use nm_driver::nic::{Link, Nic, NicInfo, Queues, RxQueue, StartParams, StartResult, Stopped, TxQueue};
 use nm_driver::platform::{DmaMemory, Platform};
 
-use self::facts::{Facts, offered_size};
+use self::facts::{Facts, SCATTER_MIN, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
 use self::packet::{Format, PacketLayout};
 use self::queues::PacketQueue;
@@ -104,15 +104,14 @@ impl VirtioNet {
 
     /// Sets up the device from reset to running.
     fn bring_up(&mut self, params: &StartParams) -> StartResult<Self> {
-        if let Some(most) = self.facts.mtu.filter(|most| params.mtu > *most) {
-            return Err(NetError::MtuTooLarge { mtu: params.mtu, most });
-        }
+        let features = self.facts.features_for(params)?;
+        let layout = PacketLayout::of(self.facts.format, features);
         begin(self.transport.as_mut())?;
-        negotiate(self.transport.as_mut(), self.facts.features_for(params))?;
+        negotiate(self.transport.as_mut(), features)?;
         let (mut tx, mut rx) = (Vec::new(), Vec::new());
         for pair in 0..self.facts.pairs {
-            rx.push(self.receive_queue(pair, params.rx_slots)?);
-            tx.push(self.transmit_queue(pair, params.tx_slots)?);
+            rx.push(self.receive_queue(pair, params.rx_slots, layout)?);
+            tx.push(self.transmit_queue(pair, params.tx_slots, layout)?);
         }
         let control = self.set_up_control()?;
         finish(self.transport.as_mut())?;
@@ -122,32 +121,46 @@ impl VirtioNet {
         Ok(Queues { tx, rx, receive_len: params.buffer_len })
     }
 
-    fn receive_queue(&mut self, pair: u16, slots: u16) -> Result<Box<dyn RxQueue>, NetError> {
+    fn receive_queue(
+        &mut self,
+        pair: u16,
+        slots: u16,
+        layout: PacketLayout,
+    ) -> Result<Box<dyn RxQueue>, NetError> {
         let role = QueueRole::Receive;
         Ok(if self.facts.format == Format::Packed {
             let queue = self.packed::<FromDevice>(role, pair, slots)?;
-            Box::new(self.with_packets(queue, role, pair))
+            Box::new(self.with_packets(queue, layout, self.has_interrupt(role, pair)))
         } else {
             let queue = self.split::<FromDevice>(role, pair, slots)?;
-            Box::new(self.with_packets(queue, role, pair))
+            Box::new(self.with_packets(queue, layout, self.has_interrupt(role, pair)))
         })
     }
 
-    fn transmit_queue(&mut self, pair: u16, slots: u16) -> Result<Box<dyn TxQueue>, NetError> {
+    fn transmit_queue(
+        &mut self,
+        pair: u16,
+        slots: u16,
+        layout: PacketLayout,
+    ) -> Result<Box<dyn TxQueue>, NetError> {
         let role = QueueRole::Transmit;
         Ok(if self.facts.format == Format::Packed {
             let queue = self.packed::<ToDevice>(role, pair, slots)?;
-            Box::new(self.with_packets(queue, role, pair))
+            Box::new(self.with_packets(queue, layout, self.has_interrupt(role, pair)))
         } else {
             let queue = self.split::<ToDevice>(role, pair, slots)?;
-            Box::new(self.with_packets(queue, role, pair))
+            Box::new(self.with_packets(queue, layout, self.has_interrupt(role, pair)))
         })
     }
 
-    /// A queue of a pair, as the core uses it.
-    fn with_packets<Q: Virtqueue>(&self, queue: Q, role: QueueRole, pair: u16) -> PacketQueue<Q> {
-        let (layout, is_in_order) = (PacketLayout::of(self.facts.format), self.facts.is_in_order());
-        PacketQueue::new(queue, layout, is_in_order, self.has_interrupt(role, pair))
+    /// A queue, which has an interrupt or not, as the core uses it.
+    fn with_packets<Q: Virtqueue>(
+        &self,
+        queue: Q,
+        layout: PacketLayout,
+        has_interrupt: bool,
+    ) -> PacketQueue<Q> {
+        PacketQueue::new(queue, layout, self.facts.is_in_order(), has_interrupt)
     }
 
     /// A packed queue of a pair, which the device knows of.
@@ -282,7 +295,7 @@ unsafe impl Nic for VirtioNet {
             tx_slots: format.capacity(self.facts.transmit_size),
             rx_slots: format.capacity(self.facts.receive_size),
             mtu: self.facts.mtu,
-            scatter_min: None,
+            scatter_min: self.facts.can_merge.then_some(SCATTER_MIN),
         }
     }
 

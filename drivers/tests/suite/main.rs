@@ -24,6 +24,7 @@ mod iommu;
 mod lines;
 mod loopback;
 mod machine;
+mod merged;
 mod msix;
 mod packed;
 mod pci;

@@ -110,6 +110,14 @@ impl Buffer<'_> {
         unsafe { self.payload.as_ptr().sub(N).cast::<[u8; N]>().write(header) };
     }
 
+    /// Reads what is right in front of the payload.
+    #[inline]
+    pub(crate) fn read_header<const N: usize>(&self) -> [u8; N] {
+        const { assert!(N <= HEADROOM) };
+        // SAFETY: as in `write_header`.
+        unsafe { self.payload.as_ptr().sub(N).cast::<[u8; N]>().read_volatile() }
+    }
+
     /// Copies the first bytes of the payload to `to`: as many as both hold. Returns how many.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         let len = to.len().min(usize::from(self.capacity));

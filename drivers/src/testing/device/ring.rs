@@ -268,6 +268,29 @@ impl DeviceRing {
         });
     }
 
+    /// Receives a frame into as many buffers as it needs, from `place` on (section 5.1.6.3.2): all but the last are filled. Returns
+    /// whether there are as many.
+    pub fn receive_merged(&mut self, frame: &[u8], place: usize) -> bool {
+        let packet = [&self.framing.received_header(0), frame].concat();
+        let room = self.owned.values().next().map_or(0, Owned::bytes);
+        let buffers = if room == 0 { usize::MAX } else { packet.len().div_ceil(room) };
+        let Some(number) = u16::try_from(buffers).ok().filter(|_| buffers <= self.owned.len()) else {
+            return false;
+        };
+        let packet = [&self.framing.received_header(number), frame].concat();
+        let (mut used, mut last) = (Vec::new(), 0);
+        for part in packet.chunks(room) {
+            let Some((id, owned)) = self.pick(place) else { return false };
+            if owned.write(&self.memory.area().machine, part).is_none() {
+                self.complain(Violation::BufferOutsideMemory { queue: self.queue(), id });
+            }
+            last = u32::try_from(part.len()).unwrap_or(0);
+            used.push((id, owned));
+        }
+        self.complete_batch(&used, last);
+        true
+    }
+
     /// Tells the driver that the device is done with buffers that it [picked](Self::pick) one after the other: all but the last
     /// completely, and `written` bytes of that. Where use in order is agreed on, it reports the last of them alone.
     pub fn complete_batch(&mut self, batch: &[(u16, Owned)], written: u32) {

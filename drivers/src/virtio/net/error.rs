@@ -74,6 +74,13 @@ pub enum NetError {
         /// The device's.
         most: Mtu,
     },
+    /// A receive buffer does not hold a frame, and the device does not spread frames over buffers of this length.
+    BufferTooSmall {
+        /// Bytes in a buffer.
+        buffer_len: u16,
+        /// Bytes that are needed.
+        needed: u16,
+    },
     /// The device offers a smaller queue than when it was looked at first.
     QueueShrank {
         /// The queue.
@@ -150,6 +157,9 @@ impl fmt::Display for NetError {
             Self::NoRoom { role } => write!(f, "the device's {role} queue is too short for a packet"),
             Self::MtuTooLarge { mtu, most } => {
                 write!(f, "an MTU of {mtu} is above that of the device, {most}")
+            }
+            Self::BufferTooSmall { buffer_len, needed } => {
+                write!(f, "buffers with room for {buffer_len} bytes are too small; {needed} are needed")
             }
             Self::QueueShrank { role, before, now } => {
                 write!(f, "the device's {role} queue had {before} entries and has {now} now")

@@ -10,6 +10,9 @@ use crate::virtio::features::Features;
 use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::Transport;
 
+/// The shortest buffers that a frame is spread over: with the header and more in each (section 5.1.6.3.1 asks for the header).
+pub(super) const SCATTER_MIN: u16 = 64;
+
 /// What the device said when it was looked at first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
@@ -18,6 +21,8 @@ pub(super) struct Facts {
     /// The largest MTU that the device takes, if it says so.
     pub mtu: Option<Mtu>,
     pub format: Format,
+    /// The device spreads received frames over several buffers, if it is asked to.
+    pub can_merge: bool,
     /// The device offers packed queues, whether or not they are used.
     pub offers_packed: bool,
     pub mac: [u8; 6],
@@ -37,13 +42,15 @@ impl Facts {
         fallback_mac: [u8; 6],
         options: Options,
     ) -> Result<Self, NetError> {
-        let features = wanted_features(transport, options)?;
+        let (features, offered) = (wanted_features(transport, options)?, transport.offered_features());
+        let format = Format::of(transport.is_legacy(), features);
         let pairs_offered = config::queue_pairs(transport, features);
         let facts = Self {
             features,
-            mtu: config::mtu(transport, transport.offered_features()),
-            format: Format::of(transport.is_legacy(), features),
-            offers_packed: transport.offered_features().contains(Features::RING_PACKED),
+            mtu: config::mtu(transport, offered),
+            format,
+            can_merge: format.can_merge() && offered.contains(Features::NET_MRG_RXBUF),
+            offers_packed: offered.contains(Features::RING_PACKED),
             mac: config::station_address(transport, features, fallback_mac)?,
             pairs: pairs_offered.min(options.queue_pairs.get()),
             pairs_offered,
@@ -80,11 +87,22 @@ impl Facts {
     }
 
     /// The features for a start with these parameters. A driver that accepts the device's MTU has to send no longer frames, and to
-    /// receive those of that length (section 5.1.4.2): it does so with exactly that MTU.
-    pub fn features_for(&self, params: &StartParams) -> Features {
+    /// receive those of that length (section 5.1.4.2): it does so with exactly that MTU. MRG_RXBUF is accepted only where a frame may
+    /// be longer than a buffer.
+    pub fn features_for(&self, params: &StartParams) -> Result<Features, NetError> {
+        let &StartParams { mtu, buffer_len, .. } = params;
+        if let Some(most) = self.mtu.filter(|most| mtu > *most) {
+            return Err(NetError::MtuTooLarge { mtu, most });
+        }
+        let has_long = mtu.frame_max() > buffer_len;
+        let shortest = if self.can_merge { SCATTER_MIN } else { mtu.frame_max() };
+        if buffer_len < shortest.min(mtu.frame_max()) {
+            return Err(NetError::BufferTooSmall { buffer_len, needed: shortest.min(mtu.frame_max()) });
+        }
         let mut features = self.features;
-        features.set(Features::NET_MTU, self.mtu == Some(params.mtu));
-        features
+        features.set(Features::NET_MTU, self.mtu == Some(mtu));
+        features.set(Features::NET_MRG_RXBUF, has_long);
+        Ok(features)
     }
 
     /// Entries of each queue with this role.

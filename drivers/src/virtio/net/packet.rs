@@ -8,13 +8,25 @@
 //! | legacy without             | split  | 10 bytes | 2: the header by itself | N / 2                   |
 //!
 //! The header lies right in front of the payload in any case.
+//!
+//! With MRG_RXBUF a received frame may take several buffers. The header has 12 bytes then, also that of a legacy device; its last two
+//! say how many buffers there are, and it is in the first of them only. In the others the frame goes on at the start of what was
+//! posted, in the headroom; there it is moved up to the payload. So that it fits, a posted buffer is as long as the payload,
+//! header included. A legacy device without ANY_LAYOUT is not used in this way: each buffer would have two descriptors.
+//!
+//! ```text
+//!            ┌ headroom ─┬────────── payload ──────────┐
+//! first      │  … │header│ frame                 │     │   posted: from the header on, as many bytes as the payload has
+//! others     │  … │ frame goes on                │     │
+//!            └────┴──────┴───────────────────────┴─────┘
+//! ```
 
 use core::fmt;
 
 use crate::virtio::features::Features;
 use crate::virtio::queue::{Placement, QueueSize};
 
-/// Length of the header with VERSION_1, whatever else was negotiated.
+/// Length of the header with VERSION_1, whatever else was negotiated, and with MRG_RXBUF.
 pub(super) const HEADER: usize = 12;
 /// Length of the header of a legacy device without MRG_RXBUF: the number of buffers at its end is not there.
 pub(super) const LEGACY_HEADER: usize = 10;
@@ -58,6 +70,11 @@ impl Format {
         if is_two { packets.saturating_mul(2) } else { packets }
     }
 
+    /// Whether received frames can take several buffers.
+    pub(super) fn can_merge(self) -> bool {
+        self != (Self::Legacy { is_header_apart: true })
+    }
+
     /// How the device finds the parts of a split queue.
     pub(super) fn placement(self) -> Placement {
         if matches!(self, Self::Legacy { .. }) { Placement::Contiguous } else { Placement::Free }
@@ -82,15 +99,23 @@ pub(super) struct PacketLayout {
     pub(super) header: u32,
     /// A packet is two descriptors, the first of which has the header alone.
     pub(super) is_header_apart: bool,
+    /// A received frame may take several buffers.
+    pub(super) is_merged: bool,
 }
 
 impl PacketLayout {
-    /// That of a format.
-    pub(super) fn of(format: Format) -> Self {
-        match format {
-            Format::Packed | Format::Split => Self { header: HEADER as u32, is_header_apart: false },
-            Format::Legacy { is_header_apart } => Self { header: LEGACY_HEADER as u32, is_header_apart },
-        }
+    /// That of a format, when these features were accepted.
+    pub(super) fn of(format: Format, accepted: Features) -> Self {
+        let is_merged = accepted.contains(Features::NET_MRG_RXBUF);
+        let is_header_apart = format == Format::Legacy { is_header_apart: true };
+        let is_short = matches!(format, Format::Legacy { .. }) && !is_merged;
+        let header = if is_short { LEGACY_HEADER } else { HEADER };
+        Self { header: header as u32, is_header_apart, is_merged }
+    }
+
+    /// Bytes of each receive buffer for the device, which writes a frame or a fragment of `receive_len` bytes to it at most.
+    pub(super) fn posted(self, receive_len: u16) -> u32 {
+        u32::from(receive_len) + if self.is_merged { 0 } else { self.header }
     }
 
     /// Packets in a queue of this many descriptors.

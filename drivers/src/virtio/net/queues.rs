@@ -18,12 +18,16 @@ pub(super) struct PacketQueue<Q> {
     layout: PacketLayout,
     is_in_order: bool,
     has_interrupt: bool,
+    /// Receive: the rest of a merged frame has so many buffers. 0 between syncs.
+    left: u16,
+    /// Receive: frames whose number of buffers cannot be.
+    odd_frames: u32,
 }
 
 impl<Q: Virtqueue> PacketQueue<Q> {
     /// Over a fresh queue.
     pub(super) fn new(queue: Q, layout: PacketLayout, is_in_order: bool, has_interrupt: bool) -> Self {
-        Self { queue, layout, is_in_order, has_interrupt }
+        Self { queue, layout, is_in_order, has_interrupt, left: 0, odd_frames: 0 }
     }
 
     /// Packets that the queue can hold.
@@ -36,7 +40,7 @@ impl<Q: Virtqueue> PacketQueue<Q> {
     fn status(&mut self) -> QueueStatus {
         let has_kicked = self.queue.kick();
         let (refused, is_broken) = self.queue.health();
-        QueueStatus { refused, is_broken, has_kicked }
+        QueueStatus { refused: refused.saturating_add(self.odd_frames), is_broken, has_kicked }
     }
 
     /// Asks the device for an interrupt after this many completions.
@@ -209,7 +213,7 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
         if !self.queue.advance(ahead + 1, ahead + 1) {
             return false;
         }
-        let full = self.layout.header + u32::from(burst.receive_len());
+        let full = self.layout.posted(burst.receive_len());
         for _ in 0..ahead {
             self.take_one(burst, burst.expected().into(), full);
         }
@@ -218,10 +222,45 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
 
     /// Takes the buffer with this id, to which the device says that it wrote so many bytes. Returns `false` when the id is not
     /// outstanding.
-    fn take_one(&self, burst: &mut RxBurst<'_>, id: u32, written: u32) -> bool {
+    fn take_one(&mut self, burst: &mut RxBurst<'_>, id: u32, written: u32) -> bool {
+        if self.layout.is_merged {
+            return self.take_merged(burst, id, written);
+        }
         match written.checked_sub(self.layout.header) {
             Some(len) if len <= burst.receive_len().into() => burst.fragment(id, 0, len, false),
             _ => burst.damaged(id, false),
+        }
+    }
+
+    /// The same for a frame of one buffer or several. The device fills all but the last (section 5.1.6.3.2). Only the first has a
+    /// header, and in it the number of buffers.
+    fn take_merged(&mut self, burst: &mut RxBurst<'_>, id: u32, written: u32) -> bool {
+        let Some(number) = burst.headroom(id) else { return false };
+        let (is_first, full) = (self.left == 0, self.layout.posted(burst.receive_len()));
+        let left = if is_first { u16::from_le_bytes(number) } else { self.left };
+        let is_odd = left == 0 || is_first && u32::from(left) > burst.outstanding();
+        if is_odd {
+            self.odd_frames = self.odd_frames.saturating_add(1);
+            return burst.damaged(id, false);
+        }
+        self.left = left - 1;
+        let more = self.left > 0;
+        let (header, before) =
+            if is_first { (self.layout.header, 0) } else { (0, self.layout.header as u16) };
+        match written.checked_sub(header).filter(|_| if more { written == full } else { written <= full }) {
+            Some(len) => burst.fragment(id, before, len, more),
+            None => burst.damaged(id, more),
+        }
+    }
+
+    /// Imports frames of one buffer or several. A device uses the buffers of a frame together (section 5.1.6.3.2): one whose rest
+    /// is not there is dropped.
+    #[cold]
+    fn import_merged(&mut self, burst: &mut RxBurst<'_>) {
+        while self.import_one(burst) && self.queue.has_more() {}
+        if core::mem::take(&mut self.left) > 0 {
+            self.odd_frames = self.odd_frames.saturating_add(1);
+            burst.cut_off();
         }
     }
 
@@ -229,7 +268,7 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
     #[inline]
     fn post(&mut self, burst: &mut RxBurst<'_>) {
         let header = self.layout.header;
-        let bytes = header + u32::from(burst.receive_len());
+        let bytes = self.layout.posted(burst.receive_len());
         while burst.has_free() {
             let first = burst.next_id();
             let (descriptors, mark) = self.queue.descriptors(first);
@@ -307,7 +346,11 @@ impl<Q: Virtqueue<Direction = FromDevice>> RxQueue for PacketQueue<Q> {
             self.receive_apart(burst);
         } else {
             if burst.has_import() {
-                self.import(burst);
+                if self.layout.is_merged {
+                    self.import_merged(burst);
+                } else {
+                    self.import(burst);
+                }
             }
             self.post(burst);
         }

@@ -394,6 +394,17 @@ impl<'a> RxBurst<'a> {
         Some(ahead + 1)
     }
 
+    /// The last `N` bytes in front of the payload of the outstanding buffer with this id, where the device may have written something
+    /// about the frame. `None` when the id is not outstanding.
+    pub fn headroom<const N: usize>(&self, id: u32) -> Option<[u8; N]> {
+        let is_outstanding = match self.track.unordered {
+            None => self.track.ahead(id).is_some(),
+            Some(_) => id <= self.track.mask,
+        };
+        let buf_idx = self.track.buffers.get(id as usize).filter(|_| is_outstanding)?;
+        self.ring.buffers.get(*buf_idx).map(|buffer| buffer.read_header())
+    }
+
     /// The buffer with this id holds `len` bytes of a frame, which begin `before` bytes in front of the payload, and `more`
     /// of the frame follows in the buffer that comes back next. Returns `false` when the id is not outstanding.
     #[must_use = "an id that is not outstanding was reported by mistake"]
@@ -473,6 +484,15 @@ impl<'a> RxBurst<'a> {
         }
         self.track.note_plain();
         true
+    }
+
+    /// The rest of the frame that is not whole does not come: what there is of it is dropped.
+    #[cold]
+    pub fn cut_off(&mut self) {
+        self.report.damaged += u32::from(self.track.fragments > 0);
+        self.roll_back();
+        self.track.is_dropping = false;
+        self.track.note_plain();
     }
 
     /// Makes the oldest outstanding buffers hold `frame`, as many as it needs: for a device that is software. `None` when fewer are

@@ -42,6 +42,8 @@ enum Answer {
     /// Whole frames in order: so many, and one of this length under this id.
     Run(usize, u32, Id),
     Deliver(usize),
+    /// The rest of a frame does not come.
+    CutOff,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -176,6 +178,15 @@ impl Oracle {
         true
     }
 
+    fn cut_off(&mut self) {
+        self.report.4 += u32::from(!self.partial.is_empty());
+        self.has_returned |= !self.partial.is_empty();
+        for part in self.partial.drain(..).rev() {
+            self.free.push_front(part.buf_idx);
+        }
+        self.is_dropping = false;
+    }
+
     /// A frame of software, over as many buffers as it needs.
     fn deliver(&mut self, len: usize) -> bool {
         let part = self.receive_len.max(1) as usize;
@@ -279,6 +290,10 @@ fn answer(burst: &mut RxBurst<'_>, slots: &SlotArray, oracle: &mut Oracle, answe
             assert_eq!(burst.deliver(&vec![7; len]).is_some(), oracle.deliver(len));
         }
         Answer::Deliver(_) => {}
+        Answer::CutOff => {
+            burst.cut_off();
+            oracle.cut_off();
+        }
     }
     // What a raw program wrote to the slots of a frame in front of its last is what it gets. It puts them right again.
     if std::mem::take(&mut oracle.is_rewritten) {
@@ -371,6 +386,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (id.clone(), more).prop_map(|(id, more)| Answer::Damaged { id, more }),
         4 => (0..6usize, len, id).prop_map(|(count, len, id)| Answer::Run(count, len, id)),
         1 => prop_oneof![4 => 14..129usize, 1 => 0..14usize, 2 => 129..900usize].prop_map(Answer::Deliver),
+        1 => Just(Answer::CutOff),
     ];
     let long = (1..140usize).prop_map(|count| {
         let part = Answer::Fragment { id: Id::Outstanding(0), before: 0, len: 20, more: true };
