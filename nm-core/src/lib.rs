@@ -47,7 +47,10 @@
 //!
 //! **Each buffer is in exactly one place.** The application never writes the number of a buffer. It exchanges the
 //! buffers of two slots ([`Slot::swap`]), which is also how a frame is forwarded without a copy. A port with another
-//! memory region refuses the exchange, and then the frame is copied ([`Slot::copy_from`]).
+//! memory region refuses the exchange, and then the frame is copied ([`RxRing::copy_to`]).
+//!
+//! **A frame has one slot or several.** One that is longer than a buffer goes on in the next slot ([`Slot::has_more`]). How long it may
+//! be, the MTU of the interface says ([`Attachment::with_mtu`]).
 //!
 //! **Raw ports** ([`raw`]) are netmap's own contract, for programs that reach rings through memory: several may have one
 //! ring, anything may be written to it, and the core believes none of it.

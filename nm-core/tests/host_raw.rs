@@ -14,9 +14,6 @@ use nm_core::raw::{RawOptions, RawPort};
 use nm_core::testing::Order;
 use proptest::prelude::*;
 
-/// Longest frame that a stack is given: of several slots.
-const STACK_MAX: usize = 9216;
-
 const TWO: HostRings = HostRings { tx: 1, rx: 2, slots: 8 };
 
 fn open(hosted: &Hosted) -> RawPort {
@@ -135,7 +132,7 @@ proptest! {
                 // It may fail: a card is not started with slots that name no buffers.
                 Hostile::Reset => drop(hosted.netmap.reset("em0")),
             }
-            prop_assert!(hosted.stack.received().iter().all(|frame| (14..=STACK_MAX).contains(&frame.len())));
+            prop_assert!(hosted.stack.received().iter().all(|frame| (14..=1984).contains(&frame.len())));
         }
         drop(port);
         prop_assert!(!hosted.wire.is_running());

@@ -24,7 +24,7 @@ use core::num::NonZeroUsize;
 use core::time::Duration;
 
 use nm_core::poll::{Interest, PollError, Polled, Timeout, poll_any};
-use nm_core::ring::{DifferentRegion, Slot};
+use nm_core::ring::DifferentRegion;
 use nm_core::{Netmap, Port, RxRing, SyncError, TxRing};
 
 use crate::{AppError, Application, Progress};
@@ -174,7 +174,7 @@ fn forward(rx: &mut [RxRing], tx: &mut [TxRing], from: &str, to: &str) -> Result
             continue;
         }
         let frames = rx.forward_to(tx);
-        moved += frames.unwrap_or_else(|DifferentRegion| copy_frames(rx, tx));
+        moved += frames.unwrap_or_else(|DifferentRegion| copy(rx, tx));
         if let Err(cause) = tx.txsync() {
             unless_stopped(to, cause)?;
         }
@@ -207,21 +207,8 @@ fn unless_stopped(port: &str, cause: SyncError) -> Result<(), AppError> {
     if cause == SyncError::Stopped { Ok(()) } else { Err(AppError::Sync { port: port.to_string(), cause }) }
 }
 
-/// Copies as many frames as are there and have room, between ports with different memory. Returns how many.
+/// Copies as many frames as are there and have room, between ports with different memory. Returns how many slots.
 #[cold]
-fn copy_frames(rx: &mut RxRing, tx: &mut TxRing) -> u32 {
-    let count = rx.window().min(tx.window());
-    for (from, mut to) in rx.slots().zip(tx.slots()).take(count as usize) {
-        copy(&from, &mut to);
-    }
-    rx.advance(count);
-    tx.advance(count)
-}
-
-/// Copies a frame. One that is too long for the far side's buffers becomes an
-/// empty slot, which txsync drops and counts.
-fn copy(from: &Slot<'_>, to: &mut Slot<'_>) {
-    if to.copy_from(from.frame()).is_err() {
-        let _ = to.set_len(0);
-    }
+fn copy(rx: &mut RxRing, tx: &mut TxRing) -> u32 {
+    rx.copy_to(tx)
 }

@@ -72,16 +72,37 @@ impl RingBackend for HostTx {
 pub(super) struct HostTxPath {
     host: Arc<HostSide>,
     staging: Box<[u8]>,
+    /// Bytes in `staging` of a frame whose last slot was not released yet.
+    filled: usize,
+    /// The rest of a frame that cannot be is still to come.
+    is_dropping: bool,
+    /// Whether the frame goes up whose last slot was not released yet: what its first slot says.
+    goes: Option<bool>,
+}
+
+/// What became of a slot on its way up.
+enum Delivered {
+    /// The stack took the frame that ends with it.
+    Taken,
+    /// The frame was dropped: there can be none like it, or the stack did not want it.
+    Dropped,
+    /// The frame goes on in the next slot, or was dropped with an earlier one.
+    Part,
 }
 
 impl HostTxPath {
     /// The way to the stack of `host`.
     pub(super) fn new(host: Arc<HostSide>, params: &StartParams) -> Self {
-        Self { host, staging: staging(params) }
+        Self { host, staging: staging(params), filled: 0, is_dropping: false, goes: None }
     }
 
-    /// Sends the slots of a receive ring up that are released now, if the ring is in transparent mode.
-    pub(super) fn forward(&mut self, kring: &mut Kring) -> Result<(), SyncError> {
+    /// Sends the slots of a receive ring up that are released now, if the ring is in transparent mode. A ring that is reset
+    /// for its next port forwards nothing, and forgets a frame whose last slot was not released.
+    pub(super) fn forward(&mut self, kring: &mut Kring, forward: &Forward<'_>) -> Result<(), SyncError> {
+        if matches!(forward, Forward::Nothing) {
+            (self.filled, self.is_dropping, self.goes) = (0, false, None);
+            return Ok(());
+        }
         let forwarding = self.host.forwarding(&kring.ring);
         if forwarding != Forwarding::Off {
             // None of these slots is the card's yet.
@@ -92,49 +113,51 @@ impl HostTxPath {
         Ok(())
     }
 
-    /// Sends the frames of the slots `[from, rhead)` up, as far as they are to go, and clears their marks.
+    /// Sends the slots `[from, rhead)` up, as far as they are to go, and clears their marks.
     fn send(&mut self, kring: &Kring, from: Index, forwarding: Forwarding) {
         let (size, counters) = (kring.size(), &kring.counters);
         let mut at = from;
         while at != kring.rhead() {
-            let first = kring.ring.slot(at);
-            let (end, len) = self.gather(kring, at);
-            if forwarding.takes(first.flags) {
-                match len.is_some_and(|len| self.deliver(len)) {
-                    true => counters.forwarded.add(1),
-                    false => counters.drop_refused.add(1),
-                }
-            }
-            while at != end {
-                let slot = kring.ring.slot(at);
-                kring.ring.set_slot(at, SlotValue { flags: slot.flags & !SlotFlags::FORWARD.bits(), ..slot });
-                at = size.next(at);
-            }
-        }
-    }
-
-    /// Copies the frame that begins in slot `from`. Returns the slot behind it and its length; `None` for one that cannot be
-    /// copied, or whose last slot is not released.
-    fn gather(&mut self, kring: &Kring, from: Index) -> (Index, Option<usize>) {
-        let (mut at, mut len) = (from, Some(0));
-        loop {
             let slot = kring.ring.slot(at);
-            len = len.and_then(|len| {
-                let into = self.staging.get_mut(len..)?;
-                Some(len + kring.ring.read_frame(slot, into)?.len())
-            });
-            at = kring.size().next(at);
-            let has_more = slot.has(SlotFlags::MOREFRAG);
-            if !has_more || at == kring.rhead() {
-                return (at, len.filter(|_| !has_more));
+            if self.takes(forwarding, slot) {
+                match self.deliver(kring, slot) {
+                    Delivered::Taken => counters.forwarded.add(1),
+                    Delivered::Dropped => counters.drop_refused.add(1),
+                    Delivered::Part => {}
+                }
+                kring.ring.set_slot(at, SlotValue { flags: slot.flags & !SlotFlags::FORWARD.bits(), ..slot });
             }
+            at = size.next(at);
         }
     }
 
-    /// Hands a copied frame of `len` bytes to the stack. Returns whether it took it.
-    fn deliver(&self, len: usize) -> bool {
-        let frame = self.staging.get(..len).filter(|_| len >= usize::from(FRAME_MIN));
-        frame.is_some_and(|frame| self.host.deliver(frame).is_ok())
+    /// Whether the frame that a slot belongs to is to go up: all slots of a frame go where its first goes.
+    fn takes(&mut self, forwarding: Forwarding, slot: SlotValue) -> bool {
+        let goes = self.goes.unwrap_or_else(|| forwarding.takes(slot.flags));
+        self.goes = slot.has(SlotFlags::MOREFRAG).then_some(goes);
+        goes
+    }
+
+    /// Hands the frame of a slot to the stack, with its last slot.
+    fn deliver(&mut self, kring: &Kring, slot: SlotValue) -> Delivered {
+        let has_more = slot.has(SlotFlags::MOREFRAG);
+        if self.is_dropping {
+            self.is_dropping = has_more;
+            return Delivered::Part;
+        }
+        let into = self.staging.get_mut(self.filled..).unwrap_or_default();
+        let is_valid = kring.ring.read_frame(slot, into).is_some_and(|part| !part.is_empty());
+        let filled = self.filled + usize::from(slot.len);
+        self.filled = if is_valid && has_more { filled } else { 0 };
+        self.is_dropping = !is_valid && has_more;
+        if is_valid && has_more {
+            return Delivered::Part;
+        }
+        let frame = self.staging.get(..filled).filter(|frame| is_valid && frame.len() >= FRAME_MIN.into());
+        match frame {
+            Some(frame) if self.host.deliver(frame).is_ok() => Delivered::Taken,
+            _ => Delivered::Dropped,
+        }
     }
 }
 

@@ -147,10 +147,49 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Frames of several slots
+//!
+//! A frame that is longer than a buffer takes several slots, each but the last marked ([`Slot::has_more`](crate::Slot::has_more)). The card takes and
+//! publishes whole frames only.
+//!
+//! ```
+//! # use nm_core::{Attachment, Netmap, testing::{card, CardSpec, HeapPlatform, Order}, tunables::Tunables};
+//! # use std::sync::Arc;
+//! # let platform: Arc<dyn nm_core::platform::Platform> = HeapPlatform::new(64 << 20);
+//! # let netmap = Netmap::new(&platform, Tunables::default())?;
+//! # let (nic, wire) = card(CardSpec::new(1, 256, Order::Posted));
+//! use nm_core::nic::Mtu;
+//!
+//! netmap.attach_as("em0", Attachment::rings(nic).with_mtu(Mtu::MAX))?;
+//! let mut port = netmap.open("netmap:em0")?;
+//! let (tx, rx) = port.rings();
+//! let frame = [0x42; 5000];
+//! let parts = frame.chunks(tx[0].frame_max().into());
+//! let slots = parts.len();
+//! for (n, (mut slot, part)) in tx[0].slots().zip(parts).enumerate() {
+//!     slot.copy_from(part)?;
+//!     slot.set_more(n + 1 < slots);
+//! }
+//! tx[0].advance(slots as u32);
+//! tx[0].txsync()?;
+//! # assert_eq!(wire.sent(), [frame]);
+//! # wire.send(&frame);
+//! rx[0].rxsync()?;
+//! let mut received = Vec::new();
+//! for slot in rx[0].slots() {
+//!     received.extend_from_slice(slot.frame());
+//!     if !slot.has_more() {
+//!         assert_eq!(core::mem::take(&mut received), frame);
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Bridge
 //!
 //! Two slots exchange their buffers, and the frame goes with its buffer: nothing is copied. A port with another memory
-//! region refuses the exchange ([`DifferentRegion`]), since its card cannot reach the buffer. Then the frame is copied.
+//! region refuses the exchange ([`DifferentRegion`]), since its card cannot reach the buffer. Then the frame is copied. Both ways move
+//! whole frames; what finds no room stays where it is.
 //!
 //! ```
 //! # use nm_core::{Attachment, Netmap, tunables::{Sizes, Tunables}};
@@ -165,18 +204,10 @@
 //! # netmap.attach_as("em2", Attachment::rings(em2).in_region(&private))?;
 //! use nm_core::{RxRing, SyncError, TxRing};
 //!
-//! /// Moves what has arrived and has room to the other side. What has none stays where it is.
+//! /// Moves what has arrived and has room to the other side. What has none stays where it is. Returns how many slots.
 //! fn forward(rx: &mut RxRing, tx: &mut TxRing) -> Result<u32, SyncError> {
 //!     rx.rxsync()?;
-//!     let count = rx.window().min(tx.window());
-//!     for (mut from, mut to) in rx.slots().zip(tx.slots()) {
-//!         if from.swap(&mut to).is_err() && to.copy_from(from.frame()).is_err() {
-//!             // Too long for the buffers over there: an empty slot is dropped and counted.
-//!             let _ = to.set_len(0);
-//!         }
-//!     }
-//!     rx.advance(count);
-//!     tx.advance(count);
+//!     let count = rx.forward_to(tx).unwrap_or_else(|_| rx.copy_to(tx));
 //!     tx.txsync()?;
 //!     Ok(count)
 //! }

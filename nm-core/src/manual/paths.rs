@@ -15,7 +15,7 @@
 //! [`Kring::prologue`] → [`TxQueue::sync`] → [`TxBurst::complete_run`], or [`TxBurst::complete`] →
 //! [`TxBurst::submit_run`], or [`TxBurst::next_frame`] → [`Kring::finalize`].
 //!
-//! **From one card to another:** [`RxRing::rxsync`] → [`RxRing::forward_to`] → [`TxRing::txsync`].
+//! **From one card to another:** [`RxRing::rxsync`] → [`RxRing::forward_to`], or [`RxRing::copy_to`] → [`TxRing::txsync`].
 //!
 //! **From the stack to a host ring:** [`HostInterface::transmit`] → [`HostSide::transmit`] → [`HostSide::admit`] →
 //! `host::queue` → [`Signal::notify`]; then [`RxRing::rxsync`] → [`RingCell::sync`] → [`HostRx::run`] →

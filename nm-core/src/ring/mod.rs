@@ -13,8 +13,13 @@
 //! core its own.
 
 pub(crate) mod cell;
+mod copy;
 pub(crate) mod memory;
 mod slot;
+
+/// Most slots of a frame.
+#[doc(alias = "NETMAP_MAX_FRAGS")]
+pub const FRAGMENTS_MAX: u32 = nm_driver::burst::FRAGMENTS_MAX;
 
 pub use crate::mem::{DifferentRegion, FrameTooLong};
 pub use slot::{Slot, Slots};
@@ -263,7 +268,11 @@ impl RxRing {
 /// Forwarding.
 impl RxRing {
     /// Forwards as many frames as `tx` has room for, without a copy: exchanges the buffers of the slots of both windows, one by
-    /// one, and advances both rings. Returns how many slots. Rings of different memory regions have to copy.
+    /// one, and advances both rings. Returns how many slots. Rings of different memory regions have to copy
+    /// ([`copy_to`](Self::copy_to)).
+    ///
+    /// A frame of several slots goes as a whole: one that finds no room for all of them stays in this ring. One that has more slots
+    /// than `tx` ever has free goes in parts, and `tx` drops and counts it.
     ///
     /// ```
     /// # use nm_core::{Netmap, testing::{card, CardSpec, HeapPlatform, Order}, tunables::Tunables};
@@ -288,7 +297,10 @@ impl RxRing {
             return Err(DifferentRegion);
         }
         let (mut rx, mut tx) = (Window::of(from), Window::of(to));
-        let count = rx.len().min(tx.len());
+        let mut count = rx.len().min(tx.len());
+        if count > 0 && from.slot(rx.size.advance(rx.head, count - 1)).has(SlotFlags::MOREFRAG) {
+            count = whole_frames(from, rx, tx, count);
+        }
         let mut left = count;
         while left > 0 {
             let (received, free) = (from.view().slots.from(rx.head), to.view().slots.from(tx.head));
@@ -304,6 +316,16 @@ impl RxRing {
         tx.release(to);
         Ok(count)
     }
+}
+
+/// How many of the first `count` slots of a receive window are those of whole frames. All of them, if they are a part of a frame
+/// for which there is never more room than now.
+#[cold]
+fn whole_frames(from: &RingMemory, rx: Window, tx: Window, count: u32) -> u32 {
+    let has_end = |ahead: u32| !from.slot(rx.size.advance(rx.head, ahead)).has(SlotFlags::MOREFRAG);
+    let whole = (0..count).rev().find(|ahead| has_end(*ahead)).map_or(0, |last| last + 1);
+    let is_full_size = count + 1 == tx.size.slots();
+    if whole == 0 && is_full_size { count } else { whole }
 }
 
 /// The window of a ring while slots are released one after the other.

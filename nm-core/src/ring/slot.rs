@@ -24,7 +24,7 @@ pub struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// Length of the frame, in bytes without CRC.
+    /// Length of the frame, or of its part in this slot, in bytes without CRC.
     #[inline]
     #[allow(
         clippy::len_without_is_empty,
@@ -46,7 +46,7 @@ impl Slot<'_> {
         self.read().buf_idx
     }
 
-    /// The frame.
+    /// The frame, or its part in this slot.
     #[inline]
     pub fn frame(&self) -> &[u8] {
         let len = self.len().min(self.capacity());
@@ -99,7 +99,25 @@ impl Slot<'_> {
         SlotFlags::from_bits_retain(self.read().flags).contains(SlotFlags::FORWARD)
     }
 
-    /// Exchanges the buffers of two slots, with their frames: forwarding without a copy.
+    /// Whether the frame goes on in the next slot. The card publishes whole frames only, so the slots of a receive window end with
+    /// the last of a frame.
+    #[inline]
+    #[doc(alias = "NS_MOREFRAG")]
+    pub fn has_more(&self) -> bool {
+        self.read().flags & SlotFlags::MOREFRAG.bits() != 0
+    }
+
+    /// Says whether the frame goes on in the next slot. A frame to be sent has at most
+    /// [`FRAGMENTS_MAX`](crate::ring::FRAGMENTS_MAX) slots, none of them empty. It is sent when its last slot was given; when it
+    /// was, the card has cleared the mark. The mark goes with the buffer in a [`swap`](Slot::swap).
+    pub fn set_more(&mut self, has_more: bool) {
+        let abi::Slot { len, flags, .. } = self.read();
+        let mut flags = SlotFlags::from_bits_retain(flags);
+        flags.set(SlotFlags::MOREFRAG, has_more);
+        self.write(len, flags.bits());
+    }
+
+    /// Exchanges the buffers of two slots, with their frames and marks: forwarding without a copy.
     #[inline]
     pub fn swap(&mut self, other: &mut Slot<'_>) -> Result<(), DifferentRegion> {
         if !ptr::eq(self.region, other.region) {

@@ -186,12 +186,17 @@ impl World {
 
     /// The application sends some slots of its own, on a ring of a card or of a stack.
     fn send(&mut self, program: &mut Program<'_>) {
-        let (place, slots) = (program.byte(), u32::from(program.byte() % 4));
+        let (place, way) = (program.byte(), program.byte());
+        let (slots, marks) = (u32::from(way % 4), way / 4);
         let mut rings = self.all_tx();
         let count = rings.len().max(1);
         let Some(ring) = rings.get_mut(usize::from(place) % count) else { return };
-        let fill = |mut slot: Slot<'_>| slot.copy_from(&[FROM_APPLICATION; 60]).unwrap();
-        ring.slots().take(slots as usize).for_each(fill);
+        // Frames of several slots too, also such that have no end yet.
+        let fill = |(n, mut slot): (usize, Slot<'_>)| {
+            slot.copy_from(&[FROM_APPLICATION; 60]).unwrap();
+            slot.set_more(marks >> n & 1 == 1);
+        };
+        ring.slots().take(slots as usize).enumerate().for_each(fill);
         ring.advance(slots);
         let _ = ring.txsync();
     }

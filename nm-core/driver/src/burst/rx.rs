@@ -31,7 +31,7 @@ pub struct RxTrack {
     /// Descriptors of the queue.
     capacity: u32,
     /// Longest frame, in bytes.
-    frame_max: u16,
+    frame_max: u32,
     oldest: u32,
     next: u32,
     /// The buffer that was posted under each id.
@@ -71,7 +71,7 @@ impl RxTrack {
         Self {
             mask: ids - 1,
             capacity: capacity.into(),
-            frame_max: u16::MAX,
+            frame_max: u32::MAX,
             oldest: 0,
             next: 0,
             buffers: alloc::vec![NONE; ids as usize].into(),
@@ -91,13 +91,13 @@ impl RxTrack {
     /// length that its slots hold.
     #[must_use]
     pub fn with_frame_max(self, bytes: u16) -> Self {
-        Self { frame_max: bytes, ..self }
+        Self { frame_max: bytes.into(), ..self }
     }
 
     /// A new track of a queue of the same card, after a reset.
     #[must_use]
     pub fn renewed(&self, capacity: u16, size: RingSize, tail: Index) -> Self {
-        Self::new(capacity, size, tail).with_frame_max(self.frame_max)
+        Self { frame_max: self.frame_max, ..Self::new(capacity, size, tail) }
     }
 
     /// Number of outstanding buffers.
@@ -363,7 +363,7 @@ impl<'a> RxBurst<'a> {
         let ids = self.track.buffers.get(first as usize..).unwrap_or_default();
         // Lengths are counted from the shortest; a limit below that leaves none.
         let (shortest, flags) = (u32::from(FRAME_MIN), u32::from(self.flags) << 16);
-        let span = (u32::from(self.receive_len.min(frame_max)) + 1).saturating_sub(shortest);
+        let span = (u32::from(self.receive_len).min(frame_max) + 1).saturating_sub(shortest);
         let (below, frame) = (header + shortest, flags + shortest);
         let (mut count, mut above_all) = (0, 0);
         for (((entry, slot), &buf_idx), _) in entries.iter().zip(slots).zip(ids).zip(0..most) {
@@ -444,7 +444,7 @@ impl<'a> RxBurst<'a> {
         let count = self.track.fragments + 1;
         let bytes = self.track.bytes + u32::from(slot.len);
         let has_too_many = more && (count >= FRAGMENTS_MAX || count + 1 >= size.slots());
-        let is_too_long = has_too_many || bytes > u32::from(self.track.frame_max);
+        let is_too_long = has_too_many || bytes > self.track.frame_max;
         let is_short = !is_too_long && !more && bytes < u32::from(FRAME_MIN);
         if is_too_long || is_short {
             self.report.long += u32::from(is_too_long);

@@ -39,7 +39,7 @@ pub struct TxTrack {
     /// Descriptors of the queue.
     capacity: u32,
     /// Longest frame, in bytes.
-    frame_max: u16,
+    frame_max: u32,
     oldest: u32,
     next: u32,
     /// Whether each outstanding frame has one slot, and they complete in order.
@@ -63,7 +63,7 @@ impl TxTrack {
         Self {
             mask: ids - 1,
             capacity: capacity.into(),
-            frame_max: u16::MAX,
+            frame_max: u32::MAX,
             oldest: 0,
             next: 0,
             is_plain: true,
@@ -79,13 +79,13 @@ impl TxTrack {
     /// length that its slots hold.
     #[must_use]
     pub fn with_frame_max(self, bytes: u16) -> Self {
-        Self { frame_max: bytes, ..self }
+        Self { frame_max: bytes.into(), ..self }
     }
 
     /// A new track of a queue of the same card, after a reset.
     #[must_use]
     pub fn renewed(&self, capacity: u16, size: RingSize) -> Self {
-        Self::new(capacity, size).with_frame_max(self.frame_max)
+        Self { frame_max: self.frame_max, ..Self::new(capacity, size) }
     }
 
     /// Number of outstanding fragments.
@@ -400,8 +400,8 @@ impl<'a> TxBurst<'a> {
         // What is pending has an id: there are at least as many as slots. The caller's descriptors end where ids start over.
         let most = pending.min(self.track.mask + 1 - first);
         let shortest = u32::from(lengths.shortest.max(1));
-        let longest = lengths.longest.min(buffers.capacity()).min(self.track.frame_max);
-        let span = (u32::from(longest) + 1).saturating_sub(shortest);
+        let longest = u32::from(lengths.longest.min(buffers.capacity())).min(self.track.frame_max);
+        let span = (longest + 1).saturating_sub(shortest);
         let (mut count, mut bytes) = (0, 0);
         for ((slot, descriptor), _) in slots.from(self.report.submitted).iter().zip(descriptors).zip(0..most)
         {
@@ -434,7 +434,7 @@ impl<'a> TxBurst<'a> {
             {
                 return None;
             }
-            let is_long = bytes > u32::from(self.track.frame_max);
+            let is_long = bytes > self.track.frame_max;
             if self.track.is_dropping || !has_end || !is_valid || is_long {
                 let is_whole = has_end && is_valid && !self.track.is_dropping;
                 self.report.invalid += u32::from(!is_whole && !self.track.is_dropping);
@@ -446,7 +446,8 @@ impl<'a> TxBurst<'a> {
                 self.report.is_full = true;
                 return None;
             }
-            return Some(Frame { burst: self, slots });
+            let left = self.track.frame_max;
+            return Some(Frame { burst: self, slots, left });
         }
         None
     }
@@ -510,6 +511,8 @@ struct Chain {
 pub struct Frame<'b, 'a> {
     burst: &'b mut TxBurst<'a>,
     slots: u32,
+    /// Bytes that the fragments which were not asked for yet may have.
+    left: u32,
 }
 
 impl Frame<'_, '_> {
@@ -533,12 +536,14 @@ impl Frame<'_, '_> {
         self.len() == 0
     }
 
-    /// Fragment `k`: its buffer and its length. `None` when there is no such fragment, or it cannot be sent any more: a raw program
-    /// may have written the slot since it was checked.
+    /// Fragment `k`: its buffer and its length. To be asked for once. `None` when there is no such fragment, or the frame cannot be
+    /// sent any more: a raw program may have written the slot since it was checked.
     pub fn fragment(&mut self, k: u32) -> Option<(Buffer<'_>, u16)> {
         let slot = self.slot(k);
         let buffer = self.burst.ring.buffers.get(slot.buf_idx).filter(|_| k < self.slots && slot.len != 0)?;
-        Some((buffer, slot.len.min(self.burst.ring.buffers.capacity())))
+        let len = slot.len.min(self.burst.ring.buffers.capacity());
+        self.left = self.left.checked_sub(len.into())?;
+        Some((buffer, len))
     }
 
     /// The frame is submitted.
@@ -569,7 +574,7 @@ impl Frame<'_, '_> {
 
     /// The device cannot send the frame: it is dropped and counted, and its slots come back in turn.
     pub fn refuse(self) {
-        let Self { burst, slots } = self;
+        let Self { burst, slots, .. } = self;
         burst.drop_chain(slots, true);
         burst.report.unsupported += 1;
     }

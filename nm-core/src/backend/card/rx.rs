@@ -113,8 +113,8 @@ impl CardRx {
     /// A sync that looks at the tunables, or has a stack to forward to.
     #[cold]
     fn sync_with_wishes(&mut self, kring: &mut Kring, forward: Forward<'_>) -> Result<(), SyncError> {
-        if let Some(up) = self.up.as_mut().filter(|_| !matches!(forward, Forward::Nothing)) {
-            up.forward(kring)?;
+        if let Some(up) = &mut self.up {
+            up.forward(kring, &forward)?;
         }
         let is_shown = self.signal.shows(Verbose::RXSYNC);
         kring.traced(is_shown, "rxsync", |kring| {

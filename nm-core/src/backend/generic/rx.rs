@@ -116,8 +116,8 @@ impl<D: FrameDevice> RingBackend for GenericRx<D> {
     }
 
     fn sync(&mut self, kring: &mut Kring, forward: Forward<'_>) -> Result<(), SyncError> {
-        if let Some(up) = self.up.as_mut().filter(|_| !matches!(forward, Forward::Nothing)) {
-            up.forward(kring)?;
+        if let Some(up) = &mut self.up {
+            up.forward(kring, &forward)?;
         }
         let is_shown = self.signal.shows(Verbose::RXSYNC);
         kring.traced(is_shown, "rxsync", |kring| self.run(kring))

@@ -13,7 +13,7 @@ mod view;
 
 use std::sync::Arc;
 
-use nm_core::abi::Slot;
+use nm_core::abi::{Slot, SlotFlags};
 use nm_core::host::{HostInterface, HostRings, Outgoing};
 use nm_core::nic::{Link, Mtu};
 use nm_core::platform::Platform;
@@ -30,8 +30,6 @@ pub use view::{Field, View};
 
 /// What a buffer holds: small ones, so that a program costs little.
 const FRAME_MAX: usize = 448;
-/// Longest frame that a stack is given: of several slots.
-const STACK_MAX: usize = 9216;
 const PORTS: usize = 5;
 /// Rings of so few slots are not made smaller for want of buffers, so their size is known.
 const SLOTS_MAX: u16 = 16;
@@ -144,7 +142,7 @@ impl Interface {
         let longest = usize::from(Mtu::ETHERNET.frame_max());
         assert!(frames.iter().all(|frame| (1..=longest).contains(&frame.len())));
         let up = self.stack.iter().flat_map(|(stack, _)| stack.received());
-        frames.extend(up.inspect(|frame| assert!((14..=STACK_MAX).contains(&frame.len()))));
+        frames.extend(up.inspect(|frame| assert!((14..=longest).contains(&frame.len()))));
         frames.len() as u64
     }
 }
@@ -308,9 +306,14 @@ impl World {
             let window = ring.distance(head, tail);
             let given = program.below(window as usize + 1) as u32;
             let kept = u32::from(program.byte()) % 3 % (window - given + 1);
-            for at in (0..given).map(|ahead| (head + ahead) % ring.slots) {
-                let slot = ring.slot(at);
-                ring.set_slot(at, Slot { len: slot.len.max(60), ..slot });
+            // Some in frames of several slots, the last of which may not have an end.
+            let fragments = program.below(4) as u32;
+            for ahead in 0..given {
+                let at = (head + ahead) % ring.slots;
+                let (slot, more) = (ring.slot(at), SlotFlags::MOREFRAG.bits());
+                let has_more = fragments > 0 && !ahead.is_multiple_of(fragments + 1);
+                let flags = if has_more { slot.flags | more } else { slot.flags & !more };
+                ring.set_slot(at, Slot { len: slot.len.max(60), flags, ..slot });
             }
             ring.write(Field::Head, (head + given) % ring.slots);
             ring.write(Field::Cur, (head + given + kept) % ring.slots);
