@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, sendmmsg};
 
+use crate::link::Link;
 use crate::pattern::Pattern;
 use crate::transfer::IN_FLIGHT;
 use crate::wire::{Interest, LONGEST_FRAME, PATIENCE, Wire, wait_any};
@@ -39,11 +40,11 @@ impl Flooded {
 /// Sends `count` frames from one wire to the other, about 64 on the way at a time: all arrive, unchanged, in
 /// order.
 pub fn flood(from: &Wire, to: &Wire, pattern: &Pattern, count: u64) -> Result<Flooded> {
-    let mut flow = Flow::new(pattern);
+    let mut flow = Flow::new(from, to, pattern);
     let started = Instant::now();
     while flow.received < count {
         let room = (flow.received + IN_FLIGHT as u64).min(count) - flow.sent;
-        let is_idle = flow.send(from, room)? + flow.receive(to)? == 0;
+        let is_idle = flow.send(room)? + flow.receive()? == 0;
         if is_idle {
             let receive = (to, Interest::Receive);
             let waited_for = [receive, (from, Interest::Send)];
@@ -72,8 +73,11 @@ pub fn flood_both_ways(left: &Wire, right: &Wire, count: u64) -> Result<(Flooded
     })
 }
 
-/// One direction of a flood.
-struct Flow<'a> {
+/// Frames from one wire to another, many at a system call.
+#[derive(Debug)]
+pub struct Flow<'a> {
+    from: &'a Wire,
+    to: &'a Wire,
     pattern: &'a Pattern,
     /// The frames `sent..` that are made already.
     outgoing: Vec<Vec<u8>>,
@@ -86,8 +90,11 @@ struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    fn new(pattern: &'a Pattern) -> Self {
+    /// Frames that are made by `pattern`, from number 0 on.
+    pub fn new(from: &'a Wire, to: &'a Wire, pattern: &'a Pattern) -> Self {
         Self {
+            from,
+            to,
             pattern,
             outgoing: vec![Vec::new(); BATCH],
             gone: BATCH,
@@ -97,9 +104,11 @@ impl<'a> Flow<'a> {
             bytes: 0,
         }
     }
+}
 
-    /// Sends up to `room` frames; returns how many were taken.
-    fn send(&mut self, from: &Wire, room: u64) -> Result<u64> {
+impl Link for Flow<'_> {
+    /// At most [`BATCH`] at a time.
+    fn send(&mut self, room: u64) -> Result<u64> {
         if self.gone == BATCH {
             for (number, frame) in (self.sent..).zip(&mut self.outgoing) {
                 self.pattern.write(number, frame);
@@ -114,24 +123,29 @@ impl<'a> Flow<'a> {
         }
         let mut headers = MultiHeaders::<()>::preallocate(slices.len(), None);
         let addresses = vec![None; slices.len()];
-        let taken =
-            match sendmmsg(from.raw_fd(), &mut headers, &slices, addresses, [], MsgFlags::MSG_DONTWAIT) {
-                Ok(taken) => taken.count(),
-                Err(Errno::EAGAIN) => 0,
-                Err(error) => return Err(error).context("cannot send to the card"),
-            };
+        let taken = match sendmmsg(
+            self.from.raw_fd(),
+            &mut headers,
+            &slices,
+            addresses,
+            [],
+            MsgFlags::MSG_DONTWAIT,
+        ) {
+            Ok(taken) => taken.count(),
+            Err(Errno::EAGAIN) => 0,
+            Err(error) => return Err(error).context("cannot send to the card"),
+        };
         self.gone += taken;
         self.sent += taken as u64;
         Ok(taken as u64)
     }
 
-    /// Receives and checks what is there; returns how many frames that was.
-    fn receive(&mut self, to: &Wire) -> Result<u64> {
+    fn receive(&mut self) -> Result<u64> {
         let lengths = {
             let mut slices: Vec<[IoSliceMut<'_>; 1]> =
                 self.incoming.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
             let mut headers = MultiHeaders::<()>::preallocate(slices.len(), None);
-            match recvmmsg(to.raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+            match recvmmsg(self.to.raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
                 Ok(messages) => messages.map(|message| message.bytes).collect(),
                 Err(Errno::EAGAIN) => Vec::new(),
                 Err(error) => return Err(error).context("cannot receive from the card"),

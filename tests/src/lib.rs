@@ -9,6 +9,7 @@
 //!   Qemu ─► Guest ── Console: every line the image says, waited for without polling
 //!    ├─ Serial: the serial port at a socket, which the test reads when it wants to
 //!    ├─ Testpmd: the far end of vhost-user cards, DPDK's, which works on their rings in the guest's memory
+//!    ├─ vhost_user::Ports: the same of our own, for a generator that waits for nothing but its frames
 //!    └─ Wire: the far end of one card, a unix datagram socket: one frame a datagram, no root
 //!          ├─ transfer   a few frames, kept and compared as they come back, both ways at once
 //!          ├─ flood      millions of frames, made and checked from their sequence number
@@ -30,6 +31,7 @@ pub mod guest;
 pub mod hosts;
 pub mod image;
 pub mod iso;
+pub mod link;
 pub mod machine;
 pub mod modules;
 pub mod monitor;
@@ -46,6 +48,7 @@ mod testing;
 pub mod testpmd;
 pub mod traffic;
 pub mod transfer;
+pub mod vhost_user;
 pub mod wire;
 
 pub use appliance::Appliance;
