@@ -17,6 +17,9 @@ use crate::permit::Permit;
 /// How long a wait for one thing may last. Generous: a loaded machine is no failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Between two looks at threads that are about to stop: nothing tells when they have.
+const LOOK_AGAIN: Duration = Duration::from_micros(100);
+
 /// QEMU's status when the image ends with code 0x10: done.
 pub const STATUS_DONE: i32 = 33;
 /// QEMU's status when the image ends with code 0x11: the application or its configuration failed.
@@ -116,9 +119,17 @@ impl Guest {
         Ok(counters)
     }
 
-    /// Suspends the QEMU process, as a host without processor time for it does: the time stamp counter runs on.
+    /// Suspends the QEMU process, as a host without processor time for it does: the time stamp counter runs on. All its threads have
+    /// stopped when this returns.
     pub fn suspend(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)
+        self.signal(Signal::SIGSTOP)?;
+        let tasks = format!("/proc/{}/task", self.lock().id());
+        let deadline = Instant::now() + PATIENCE;
+        while !are_stopped(&tasks).with_context(|| format!("cannot read {tasks}"))? {
+            ensure!(Instant::now() < deadline, "QEMU's threads do not stop");
+            thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// Lets a suspended QEMU run again.
@@ -217,6 +228,17 @@ fn processor_ticks(stat: &str) -> Option<u64> {
     let mut fields = fields.split_whitespace().skip(11).map(str::parse);
     let (user, system): (u64, u64) = (fields.next()?.ok()?, fields.next()?.ok()?);
     Some(user + system)
+}
+
+/// Whether all threads are stopped that this folder of `/proc` has: `T` behind the name (proc(5)).
+fn are_stopped(tasks: &str) -> std::io::Result<bool> {
+    for task in std::fs::read_dir(tasks)? {
+        let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+        if !stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Kills `child` when `limit` has passed and nobody has hung up on the returned end.

@@ -10,6 +10,17 @@ pub fn appliance() -> Result<PathBuf> {
     locate("MILLRACE_ELF", "millrace.elf")
 }
 
+/// The symbols of the appliance: a file beside it, with the suffix `debug`.
+pub fn symbols() -> Result<PathBuf> {
+    let path = appliance()?.with_extension("debug");
+    ensure!(
+        path.is_file(),
+        "there are no symbols at {}: `./qemu-run.sh build` puts them there",
+        path.display()
+    );
+    Ok(path)
+}
+
 /// The test build that provokes faults and resets cards on request: `MILLRACE_FAULT_ELF`, or `target/millrace-fault.elf`.
 pub fn fault_injection() -> Result<PathBuf> {
     locate("MILLRACE_FAULT_ELF", "millrace-fault.elf")
