@@ -173,7 +173,8 @@ fn the_stack_gets_a_frame_of_several_slots_as_one() {
     submit(tx, &frame(4, 20), 7);
     tx.txsync().unwrap();
     assert_eq!(stack.received(), [frame(1, 5000), frame(4, 20)]);
-    assert_eq!((tx.counters().packets.get(), tx.counters().drop_invalid.get()), (2, 2));
+    let counters = tx.counters();
+    assert_eq!((counters.packets.get(), counters.drop_invalid.get(), counters.drop_long.get()), (2, 1, 1));
     // In transparent mode: where the first slot goes.
     let rx = &mut all.rx[0];
     rx.set_transparent(true);

@@ -74,7 +74,7 @@ struct Model {
 impl Model {
     fn next_frame(&mut self) -> Vec<u8> {
         self.number += 1;
-        frame(self.number, 14 + (self.number * 37 % 1900) as usize)
+        frame(self.number, 14 + (self.number * 37 % 1500) as usize)
     }
 
     fn apply(&mut self, op: &Op, tx: &mut [TxRing], rx: &mut [RxRing], wire: &Wire) -> Result<(), SyncError> {

@@ -40,10 +40,11 @@ pub(crate) struct HostTx {
 }
 
 impl HostTx {
-    /// A ring of this size to the stack of `host`. The stack gets frames of any length that a slot holds, also if it is above the
-    /// MTU.
+    /// A ring of this size to the stack of `host`. The stack gets frames of any length that a slot holds, also above the MTU, and
+    /// frames of several slots as the MTU allows.
     pub(crate) fn new(host: Arc<HostSide>, size: RingSize, params: &StartParams) -> Self {
-        Self { stack: Stack(host), frames: FrameTx::new(size, u16::MAX, params) }
+        let frame_max = params.buffer_len.max(params.mtu.frame_max());
+        Self { stack: Stack(host), frames: FrameTx::new(size, frame_max, params) }
     }
 }
 
