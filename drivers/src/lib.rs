@@ -16,8 +16,8 @@
 //! rings.
 //!
 //! A device is not trusted: what it writes (indices, ids, lengths, status, capabilities) is read once, checked, and then used.
-//! `unsafe` is confined to register access ([`registers`]), the memory of queues (`shared_memory`), the contract of [`hal`],
-//! and what [`nm_driver::nic::Nic`] asks of a card (`virtio::net`, `e1000::nic`). Queues are safe code.
+//! `unsafe` is confined to register access ([`registers`]), the contract of [`hal`], and what [`nm_driver::nic::Nic`] asks of a
+//! card (`virtio::net`, `e1000::nic`). Queues are safe code, and their memory consists of atomics ([`nm_driver::shared`]).
 //!
 //! With the feature `testing` there is a fake machine, and models of the cards that check what a driver does.
 #![no_std]
@@ -38,7 +38,6 @@ pub mod pci;
 pub mod probe;
 pub mod registers;
 mod run;
-mod shared_memory;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod virtio;

@@ -1,22 +1,25 @@
-//! Who may be inside a ring: one sync at a time, and none while the ring is stopped.
+//! Who may be inside a ring: one sync at a time, and none while the ring is stopped. A lock that holds what it protects.
 //!
 //! One word holds the whole state, so that there is no moment between looking and taking.
 //!
 //! | state | [`enter`](Gate::enter) | leave | [`stop`](Gate::stop) | [`start`](Gate::start) |
 //! |---|---|---|---|---|
-//! | idle | → busy | | → stopped, at once | |
+//! | idle | → busy | | → busy and stopped, goes on | |
 //! | busy | `Busy` | → idle | → busy and stopped, waits | |
-//! | busy and stopped | `Stopped` or `Gone` | → stopped, the waiter goes on | | |
-//! | stopped | `Stopped` or `Gone` | | | → idle |
+//! | busy and stopped | `Stopped` or `Gone` | → stopped | waits | → busy |
+//! | stopped | `Stopped` or `Gone` | | → busy and stopped, goes on | → idle |
 //!
 //! `enter` takes the word from idle with Acquire, `leave` gives it back with Release: what one sync wrote to the
-//! kring, the next one sees. `stop` waits for that Release with Acquire, so who stopped a ring sees what the last sync
-//! wrote, and may work on the ring until it calls `start`, whose Release hands the work to the next sync.
+//! kring, the next one sees. A stop waits for that Release with Acquire, and then takes the word itself: so it sees what the last
+//! sync wrote, and whoever stops the ring at the same time waits in turn. `start` lets the next sync in.
 //!
-//! Stops are not counted: the adapter's lock of operations lets one of them happen at a time.
+//! Stops are not counted: the first `start` ends all of them.
+#![expect(unsafe_code, reason = "a lock: the word says which thread may access the value")]
+
+use core::fmt;
 
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::relax;
+use crate::sync::{UnsafeCell, relax};
 
 const IDLE: u32 = 0;
 const BUSY: u32 = 1;
@@ -43,27 +46,32 @@ pub(crate) enum Stop {
     Gone,
 }
 
-/// The busy and stop state of one ring.
-#[derive(Debug)]
+/// What one thread at a time may access, with the busy and stop state of its ring.
 #[doc(alias("nr_busy", "nkr_stopped"))]
-pub(crate) struct Gate(AtomicU32);
+pub(crate) struct Gate<T> {
+    state: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: a thread accesses the value only while it has set `BUSY`, which no other has set: it has the value to itself, and sees
+// what the thread before it wrote (Release in `Entered::drop`, Acquire where the bit is set).
+unsafe impl<T: Send> Sync for Gate<T> {}
 
 /// The right to be inside; dropping it leaves.
-#[derive(Debug)]
-pub(crate) struct Entered<'a>(&'a Gate);
+struct Entered<'a, T>(&'a Gate<T>);
 
-impl Gate {
+impl<T> Gate<T> {
     /// A gate that lets in.
-    pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(IDLE))
+    pub(crate) fn new(value: T) -> Self {
+        Self { state: AtomicU32::new(IDLE), value: UnsafeCell::new(value) }
     }
 
-    /// Goes in, if nobody is inside and the ring is not stopped.
+    /// Works on the value, if nobody is inside and the ring is not stopped.
     #[inline]
     #[doc(alias = "nm_kr_tryget")]
-    pub(crate) fn enter(&self) -> Result<Entered<'_>, Refusal> {
-        match self.0.compare_exchange(IDLE, BUSY, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => Ok(Entered(self)),
+    pub(crate) fn enter<R>(&self, work: impl FnOnce(&mut T) -> R) -> Result<R, Refusal> {
+        match self.state.compare_exchange(IDLE, BUSY, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(Entered(self).work(work)),
             Err(state) if state & GONE != 0 => Err(Refusal::Gone),
             Err(state) if state & STOPPED != 0 => Err(Refusal::Stopped),
             Err(_) => Err(Refusal::Busy),
@@ -73,117 +81,157 @@ impl Gate {
     /// Whether what was behind the ring has disappeared.
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & GONE != 0
+        self.state.load(Ordering::Relaxed) & GONE != 0
     }
 
     /// Lets nobody in any more, and waits until nobody is inside.
     #[doc(alias = "netmap_disable_ring")]
     pub(crate) fn stop(&self, why: Stop) {
+        self.stop_for(why, |_| ());
+    }
+
+    /// The same, and then works on the value. Not to be called from inside.
+    pub(crate) fn stop_for<R>(&self, why: Stop, work: impl FnOnce(&mut T) -> R) -> R {
         let bits = match why {
             Stop::Pause => STOPPED,
             Stop::Gone => STOPPED | GONE,
         };
-        self.0.fetch_or(bits, Ordering::Acquire);
-        while self.0.load(Ordering::Acquire) & BUSY != 0 {
+        // If the word was busy, it stays so, and its owner clears it.
+        while self.state.fetch_or(bits | BUSY, Ordering::Acquire) & BUSY != 0 {
             relax();
         }
+        Entered(self).work(work)
     }
 
     /// Lets in again after a pause. A ring that is gone stays so.
     pub(crate) fn start(&self) {
-        let paused = self.0.load(Ordering::Relaxed) & GONE == 0;
-        if paused {
-            self.0.store(IDLE, Ordering::Release);
-        }
+        let started = |state| (state & GONE == 0).then_some(state & !STOPPED);
+        // A ring that is gone is left as it is.
+        let _ = self.state.fetch_update(Ordering::Release, Ordering::Relaxed, started);
     }
 }
 
-impl Drop for Entered<'_> {
+impl<T> Entered<'_, T> {
+    /// Works on the value. Whoever makes an `Entered` has just set `BUSY`, which was not set.
+    #[inline]
+    fn work<R>(self, work: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: this thread has set `BUSY`, which is cleared when this value is dropped, after the call.
+        self.0.value.with_mut(|value| work(unsafe { &mut *value }))
+    }
+}
+
+impl<T> Drop for Entered<'_, T> {
     #[inline]
     #[doc(alias = "nm_kr_put")]
     fn drop(&mut self) {
-        self.0.0.fetch_and(!BUSY, Ordering::Release);
+        self.0.state.fetch_and(!BUSY, Ordering::Release);
+    }
+}
+
+impl<T> fmt::Debug for Gate<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
 
     #[test]
     fn one_sync_at_a_time_and_none_while_stopped() {
-        let gate = Gate::new();
-        let inside = gate.enter().unwrap();
-        assert_eq!(gate.enter().unwrap_err(), Refusal::Busy);
-        drop(inside);
+        let gate = Gate::new(1);
+        let again = gate.enter(|value| {
+            *value += 1;
+            gate.enter(|value| *value)
+        });
+        assert_eq!(again, Ok(Err(Refusal::Busy)));
         gate.stop(Stop::Pause);
-        assert_eq!(gate.enter().unwrap_err(), Refusal::Stopped);
+        assert_eq!(gate.enter(|value| *value), Err(Refusal::Stopped));
+        let inside = gate.stop_for(Stop::Pause, |value| (gate.enter(|value| *value), *value));
+        assert_eq!(inside, (Err(Refusal::Stopped), 2), "a stopped ring is worked on");
+        assert_eq!(gate.enter(|value| *value), Err(Refusal::Stopped), "and stays stopped");
         gate.start();
-        drop(gate.enter().unwrap());
+        assert_eq!(gate.enter(|value| *value), Ok(2));
         gate.stop(Stop::Gone);
         gate.start();
-        assert_eq!(gate.enter().unwrap_err(), Refusal::Gone);
+        assert_eq!(gate.enter(|value| *value), Err(Refusal::Gone));
+        assert_eq!(gate.stop_for(Stop::Pause, |value| *value), 2);
+        assert!(gate.is_gone());
+    }
+
+    #[test]
+    fn a_panic_inside_leaves() {
+        let gate = Gate::new(());
+        assert!(catch_unwind(AssertUnwindSafe(|| gate.enter(|()| panic!("inside")))).is_err());
+        assert_eq!(gate.enter(|()| ()), Ok(()));
+        assert!(
+            catch_unwind(AssertUnwindSafe(|| gate.stop_for(Stop::Pause, |()| panic!("inside")))).is_err()
+        );
+        assert_eq!(gate.enter(|()| ()), Err(Refusal::Stopped));
+        gate.start();
+        assert_eq!(gate.enter(|()| ()), Ok(()));
     }
 }
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::thread;
 
     use super::*;
 
-    /// A ring's state behind its gate; loom reports any two accesses that are not ordered.
-    struct Guarded {
-        gate: Gate,
-        state: UnsafeCell<u32>,
+    /// A gate around a number; loom reports any two accesses that are not ordered.
+    fn model(test: impl Fn(Arc<Gate<usize>>) + Sync + Send + 'static) {
+        loom::model(move || test(Arc::new(Gate::new(0))));
     }
 
-    // SAFETY: the gate lets one in at a time; that is what the test is about.
-    #[expect(unsafe_code, reason = "shares what the gate guards")]
-    unsafe impl Sync for Guarded {}
-
-    impl Guarded {
-        fn work(&self) {
-            // SAFETY: checked by loom.
-            #[expect(unsafe_code, reason = "loom's cell hands out pointers")]
-            self.state.with_mut(|state| unsafe { *state += 1 });
-        }
-    }
-
-    fn model(test: impl Fn(Arc<Guarded>) + Sync + Send + 'static) {
-        loom::model(move || test(Arc::new(Guarded { gate: Gate::new(), state: UnsafeCell::new(0) })));
+    fn add(value: &mut usize) {
+        *value += 1;
     }
 
     #[test]
     fn two_syncs_never_meet() {
-        model(|ring| {
-            let sync = |ring: Arc<Guarded>| move || ring.gate.enter().map(|_inside| ring.work()).is_ok();
-            let other = thread::spawn(sync(ring.clone()));
-            let mine = sync(ring.clone())();
-            assert!(other.join().unwrap() || mine, "at least one gets in");
+        model(|gate| {
+            let sync = |gate: Arc<Gate<usize>>| move || gate.enter(add).is_ok();
+            let other = thread::spawn(sync(gate.clone()));
+            let mine = sync(gate.clone())();
+            let synced = usize::from(mine) + usize::from(other.join().unwrap());
+            assert!(synced > 0, "at least one gets in");
+            assert_eq!(gate.enter(|value| *value), Ok(synced));
         });
     }
 
     #[test]
     fn who_stops_a_ring_has_it_alone_and_hands_it_on() {
-        model(|ring| {
-            let syncing = ring.clone();
-            let other = thread::spawn(move || {
-                (0..2).filter(|_| syncing.gate.enter().map(|_inside| syncing.work()).is_ok()).count()
-            });
-            ring.gate.stop(Stop::Pause);
-            ring.work();
-            ring.gate.start();
+        model(|gate| {
+            let syncing = gate.clone();
+            let other = thread::spawn(move || (0..2).filter(|_| syncing.enter(add).is_ok()).count());
+            gate.stop_for(Stop::Pause, add);
+            gate.start();
             let syncs = other.join().unwrap();
-            ring.gate.stop(Stop::Gone);
-            ring.state.with(|state| {
-                // SAFETY: checked by loom.
-                #[expect(unsafe_code, reason = "loom's cell hands out pointers")]
-                let seen = unsafe { *state };
-                assert_eq!(seen as usize, syncs + 1);
+            let seen = gate.stop_for(Stop::Gone, |value| *value);
+            assert_eq!(seen, syncs + 1);
+        });
+    }
+
+    /// Whatever is done to the ring by others: nobody is inside together with a thread that has stopped it.
+    #[test]
+    fn two_that_stop_a_ring_take_turns() {
+        model(|gate| {
+            let pausing = gate.clone();
+            let other = thread::spawn(move || {
+                pausing.stop_for(Stop::Pause, add);
+                pausing.start();
             });
+            gate.stop_for(Stop::Pause, add);
+            gate.start();
+            let synced = usize::from(gate.enter(add).is_ok());
+            other.join().unwrap();
+            gate.start();
+            assert_eq!(gate.enter(|value| *value), Ok(2 + synced));
         });
     }
 }

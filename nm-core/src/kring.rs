@@ -245,6 +245,7 @@ impl Kring {
 
 #[cfg(test)]
 mod tests {
+    use core::sync::atomic::Ordering::Relaxed;
     use std::vec::Vec;
 
     use super::*;
@@ -317,12 +318,13 @@ mod tests {
         let slot = kring.ring.slot(kring.size().first());
         assert_eq!((slot.buf_idx, slot.len, slot.flags), (2, 0, 0), "buffers 0 and 1 are reserved");
         assert_eq!((kring.ring.head(), kring.ring.cur(), kring.ring.tail()), (0, 0, SLOTS - 1));
-        let header = kring.ring.header_copy();
-        assert_eq!((header.num_slots, header.nr_buf_size, header.ringid, header.dir), (SLOTS, 2048, 3, 0));
+        let header = kring.ring.cells();
+        assert_eq!((header.num_slots.load(Relaxed), header.nr_buf_size.load(Relaxed)), (SLOTS, 2048));
+        assert_eq!((header.ringid.load(Relaxed), header.dir.load(Relaxed)), (3, 0));
         // NETMAP_BUF: the ring's address, and buf_ofs, and the number of the buffer times the distance.
         let by_hand = kring.ring.header().as_ptr() as i64
-            + header.buf_ofs
-            + i64::from(slot.buf_idx) * i64::from(header.nr_buf_size);
+            + header.buf_ofs.load(Relaxed)
+            + i64::from(slot.buf_idx) * i64::from(header.nr_buf_size.load(Relaxed));
         let region = memory.region();
         let payload = region.payload(slot.buf_idx).unwrap();
         assert_eq!(by_hand, payload.as_ptr() as i64);

@@ -30,6 +30,25 @@ impl<T> core::fmt::Debug for Mutex<T> {
     }
 }
 
+#[cfg(loom)]
+pub(crate) use loom::cell::UnsafeCell;
+
+/// The cell of `core` in the shape of loom's.
+#[cfg(not(loom))]
+pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(core::cell::UnsafeCell::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn with_mut<R>(&self, work: impl FnOnce(*mut T) -> R) -> R {
+        work(self.0.get())
+    }
+}
+
 /// Lets somebody else go on.
 pub(crate) fn relax() {
     #[cfg(not(loom))]

@@ -4,8 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
-
-use crate::shared_memory::SharedArray;
+use nm_driver::shared::{SharedArray, SharedMemory};
 
 const DESCRIPTOR_BYTES: usize = 16;
 /// The length of a ring in bytes is a multiple of it (section 13.4.27), and here its address is too: no cache line holds
@@ -70,8 +69,8 @@ pub(super) struct RingMemory {
 impl RingMemory {
     /// Zeroed memory for a ring, with `zeros` more bytes.
     pub fn allocate(platform: &Arc<dyn Platform>, zeros: usize) -> Result<Self, OutOfDmaMemory> {
-        let memory = Arc::new(DmaMemory::allocate(platform, RING_BYTES as usize + zeros, UNIT)?);
-        Ok(Self { descriptors: SharedArray::new(&memory, 0, DESCRIPTORS.into()), memory })
+        let mut memory = SharedMemory::allocate(platform, RING_BYTES as usize + zeros, UNIT)?;
+        Ok(Self { descriptors: memory.array(0, DESCRIPTORS.into()), memory: memory.memory().clone() })
     }
 
     /// The memory itself, to be kept until the card has been stopped.

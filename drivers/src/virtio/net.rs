@@ -233,7 +233,7 @@ impl VirtioNet {
         let is_long_enough = |size: &QueueSize| CommandQueue::is_long_enough(size.get());
         let size = size.filter(is_long_enough).ok_or(NetError::NoControlQueue)?;
         let command = CommandQueue::memory(&self.platform)?;
-        self.run.keep(&command);
+        self.run.keep(command.memory());
         let queue = if self.facts.format == Format::Packed {
             let (ring, bell) = self.packed_ring(number, size)?;
             CommandQueue::packed(ring, command, bell)

@@ -21,8 +21,14 @@
 //! | indices of the device's own rings, descriptor status | the driver |
 //! | when a frame is published to the application | the core |
 //!
-//! Modules in reading order, each depends on earlier ones only: [`abi`], [`index`], [`slots`], [`buffers`],
-//! [`platform`], [`events`], [`burst`], [`nic`], `testing`.
+//! Modules in reading order, each depends on earlier ones only: [`abi`], [`index`], [`platform`], [`shared`], [`slots`],
+//! [`buffers`], [`events`], [`burst`], [`nic`], `testing`.
+//!
+//! # Where unsafe code is
+//!
+//! - [`platform`]: the contract of the machine, and memory that is released with its owner.
+//! - [`shared`]: parts of such memory become atomics. Slots, buffers and descriptors are safe code over these.
+//! - [`nic`]: the contract of a card. Queues and bursts are safe code.
 #![no_std]
 
 extern crate alloc;
@@ -37,6 +43,7 @@ pub mod index;
 mod mtu;
 pub mod nic;
 pub mod platform;
+pub mod shared;
 pub mod slots;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

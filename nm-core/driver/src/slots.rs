@@ -2,7 +2,6 @@
 //!
 //! A raw port's program may write any slot at any time, so the words of a slot are atomics, and each is read once. What was read
 //! is a copy, to be checked before use.
-#![expect(unsafe_code, reason = "slots in shared memory become atomics here")]
 
 use core::mem::offset_of;
 use core::ptr::NonNull;
@@ -10,6 +9,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::abi::{Slot, SlotFlags};
 use crate::index::{Index, RingSize};
+use crate::shared::SharedArray;
+use crate::shared_struct;
 
 /// Buffer, length and flags of a slot, without its `ptr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,21 +43,21 @@ impl SlotValue {
     }
 }
 
-/// A slot in shared memory.
-#[derive(Debug)]
-#[repr(C)]
-pub struct SlotCell {
-    buf_idx: AtomicU32,
-    /// The length, and the flags in the upper half.
-    frame: AtomicU32,
-    ptr: AtomicU64,
+shared_struct! {
+    /// A slot in shared memory.
+    #[derive(Debug)]
+    pub struct SlotCell {
+        /// The buffer; the length, and the flags in the upper half.
+        words: [AtomicU32; 2],
+        ptr: AtomicU64,
+    }
 }
 
 const _: () = assert!(
     size_of::<SlotCell>() == size_of::<Slot>()
         && align_of::<SlotCell>() == align_of::<Slot>()
-        && offset_of!(SlotCell, frame) == offset_of!(Slot, len)
         && offset_of!(SlotCell, ptr) == offset_of!(Slot, ptr)
+        && offset_of!(Slot, len) == size_of::<AtomicU32>()
 );
 
 impl SlotCell {
@@ -73,55 +74,52 @@ impl SlotCell {
         self.set_words(buf_idx, u32::from(len) | u32::from(flags) << 16);
     }
 
-    /// Exchanges buffer, length and flags of two slots. Not atomic as a whole: both slots are the caller's.
+    /// Writes length and flags, in one store.
     #[inline]
-    pub fn exchange(&self, other: &Self) {
-        let (mine, theirs) = (self.whole().load(Relaxed), other.whole().load(Relaxed));
-        self.whole().store(theirs, Relaxed);
-        other.whole().store(mine, Relaxed);
+    pub fn store_frame(&self, len: u16, flags: u16) {
+        let [_, frame] = &self.words;
+        frame.store(u32::from(len) | u32::from(flags) << 16, Relaxed);
+    }
+
+    /// Writes a whole slot: this one, whose address for indirect buffers becomes zero.
+    pub fn init(&self, value: SlotValue) {
+        self.store(value);
+        self.ptr.store(0, Relaxed);
+    }
+
+    /// Exchanges buffer, length and flags of two slots.
+    #[inline]
+    pub fn exchange(&mut self, other: &mut Self) {
+        core::mem::swap(&mut self.words, &mut other.words);
     }
 
     /// The buffer, and the word of length and flags.
     #[inline]
     pub(crate) fn words(&self) -> (u32, u32) {
-        (self.buf_idx.load(Relaxed), self.frame.load(Relaxed))
+        let [buf_idx, frame] = &self.words;
+        (buf_idx.load(Relaxed), frame.load(Relaxed))
     }
 
     #[inline]
     pub(crate) fn set_words(&self, buf_idx: u32, frame: u32) {
-        self.buf_idx.store(buf_idx, Relaxed);
-        self.frame.store(frame, Relaxed);
-    }
-
-    /// Both words as one.
-    #[inline]
-    fn whole(&self) -> &AtomicU64 {
-        // SAFETY: a slot is aligned to 8, and its first 8 bytes are two atomics. Accesses of the two sizes to one slot are made
-        // under the ring's lock or its exclusive borrow, so that none of them race with each other.
-        unsafe { AtomicU64::from_ptr((&raw const *self).cast::<u64>().cast_mut()) }
+        let [buf_idx_word, frame_word] = &self.words;
+        buf_idx_word.store(buf_idx, Relaxed);
+        frame_word.store(frame, Relaxed);
     }
 }
 
 /// The slots of one ring.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SlotArray {
-    base: NonNull<SlotCell>,
+    cells: SharedArray<SlotCell>,
     size: RingSize,
 }
 
-// SAFETY: the pointer is used for atomic access only.
-unsafe impl Send for SlotArray {}
-// SAFETY: as above.
-unsafe impl Sync for SlotArray {}
-
 impl SlotArray {
-    /// The `size` slots from `base` on.
-    ///
-    /// # Safety
-    /// The slots are valid for reads and writes for as long as the value or a copy of it is used, and they are accessed
-    /// atomically only, except while one thread has exclusive access to a slot.
-    pub unsafe fn new(base: NonNull<Slot>, size: RingSize) -> Self {
-        Self { base: base.cast(), size }
+    /// The first `size` of these slots. `None` if there are not as many.
+    pub fn new(cells: SharedArray<SlotCell>, size: RingSize) -> Option<Self> {
+        let cells = cells.truncated(size.slots() as usize);
+        (cells.len() == size.slots() as usize).then_some(Self { cells, size })
     }
 
     /// Number of slots.
@@ -130,38 +128,35 @@ impl SlotArray {
         self.size
     }
 
-    /// Address of slot `at`. An index of a larger ring leads to the last slot.
+    /// Address of the first slot.
     #[inline]
-    pub fn at(&self, at: Index) -> NonNull<Slot> {
-        let at = at.get().min(self.size.slots() - 1);
-        // SAFETY: the slot is one of those promised to `new`.
-        unsafe { self.base.add(at as usize) }.cast()
-    }
-
-    /// All slots.
-    #[inline]
-    fn cells(&self) -> &[SlotCell] {
-        // SAFETY: as many slots were promised to `new`, and all bit patterns are valid.
-        unsafe { core::slice::from_raw_parts(self.base.as_ptr(), self.size.slots() as usize) }
+    pub fn as_non_null(&self) -> NonNull<SlotCell> {
+        self.cells.as_non_null()
     }
 
     /// Reads slot `at`; that of an index of a larger ring is all zeros.
     #[inline]
     pub fn load(&self, at: Index) -> SlotValue {
-        self.cells().get(at.get() as usize).map_or(SlotValue::from_word(0), SlotCell::load)
+        self.get(at).map_or(SlotValue::from_word(0), SlotCell::load)
     }
 
     /// Writes buffer, length and flags of slot `at`.
     #[inline]
     pub fn store(&self, at: Index, value: SlotValue) {
-        if let Some(cell) = self.cells().get(at.get() as usize) {
+        if let Some(cell) = self.get(at) {
             cell.store(value);
         }
+    }
+
+    /// Slot `at`; `None` for an index of a larger ring.
+    #[inline]
+    pub fn get(&self, at: Index) -> Option<&SlotCell> {
+        self.cells.get(at.get() as usize)
     }
 
     /// The slots from `at` on, to the end of the array.
     #[inline]
     pub fn from(&self, at: Index) -> &[SlotCell] {
-        self.cells().get(at.get() as usize..).unwrap_or_default()
+        self.cells.get(at.get() as usize..).unwrap_or_default()
     }
 }

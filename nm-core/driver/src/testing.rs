@@ -1,77 +1,62 @@
 //! Rings for the tests of drivers: slots, buffers and a track around one queue, driven as the core drives them.
-#![expect(unsafe_code, reason = "it owns the memory that it describes to the queue")]
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::UnsafeCell;
 use core::fmt;
-use core::ptr::NonNull;
 
 use crate::abi::{Slot, SlotFlags};
 use crate::buffers::{Buffers, HEADROOM, RESERVED_BUFFERS};
 use crate::burst::{RingView, RxBurst, RxReport, RxRequest, RxTrack, TxBurst, TxReport, TxTrack};
 use crate::index::{Index, RingSize};
 use crate::nic::{QueueStatus, RxQueue, TxQueue};
-use crate::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use crate::platform::{OutOfDmaMemory, Platform};
+use crate::shared::SharedMemory;
 use crate::slots::{SlotArray, SlotValue};
 
 /// The memory of a ring: slot `n` begins with buffer `n + 2`.
 struct Memory {
-    slots: Box<[UnsafeCell<Slot>]>,
+    view: RingView,
     size: RingSize,
-    buffers: DmaMemory,
-    stride: usize,
-    capacity: u16,
 }
+
+/// What fills the headroom of a frame.
+const STALE: u8 = 0xaa;
 
 impl Memory {
     fn new(platform: &Arc<dyn Platform>, slots: u16, capacity: u16) -> Result<Self, OutOfDmaMemory> {
         let stride = (HEADROOM + usize::from(capacity)).next_multiple_of(64);
-        let slots = slots.max(2);
-        let bytes = stride * (usize::from(slots) + RESERVED_BUFFERS as usize);
-        let buffers = DmaMemory::allocate(platform, bytes, 4096)?;
-        let size = RingSize::new(slots.into()).ok_or(OutOfDmaMemory { bytes })?;
-        let slot = |number| Slot { buf_idx: number + RESERVED_BUFFERS, ..Slot::default() };
-        let slots = (0..u32::from(slots)).map(|number| UnsafeCell::new(slot(number))).collect();
-        Ok(Self { slots, size, buffers, stride, capacity })
-    }
-
-    fn slots(&self) -> SlotArray {
-        let first = NonNull::from(&*self.slots).cast();
-        // SAFETY: the slots live as long as this value and are reached by the array alone.
-        unsafe { SlotArray::new(first, self.size) }
-    }
-
-    fn buffers(&self) -> Buffers {
-        let count = self.size.slots() + RESERVED_BUFFERS;
-        // SAFETY: `new` allocated a stride for each, headroom in front of the payload.
-        unsafe {
-            let first = self.buffers.virt().add(HEADROOM);
-            Buffers::new(
-                first,
-                self.buffers.phys() + HEADROOM as u64,
-                self.stride as u32,
-                count,
-                self.capacity,
-            )
+        let count = u32::from(slots.max(2)) + RESERVED_BUFFERS;
+        let slots = usize::from(slots.max(2));
+        let slots_at = stride * count as usize;
+        let bytes = slots_at + slots * size_of::<Slot>();
+        let mut memory = SharedMemory::allocate(platform, bytes, 4096)?;
+        let buffers = Buffers::new(&mut memory, 0, stride as u32, count, capacity);
+        let size = RingSize::new(slots as u32).ok_or(OutOfDmaMemory { bytes })?;
+        let slots = SlotArray::new(memory.array(slots_at, slots), size).ok_or(OutOfDmaMemory { bytes })?;
+        let memory = Self { view: RingView { slots, buffers }, size };
+        for (at, buf_idx) in memory.indices().zip(RESERVED_BUFFERS..) {
+            memory.slots().store(at, SlotValue { buf_idx, len: 0, flags: 0 });
         }
+        Ok(memory)
     }
 
-    fn view(&self) -> RingView {
-        RingView { slots: self.slots(), buffers: self.buffers() }
+    fn slots(&self) -> &SlotArray {
+        &self.view.slots
     }
 
-    /// Fills the headroom of a slot's buffer with `0xaa` and its payload with as much of `bytes` as fits.
+    fn indices(&self) -> impl Iterator<Item = Index> {
+        let size = self.size;
+        (0..size.slots()).filter_map(move |raw| size.index(raw))
+    }
+
+    /// Fills the headroom of a slot's buffer and makes its payload begin with as much of `bytes` as fits.
     fn fill(&self, at: Index, bytes: &[u8], flags: SlotFlags) {
         let slot = self.slots().load(at);
-        let len = bytes.len().min(usize::from(self.capacity));
-        if let Some(payload) = self.buffers().payload(slot.buf_idx) {
-            // SAFETY: headroom and payload are this value's memory, and the slot is not posted.
-            unsafe {
-                payload.as_ptr().sub(HEADROOM).write_bytes(0xaa, HEADROOM);
-                payload.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), len);
-            }
+        let fitting = bytes.len().min(self.view.buffers.capacity().into());
+        if let Some(mut buffer) = self.view.buffers.get(slot.buf_idx) {
+            buffer.write_header([STALE; HEADROOM]);
+            let _ = buffer.copy_from(bytes.get(..fitting).unwrap_or_default());
         }
         let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
         self.slots().store(at, SlotValue { len, flags: flags.bits(), ..slot });
@@ -80,21 +65,15 @@ impl Memory {
     /// The bytes of a slot.
     fn read(&self, at: Index) -> Vec<u8> {
         let slot = self.slots().load(at);
-        let payload = self.buffers().payload(slot.buf_idx);
-        let byte = |at: &NonNull<u8>, i| {
-            // SAFETY: payload is this value's memory, and a length is at most the capacity.
-            unsafe { at.add(i).read_volatile() }
-        };
-        let len = usize::from(slot.len.min(self.capacity));
-        payload.iter().flat_map(|at| (0..len).map(move |i| byte(at, i))).collect()
+        let mut bytes = alloc::vec![0; slot.len.into()];
+        let len = self.view.buffers.get(slot.buf_idx).map_or(0, |buffer| buffer.copy_to(&mut bytes));
+        bytes.truncate(len);
+        bytes
     }
 
     /// Whether each buffer is in one slot.
     fn is_complete(&self) -> bool {
-        let mut numbers: Vec<u32> = (0..self.size.slots())
-            .filter_map(|raw| self.size.index(raw))
-            .map(|at| self.slots().load(at).buf_idx)
-            .collect();
+        let mut numbers: Vec<u32> = self.indices().map(|at| self.slots().load(at).buf_idx).collect();
         numbers.sort_unstable();
         numbers.into_iter().eq(RESERVED_BUFFERS..self.size.slots() + RESERVED_BUFFERS)
     }
@@ -170,8 +149,7 @@ impl TxRing {
 
     /// Lets the queue reclaim and submit.
     pub fn sync(&mut self) -> TxReport {
-        let view = self.memory.view();
-        let mut burst = TxBurst::new(&view, &mut self.track, self.hwcur, self.head);
+        let mut burst = TxBurst::new(&self.memory.view, &mut self.track, self.hwcur, self.head);
         self.status = self.queue.sync(&mut burst);
         let report = burst.finish();
         self.hwcur = report.submitted;
@@ -236,8 +214,7 @@ impl RxRing {
             flags: SlotFlags::empty(),
             has_import: true,
         };
-        let view = self.memory.view();
-        let mut burst = RxBurst::new(&view, &mut self.track, request);
+        let mut burst = RxBurst::new(&self.memory.view, &mut self.track, request);
         self.status = self.queue.sync(&mut burst);
         let report = burst.finish();
         self.hwtail = report.tail;
@@ -265,7 +242,7 @@ impl RxRing {
 
     /// Whether each buffer is in one slot, or outstanding.
     pub fn is_complete(&self) -> bool {
-        self.track.restore(&self.memory.slots());
+        self.track.restore(self.memory.slots());
         self.memory.is_complete()
     }
 }

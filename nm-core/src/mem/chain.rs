@@ -3,9 +3,8 @@
 //! A program may write anything into it. The walk back follows a number only if it names an exposed buffer, and
 //! takes that buffer out of the exposed ones as it passes: a number out of range, a buffer of somebody else, a buffer
 //! that was given back before, and so a circle, each end the walk.
-#![expect(unsafe_code, reason = "links are in the first bytes of the buffers")]
 
-use core::ptr::NonNull;
+use nm_driver::buffers::Buffer;
 
 use super::Region;
 
@@ -24,9 +23,8 @@ pub(super) struct GivenBack {
 /// Chains exposed buffers of `region`. Returns the first.
 pub(super) fn link(region: &Region, buffers: &[u32]) -> u32 {
     buffers.iter().rev().fold(END, |next, &buffer| {
-        let Some(at) = link_of(region, buffer) else { return next };
-        // SAFETY: the payload is at least 192 bytes long, aligned to 64, and was just taken from the pools.
-        unsafe { at.write_volatile(next) };
+        let Some(mut at) = region.buffers().get(buffer) else { return next };
+        set_next(&mut at, next);
         buffer
     })
 }
@@ -40,10 +38,9 @@ pub(super) fn give_back(region: &Region, first: u32) -> GivenBack {
         if buffer == END {
             return given;
         }
-        let Some(at) = link_of(region, buffer) else { break };
-        // SAFETY: the payload is readable and aligned; whatever a program left there is checked before it is followed.
-        // It is read before the buffer is given back, so it is not yet another owner's.
-        let next = unsafe { at.read_volatile() };
+        // What a program left there is checked before it is followed. It is read before the buffer is given back, so it is not yet
+        // another owner's.
+        let Some(next) = region.buffers().get(buffer).map(|at| next(&at)) else { break };
         if !region.pools().rest(buffer) {
             given.broken_at = Some(buffer);
             return given;
@@ -56,7 +53,13 @@ pub(super) fn give_back(region: &Region, first: u32) -> GivenBack {
     given
 }
 
-/// Where the number of the buffer after `buffer` is.
-fn link_of(region: &Region, buffer: u32) -> Option<NonNull<u32>> {
-    region.payload(buffer).map(NonNull::cast)
+/// The number of the buffer after this one: its first four bytes.
+fn next(buffer: &Buffer<'_>) -> u32 {
+    let [a, b, c, d, ..] = buffer.first_word();
+    u32::from_ne_bytes([a, b, c, d])
+}
+
+fn set_next(buffer: &mut Buffer<'_>, next: u32) {
+    let [a, b, c, d] = next.to_ne_bytes();
+    buffer.set_first_word([a, b, c, d, 0, 0, 0, 0]);
 }

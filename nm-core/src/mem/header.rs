@@ -1,17 +1,16 @@
 //! The interface object of one port: what a program finds first.
-#![expect(
-    unsafe_code,
-    reason = "the header of a freshly taken object is written, and read when the port closes"
-)]
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ptr::NonNull;
+use core::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use nm_driver::shared::{SharedArray, SharedRef};
 
 use super::chain::{self, GivenBack};
+use super::objects::InterfaceCells;
 use super::pools::Use;
 use super::{Mapping, MemoryError, PoolKind, Region};
-use crate::abi::{self, InterfaceHeader, RING_OFS_OFFSET};
+use crate::abi::{self, RING_OFS_OFFSET};
 
 /// How many rings of each kind the interface has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,18 +29,12 @@ pub(crate) struct RingCounts {
 pub(crate) struct PortHeader {
     region: Arc<Region>,
     object: u32,
-    at: NonNull<InterfaceHeader>,
-    /// Rings that the table has room for.
-    room: usize,
+    cells: SharedRef<InterfaceCells>,
+    /// Offsets of the rings, from the object.
+    table: SharedArray<AtomicI64>,
     /// Extra buffers that were granted.
     extra: u32,
 }
-
-// SAFETY: the address leads into the region, which the value keeps; the object is this port's, and what a program
-// writes there is read by volatile accesses and checked.
-unsafe impl Send for PortHeader {}
-// SAFETY: as above; nothing is written through a shared reference.
-unsafe impl Sync for PortHeader {}
 
 impl PortHeader {
     /// Takes an interface object of `region` with room for a table of `rings` rings, and registers the user.
@@ -55,12 +48,12 @@ impl PortHeader {
         let region = region.enter(Use::Port).ok_or(exhausted)?;
         let mut taken = Vec::new();
         let result = region.take(pool, 1, &mut taken);
-        let place = taken.first().and_then(|&object| Some((object, region.interface_at(object)?.cast())));
-        let Some((object, at)) = place else {
+        let place = taken.first().and_then(|&object| Some((object, region.interface(object)?)));
+        let Some((object, (cells, table))) = place else {
             region.leave(Use::Port);
             return Err(result.err().unwrap_or(exhausted));
         };
-        let mut header = Self { region, object, at, room: rings, extra: 0 };
+        let mut header = Self { region, object, cells, table, extra: 0 };
         header.describe("", RingCounts::default(), &[]);
         Ok(header)
     }
@@ -68,27 +61,26 @@ impl PortHeader {
     /// Describes the interface `name`. `rings` are the ring objects, in the order of netmap's table (hardware transmit,
     /// host transmit, hardware receive, host receive); `None` for one that the port has not bound.
     pub(super) fn describe(&mut self, name: &str, counts: RingCounts, rings: &[Option<u32>]) {
-        let mut bytes = [0; 16];
-        bytes.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);
-        let header = InterfaceHeader {
-            name: bytes,
-            version: abi::API,
-            flags: if self.region.id().is_private() { abi::PRIVATE_MEMORY } else { 0 },
-            tx_rings: counts.tx,
-            rx_rings: counts.rx,
-            bufs_head: chain::END,
-            host_tx_rings: counts.host_tx,
-            host_rx_rings: counts.host_rx,
-            spare: [0; 3],
-        };
+        let InterfaceCells { name: name_bytes, spare, .. } = &*self.cells;
+        let name = name.bytes().take(name_bytes.len() - 1).chain(core::iter::repeat(0));
+        name_bytes.iter().zip(name).for_each(|(to, from)| to.store(from, Relaxed));
+        spare.iter().for_each(|word| word.store(0, Relaxed));
+        let flags = if self.region.id().is_private() { abi::PRIVATE_MEMORY } else { 0 };
+        for (cell, value) in [
+            (&self.cells.version, abi::API),
+            (&self.cells.flags, flags),
+            (&self.cells.tx_rings, counts.tx),
+            (&self.cells.rx_rings, counts.rx),
+            (&self.cells.bufs_head, chain::END),
+            (&self.cells.host_tx_rings, counts.host_tx),
+            (&self.cells.host_rx_rings, counts.host_rx),
+        ] {
+            cell.store(value, Relaxed);
+        }
         let own = self.region.interface_offset(self.object) as i64;
-        let offset = |ring: Option<u32>| ring.map_or(0, |ring| self.region.ring_offset(ring) as i64 - own);
-        // SAFETY: the object is this port's alone and aligned to 64; `new` saw to it that the header and a table of
-        // `room` rings fit.
-        unsafe {
-            self.at.write(header);
-            let table = self.at.cast::<u8>().add(RING_OFS_OFFSET).cast::<i64>();
-            rings.iter().take(self.room).enumerate().for_each(|(i, &ring)| table.add(i).write(offset(ring)));
+        let offset = |ring: u32| self.region.ring_offset(ring) as i64 - own;
+        for (entry, ring) in self.table.iter().zip(rings) {
+            entry.store(ring.map_or(0, offset), Relaxed);
         }
     }
 
@@ -133,13 +125,11 @@ impl PortHeader {
     }
 
     pub(super) fn bufs_head(&self) -> u32 {
-        // SAFETY: the object is valid and this port's.
-        unsafe { (&raw const (*self.at.as_ptr()).bufs_head).read_volatile() }
+        self.cells.bufs_head.load(Relaxed)
     }
 
     pub(super) fn set_bufs_head(&mut self, head: u32) {
-        // SAFETY: as in `bufs_head`.
-        unsafe { (&raw mut (*self.at.as_ptr()).bufs_head).write_volatile(head) }
+        self.cells.bufs_head.store(head, Relaxed);
     }
 }
 

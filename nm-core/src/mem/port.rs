@@ -1,5 +1,4 @@
 //! The rings of a bound port, and a buffer for each slot.
-#![expect(unsafe_code, reason = "ring memory is made from freshly taken objects")]
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -69,15 +68,13 @@ impl PortMemory {
     /// Makes the ring of one shape in the ring object at place `at`.
     fn make_ring(&mut self, at: usize, shape: &RingShape, hands: Hands) -> Result<(), MemoryError> {
         let object = self.ring_objects.get(at).copied();
-        let Some((object, header)) = object.and_then(|o| Some((o, self.region.ring_at(o)?))) else {
+        // `check_sizes` has seen that the slots fit.
+        let Some(ring) = object.and_then(|object| RingMemory::new(&self.region, object, shape)) else {
             return Ok(());
         };
         let mut buffers = Vec::new();
         self.region.take_buffers(shape.size.slots(), hands, &mut buffers)?;
-        let (region, buf_ofs) = (self.region.clone(), self.region.buffers_from_ring(object));
-        // SAFETY: the object was just taken from the pool, so it belongs to this port alone, and `check_sizes` has
-        // seen that the slots fit.
-        let ring = unsafe { RingMemory::new(region, header.cast(), shape, buf_ofs, &buffers) };
+        ring.fill(&buffers);
         self.region.pools().adjust_held(shape.size.slots() as i32);
         self.rings.push(ring);
         Ok(())

@@ -1,15 +1,18 @@
 //! The region: where its objects lie, and the lookup table of its buffers.
-#![expect(unsafe_code, reason = "addresses of objects are computed inside one owned block")]
 
 use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicI64;
 
-use nm_driver::buffers::{Buffers, HEADROOM};
+use nm_driver::buffers::Buffers;
 use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use nm_driver::shared::{SharedArray, SharedMemory, SharedObjects, SharedRef};
+use nm_driver::slots::SlotCell;
 use spin::{Mutex, MutexGuard};
 
+use super::objects::{InterfaceCells, RingCells};
 use super::pools::{Pools, Use};
 use super::{Hands, Info, MemId, MemoryError, MemoryReport, PAGE, PoolKind, RegionError};
 use crate::tunables::{Sizes, Tunables};
@@ -22,22 +25,16 @@ pub struct Region {
     this: Weak<Self>,
     id: MemId,
     name: String,
-    memory: DmaMemory,
+    memory: Arc<DmaMemory>,
     sizes: Sizes,
-    rings_at: usize,
-    buffers_at: usize,
-    /// From buffer number to addresses.
+    /// Each with a table of the offsets of its rings.
+    interfaces: SharedObjects<InterfaceCells, AtomicI64>,
+    rings: SharedObjects<RingCells, SlotCell>,
     #[doc(alias = "netmap_lut")]
     buffers: Buffers,
     /// A leaf among locks: nothing else is locked while it is held, and no sync takes it.
     pools: Mutex<Pools>,
 }
-
-// SAFETY: the addresses in the table point into `memory`, which this value owns; who may dereference them is decided
-// by the rule that each buffer is in one place (module docs of `mem`), not by which thread holds the region.
-unsafe impl Send for Region {}
-// SAFETY: as above; the pools are behind a lock and everything else is constant.
-unsafe impl Sync for Region {}
 
 /// Made, and described.
 impl Region {
@@ -72,37 +69,24 @@ impl Region {
         let layout = Self::layout(&sizes);
         let (rings_at, buffers_at, bytes) =
             layout.ok_or(RegionError::OutOfMemory(OutOfDmaMemory { bytes: usize::MAX }))?;
-        let memory = DmaMemory::allocate_unzeroed(platform, bytes, PAGE).map_err(RegionError::OutOfMemory)?;
-        let buffers = Self::buffers_in(&memory, buffers_at, &sizes);
+        let mut memory =
+            SharedMemory::allocate_unzeroed(platform, bytes, PAGE).map_err(RegionError::OutOfMemory)?;
+        let interfaces = memory.objects(0, sizes.if_num, sizes.if_size);
+        let rings = memory.objects(rings_at, sizes.ring_num, sizes.ring_size);
+        let (stride, count) = (sizes.buf_size, sizes.buf_num);
+        let buffers = Buffers::new(&mut memory, buffers_at, stride, count, sizes.frame_max());
         let pools = Mutex::new(Pools::new(&sizes)?);
         Ok(Arc::new_cyclic(|this| Self {
             this: this.clone(),
             id,
             name: name.to_string(),
-            memory,
+            memory: memory.memory().clone(),
             sizes,
-            rings_at,
-            buffers_at,
+            interfaces,
+            rings,
             buffers,
             pools,
         }))
-    }
-
-    /// The buffers that begin at offset `buffers_at`.
-    fn buffers_in(memory: &DmaMemory, buffers_at: usize, sizes: &Sizes) -> Buffers {
-        let offset = buffers_at + HEADROOM;
-        // SAFETY: `layout` made the block long enough for all buffers with their headroom, each `buf_size` bytes long. The
-        // core makes bursts for slots of its own windows only, where each buffer is in no other slot.
-        unsafe {
-            let first = memory.virt().add(offset);
-            Buffers::new(
-                first,
-                memory.phys() + offset as u64,
-                sizes.buf_size,
-                sizes.buf_num,
-                sizes.frame_max(),
-            )
-        }
     }
 
     /// Offset of the rings, offset of the buffers, and length in all.
@@ -150,7 +134,8 @@ impl Region {
             let pools = self.pools.lock();
             (pools.info(&self.sizes), pools.usage())
         };
-        for (pool, offset) in pools.iter_mut().zip([0, self.rings_at, self.buffers_at]) {
+        let offsets = [self.interfaces.offset(0), self.rings.offset(0), self.buffers.offset(0)];
+        for (pool, offset) in pools.iter_mut().zip(offsets) {
             pool.offset = offset as u64;
         }
         let references = self.this.strong_count();
@@ -232,12 +217,7 @@ impl Region {
     /// Clears headroom and payload of buffers, so that nothing old leaves by them. They were just taken from the pool, or are
     /// those of a ring that no port has bound and no device uses.
     pub(crate) fn clear(&self, buffers: &[u32]) {
-        for payload in buffers.iter().filter_map(|&index| self.payload(index)) {
-            let bytes = HEADROOM + usize::from(self.frame_max());
-            // SAFETY: headroom and payload lie inside the region's block. By the contract above no device and no safe port uses
-            // the buffer. A raw port that reaches it holds no reference to it.
-            unsafe { payload.sub(HEADROOM).write_bytes(0, bytes) };
-        }
+        buffers.iter().filter_map(|&index| self.buffers.get(index)).for_each(|mut buffer| buffer.clear());
     }
 }
 
@@ -251,36 +231,34 @@ impl Region {
     /// Where the payload of buffer `index` is, if a slot may name that buffer.
     #[inline]
     pub(crate) fn payload(&self, index: u32) -> Option<NonNull<u8>> {
-        self.buffers.payload(index)
+        self.buffers.get(index).map(|buffer| buffer.as_non_null())
     }
 
     /// Bytes from the beginning of the region to interface object `object`.
     pub(super) fn interface_offset(&self, object: u32) -> usize {
-        object as usize * self.sizes.if_size as usize
+        self.interfaces.offset(object)
     }
 
     /// Bytes from the beginning of the region to ring object `object`.
     pub(super) fn ring_offset(&self, object: u32) -> usize {
-        self.rings_at + object as usize * self.sizes.ring_size as usize
+        self.rings.offset(object)
     }
 
-    /// Where interface object `object` is.
-    pub(super) fn interface_at(&self, object: u32) -> Option<NonNull<u8>> {
-        (object < self.sizes.if_num).then(|| self.at(self.interface_offset(object)))
+    /// Interface object `object`, and its table of rings.
+    pub(super) fn interface(
+        &self,
+        object: u32,
+    ) -> Option<(SharedRef<InterfaceCells>, SharedArray<AtomicI64>)> {
+        self.interfaces.get(object)
     }
 
-    /// Where ring object `object` is.
-    pub(super) fn ring_at(&self, object: u32) -> Option<NonNull<u8>> {
-        (object < self.sizes.ring_num).then(|| self.at(self.ring_offset(object)))
+    /// Ring object `object`, and its slots.
+    pub(crate) fn ring(&self, object: u32) -> Option<(SharedRef<RingCells>, SharedArray<SlotCell>)> {
+        self.rings.get(object)
     }
 
     /// Bytes from ring object `object` to the payload of buffer 0.
-    pub(super) fn buffers_from_ring(&self, object: u32) -> i64 {
-        (self.buffers_at + HEADROOM) as i64 - self.ring_offset(object) as i64
-    }
-
-    fn at(&self, offset: usize) -> NonNull<u8> {
-        // SAFETY: callers compute the offset of an object that `layout` gave room for.
-        unsafe { self.memory.virt().add(offset) }
+    pub(crate) fn buffers_from_ring(&self, object: u32) -> i64 {
+        self.buffers.payload_offset(0) as i64 - self.ring_offset(object) as i64
     }
 }

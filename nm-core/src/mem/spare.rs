@@ -1,5 +1,4 @@
 //! Spare buffers: extra buffers for safe ports, each with an owner of its own.
-#![expect(unsafe_code, reason = "a spare handle is the exclusive right to its buffer")]
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -95,27 +94,6 @@ impl Spare {
     #[inline]
     pub fn region(&self) -> &Region {
         &self.region
-    }
-
-    /// The frame.
-    #[inline]
-    pub fn frame(&self) -> &[u8] {
-        match self.region.payload(self.value.buf_idx) {
-            // SAFETY: the buffer is valid for `capacity` bytes, and this handle is the only place that names it: no
-            // device and no slot uses it.
-            Some(at) => unsafe { core::slice::from_raw_parts(at.as_ptr(), usize::from(self.len())) },
-            None => &[],
-        }
-    }
-
-    /// The frame, to be changed in place.
-    #[inline]
-    pub fn frame_mut(&mut self) -> &mut [u8] {
-        match self.region.payload(self.value.buf_idx) {
-            // SAFETY: as in `frame`, and the handle is borrowed mutably.
-            Some(at) => unsafe { core::slice::from_raw_parts_mut(at.as_ptr(), usize::from(self.len())) },
-            None => &mut [],
-        }
     }
 
     /// Sets the length of the frame and gives its bytes, whatever is in them, to be filled.

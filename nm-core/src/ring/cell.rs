@@ -1,9 +1,7 @@
 //! One ring with all that belongs to it, shared between those who sync it and those who control it.
-#![expect(unsafe_code, reason = "the gate, not the type system, says who is inside")]
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::cell::UnsafeCell;
 use core::fmt;
 
 use nm_driver::nic::Armed;
@@ -15,14 +13,13 @@ use crate::kring::{Kring, SyncError};
 use crate::stats::RingCounters;
 use crate::sync::relax;
 
-/// A ring. Memory and counters are shared; kring and back end belong to the thread inside the gate. Aligned so that the rings
+/// A ring. Memory and counters are shared; kring and back end belong to the thread inside of the gate. Aligned so that the rings
 /// of two cores share no cache line.
 #[repr(align(128))]
 pub(crate) struct RingCell {
     memory: RingMemory,
     counters: Arc<RingCounters>,
-    gate: Gate,
-    inside: UnsafeCell<Inside>,
+    gate: Gate<Inside>,
 }
 
 /// What one thread at a time may access.
@@ -31,19 +28,10 @@ pub(crate) struct Inside {
     pub(crate) backend: Box<dyn RingBackend>,
 }
 
-// SAFETY: `inside` is `Send`, and a thread accesses it only after it has entered the gate or stopped it. The gate admits one
-// thread at a time and orders their accesses (state table in `gate`).
-unsafe impl Sync for RingCell {}
-
 impl RingCell {
     pub(crate) fn new(kring: Kring, backend: Box<dyn RingBackend>) -> Arc<Self> {
         let (memory, counters) = (kring.ring.clone(), kring.counters.clone());
-        Arc::new(Self {
-            memory,
-            counters,
-            gate: Gate::new(),
-            inside: UnsafeCell::new(Inside { kring, backend }),
-        })
+        Arc::new(Self { memory, counters, gate: Gate::new(Inside { kring, backend }) })
     }
 }
 
@@ -121,9 +109,7 @@ impl RingCell {
     /// Works on the ring as a sync does.
     #[inline]
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> Result<R, SyncError> {
-        let _entered = self.gate.enter().map_err(SyncError::from)?;
-        // SAFETY: the gate let us in, so nobody else is, until `_entered` is dropped.
-        Ok(work(unsafe { &mut *self.inside.get() }))
+        self.gate.enter(work).map_err(SyncError::from)
     }
 
     /// Works on the ring from outside of a sync: waits for one that is under way, and keeps others out meanwhile.
@@ -136,10 +122,7 @@ impl RingCell {
 
     /// The same, and afterwards the ring stays stopped, until [`resume`](Self::resume).
     pub(crate) fn stop_for<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> R {
-        self.gate.stop(Stop::Pause);
-        // SAFETY: the gate is stopped and no thread is inside. The caller holds the adapter's lock of operations, or drops the
-        // session, whose rings nobody has bound: no other thread stops or starts the gate.
-        work(unsafe { &mut *self.inside.get() })
+        self.gate.stop_for(Stop::Pause, work)
     }
 
     /// Keeps syncs out: until [`resume`](Self::resume) or the end of the next [`pause`](Self::pause), or for good.

@@ -22,13 +22,14 @@ mod slot;
 pub const FRAGMENTS_MAX: u32 = nm_driver::burst::FRAGMENTS_MAX;
 
 pub use crate::mem::{DifferentRegion, FrameTooLong};
+use slot::Window;
 pub use slot::{Slot, Slots};
 
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 
-use nm_driver::index::{Index, RingSize};
+use nm_driver::index::Index;
 
 use crate::abi::{RingFlags, SlotFlags, TimeVal};
 use crate::adapter::BoundRing;
@@ -162,18 +163,17 @@ impl<D: Side> Ring<D> {
     /// that.
     #[inline]
     pub fn slots(&mut self) -> Slots<'_> {
-        let (head, window) = (self.head_index(), self.window());
-        Slots::new(self.memory(), head, window)
+        Window::of(&mut self.bound).into_slots()
     }
 
     /// Gives the first `slots` slots of the window to the core: to be sent, or to be filled again. They are its own
     /// from now on; it looks at them in the next sync. No more than the window are given. Returns how many were.
     #[inline]
     pub fn advance(&mut self, slots: u32) -> u32 {
-        let mut window = Window::of(self.memory());
+        let mut window = Window::of(&mut self.bound);
         let given = slots.min(window.len());
         window.advance(given);
-        window.release(self.memory());
+        window.release();
         given
     }
 
@@ -292,28 +292,27 @@ impl RxRing {
     /// ```
     #[inline(always)]
     pub fn forward_to(&mut self, tx: &mut TxRing) -> Result<u32, DifferentRegion> {
-        let (from, to) = (self.memory(), tx.memory());
-        if !core::ptr::eq(from.region(), to.region()) {
+        let (mut rx, mut tx) = (Window::of(&mut self.bound), Window::of(&mut tx.bound));
+        if !core::ptr::eq(rx.region(), tx.region()) {
             return Err(DifferentRegion);
         }
-        let (mut rx, mut tx) = (Window::of(from), Window::of(to));
         let mut count = rx.len().min(tx.len());
-        if count > 0 && from.slot(rx.size.advance(rx.head, count - 1)).has(SlotFlags::MOREFRAG) {
-            count = whole_frames(from, rx, tx, count);
+        if count > 0 && rx.has_more(count - 1) {
+            count = whole_frames(&rx, &tx, count);
         }
         let mut left = count;
         while left > 0 {
-            let (received, free) = (from.view().slots.from(rx.head), to.view().slots.from(tx.head));
+            let (received, free) = (rx.run(), tx.run());
             let run = (received.len().min(free.len()) as u32).min(left);
-            for ((received, free), _) in received.iter().zip(free).zip(0..run) {
+            for ((received, free), _) in received.iter_mut().zip(free).zip(0..run) {
                 received.exchange(free);
             }
             rx.advance(run);
             tx.advance(run);
             left -= run;
         }
-        rx.release(from);
-        tx.release(to);
+        rx.release();
+        tx.release();
         Ok(count)
     }
 }
@@ -321,55 +320,10 @@ impl RxRing {
 /// How many of the first `count` slots of a receive window are those of whole frames. All of them, if they are a part of a frame
 /// for which there is never more room than now.
 #[cold]
-fn whole_frames(from: &RingMemory, rx: Window, tx: Window, count: u32) -> u32 {
-    let has_end = |ahead: u32| !from.slot(rx.size.advance(rx.head, ahead)).has(SlotFlags::MOREFRAG);
-    let whole = (0..count).rev().find(|ahead| has_end(*ahead)).map_or(0, |last| last + 1);
-    let is_full_size = count + 1 == tx.size.slots();
+fn whole_frames(rx: &Window<'_>, tx: &Window<'_>, count: u32) -> u32 {
+    let whole = (0..count).rev().find(|ahead| !rx.has_more(*ahead)).map_or(0, |last| last + 1);
+    let is_full_size = count + 1 == tx.size().slots();
     if whole == 0 && is_full_size { count } else { whole }
-}
-
-/// The window of a ring while slots are released one after the other.
-#[derive(Clone, Copy)]
-struct Window {
-    size: RingSize,
-    head: Index,
-    tail: Index,
-    /// How many of the next slots the application has looked at.
-    reserved: u32,
-}
-
-impl Window {
-    // The ring's memory is private to the port and the core, and both write indices of the ring only; 0 stands for
-    // what cannot be.
-    #[inline]
-    fn of(memory: &RingMemory) -> Self {
-        let size = memory.size();
-        let index = |raw| size.index(raw).unwrap_or(size.first());
-        let head = index(memory.head());
-        let cur = memory.cur();
-        let reserved = if cur == head.get() { 0 } else { size.distance(head, index(cur)) };
-        Self { size, head, tail: index(memory.tail()), reserved }
-    }
-
-    #[inline]
-    fn len(&self) -> u32 {
-        self.size.distance(self.head, self.tail)
-    }
-
-    #[inline]
-    fn advance(&mut self, slots: u32) {
-        self.head = self.size.advance(self.head, slots);
-        self.reserved = self.reserved.saturating_sub(slots);
-    }
-
-    /// Writes `head`, and `cur` where `head` has passed it.
-    #[inline]
-    fn release(&self, memory: &RingMemory) {
-        if self.reserved == 0 {
-            memory.set_cur(self.head);
-        }
-        memory.set_head(self.head);
-    }
 }
 
 /// When frames were taken in.

@@ -1,15 +1,25 @@
 //! Slots as the application sees them: lent one by one, inside the window, for as long as the ring is borrowed.
-#![expect(unsafe_code, reason = "a lent slot is the exclusive right to its memory and its buffer's")]
+//!
+//! Here plain references are made of shared memory. That is sound because of three rules which the crate keeps:
+//!
+//! - A safe port has its rings for itself, and no program reaches them through memory (`adapter`). So the borrow of a ring is
+//!   the borrow of the application's side of it.
+//! - Between two syncs nobody but the application accesses the slots of the window `[head, tail)` (`kring`).
+//! - Each buffer is in one place (`mem`). So the borrow of a slot of a window, or of a spare buffer, is the borrow of the buffer
+//!   that it names.
+#![expect(unsafe_code, reason = "the borrow of a slot or a spare buffer becomes that of its memory")]
 
 use core::fmt;
 use core::marker::PhantomData;
-use core::ptr::{self, NonNull};
+use core::ptr;
+use core::slice::IterMut;
 
-use crate::abi::{self, SlotFlags};
+use nm_driver::slots::{SlotCell, SlotValue};
+
+use crate::abi::SlotFlags;
+use crate::adapter::BoundRing;
 use crate::index::{Index, RingSize};
 use crate::mem::{DifferentRegion, FrameTooLong, Region, Spare};
-use nm_driver::slots::SlotValue;
-
 use crate::ring::memory::RingMemory;
 
 /// One slot of a safe port's window, and through it the packet buffer.
@@ -18,9 +28,8 @@ use crate::ring::memory::RingMemory;
 /// [`swap_spare`](Slot::swap_spare), so that each buffer stays in exactly one place.
 #[doc(alias = "netmap_slot")]
 pub struct Slot<'a> {
-    at: NonNull<abi::Slot>,
+    cell: &'a mut SlotCell,
     region: &'a Region,
-    lent: PhantomData<&'a mut abi::Slot>,
 }
 
 impl Slot<'_> {
@@ -51,8 +60,8 @@ impl Slot<'_> {
     pub fn frame(&self) -> &[u8] {
         let len = self.len().min(self.capacity());
         match self.region.payload(self.buf_idx()) {
-            // SAFETY: the buffer is valid for `capacity` bytes, and this slot, lent for `'_`, is the only place that
-            // names it: no device and no other slot uses it.
+            // SAFETY: the buffer is valid for `capacity` bytes, and this slot, which is borrowed, is the only place that names it:
+            // no device and no other slot uses it.
             Some(payload) => unsafe { core::slice::from_raw_parts(payload.as_ptr(), usize::from(len)) },
             None => &[],
         }
@@ -88,7 +97,7 @@ impl Slot<'_> {
     /// [`swap`](Slot::swap).
     #[doc(alias = "NS_FORWARD")]
     pub fn set_forward(&mut self, goes: bool) {
-        let abi::Slot { len, flags, .. } = self.read();
+        let SlotValue { len, flags, .. } = self.read();
         let mut flags = SlotFlags::from_bits_retain(flags);
         flags.set(SlotFlags::FORWARD, goes);
         self.write(len, flags.bits());
@@ -111,7 +120,7 @@ impl Slot<'_> {
     /// [`FRAGMENTS_MAX`](crate::ring::FRAGMENTS_MAX) slots, none of them empty. It is sent when its last slot was given; when it
     /// was, the card has cleared the mark. The mark goes with the buffer in a [`swap`](Slot::swap).
     pub fn set_more(&mut self, has_more: bool) {
-        let abi::Slot { len, flags, .. } = self.read();
+        let SlotValue { len, flags, .. } = self.read();
         let mut flags = SlotFlags::from_bits_retain(flags);
         flags.set(SlotFlags::MOREFRAG, has_more);
         self.write(len, flags.bits());
@@ -123,41 +132,52 @@ impl Slot<'_> {
         if !ptr::eq(self.region, other.region) {
             return Err(DifferentRegion);
         }
-        let (mine, theirs) = (self.at.cast::<u64>(), other.at.cast::<u64>());
-        // SAFETY: both slots are lent to their views alone, aligned to 8, and their first 8 bytes are buffer, length
-        // and flags (asserted in `abi`). Both buffers change places, so each stays in exactly one slot.
-        unsafe {
-            let (a, b) = (mine.read_volatile(), theirs.read_volatile());
-            mine.write_volatile(b);
-            theirs.write_volatile(a);
-        }
+        // Both buffers change places, so each stays in exactly one slot.
+        self.cell.exchange(other.cell);
         Ok(())
     }
 
     /// Exchanges the buffer of the slot with a spare one, with their frames: keeping a frame without a copy.
     #[inline]
     pub fn swap_spare(&mut self, spare: &mut Spare) -> Result<(), DifferentRegion> {
-        let at = self.at.cast::<u64>();
-        // SAFETY: as in `swap`: the slot is lent to this view alone, and its buffer and the spare one change places.
-        unsafe {
-            let mine = spare.exchange(self.region, SlotValue::from_word(at.read_volatile()))?;
-            at.write_volatile(mine.word());
-        }
+        let spared = spare.exchange(self.region, self.read())?;
+        self.cell.store(spared);
         Ok(())
     }
 
     /// Writes length and flags: whole, as the core writes them.
     #[inline]
     fn write(&mut self, len: u16, flags: u16) {
-        // SAFETY: the slot is lent to this view alone and aligned to 8, and its second 4 bytes are length and flags
-        // (asserted in `abi`).
-        unsafe { self.at.cast::<u32>().add(1).write_volatile(u32::from(len) | u32::from(flags) << 16) };
+        self.cell.store_frame(len, flags);
     }
 
     #[inline]
-    fn read(&self) -> abi::Slot {
-        // SAFETY: the slot is valid and lent to this view alone.
-        unsafe { self.at.read_volatile() }
+    fn read(&self) -> SlotValue {
+        self.cell.load()
+    }
+}
+
+/// What a spare buffer holds.
+impl Spare {
+    /// The frame.
+    #[inline]
+    pub fn frame(&self) -> &[u8] {
+        match self.region().payload(self.buf_idx()) {
+            // SAFETY: the buffer is valid for `capacity` bytes, and this handle, which is borrowed, is the only place that names
+            // it: no device and no slot uses it.
+            Some(at) => unsafe { core::slice::from_raw_parts(at.as_ptr(), usize::from(self.len())) },
+            None => &[],
+        }
+    }
+
+    /// The frame, to be changed in place.
+    #[inline]
+    pub fn frame_mut(&mut self) -> &mut [u8] {
+        match self.region().payload(self.buf_idx()) {
+            // SAFETY: as in `frame`, and the handle is borrowed mutably.
+            Some(at) => unsafe { core::slice::from_raw_parts_mut(at.as_ptr(), usize::from(self.len())) },
+            None => &mut [],
+        }
     }
 }
 
@@ -170,27 +190,111 @@ impl fmt::Debug for Slot<'_> {
     }
 }
 
-/// The slots of a window, each lent once.
-///
-/// All that a step needs is in the iterator itself, so that a loop over it keeps it in registers.
-#[derive(Debug)]
-pub struct Slots<'a> {
-    /// Slot 0 of the ring.
-    base: NonNull<abi::Slot>,
+/// The window of a ring, borrowed from a safe port, while slots are released one after the other.
+pub(super) struct Window<'a> {
+    ring: &'a RingMemory,
     size: RingSize,
-    region: &'a Region,
-    next: Index,
-    left: u32,
+    head: Index,
+    tail: Index,
+    /// How many of the next slots the application has looked at.
+    reserved: u32,
+    lent: PhantomData<&'a mut BoundRing>,
 }
 
-impl<'a> Slots<'a> {
-    /// The `count` slots from `first` on, all inside the window of the ring's application.
+impl<'a> Window<'a> {
+    /// The window of a ring that a safe port has bound.
+    // The ring's memory is private to the port and the core, and both write indices of the ring only; 0 stands for
+    // what cannot be.
     #[inline]
-    pub(super) fn new(ring: &'a RingMemory, first: Index, count: u32) -> Self {
+    pub(super) fn of(ring: &'a mut BoundRing) -> Self {
+        let ring = ring.cell().memory();
         let size = ring.size();
-        let left = count.min(size.slots() - 1);
-        Self { base: ring.slot_at(size.first()), size, region: ring.region(), next: first, left }
+        let index = |raw| size.index(raw).unwrap_or(size.first());
+        let head = index(ring.head());
+        let cur = ring.cur();
+        let reserved = if cur == head.get() { 0 } else { size.distance(head, index(cur)) };
+        Self { ring, size, head, tail: index(ring.tail()), reserved, lent: PhantomData }
     }
+
+    /// The region that the slots' buffers belong to.
+    #[inline]
+    pub(super) fn region(&self) -> &'a Region {
+        self.ring.region()
+    }
+
+    /// Slots of the window.
+    #[inline]
+    pub(super) fn len(&self) -> u32 {
+        self.size.distance(self.head, self.tail)
+    }
+
+    /// Size of the ring.
+    #[inline]
+    pub(super) fn size(&self) -> RingSize {
+        self.size
+    }
+
+    /// Whether a frame goes on behind slot `ahead` of the window.
+    #[inline]
+    pub(super) fn has_more(&self, ahead: u32) -> bool {
+        self.ring.slot(self.size.advance(self.head, ahead)).has(SlotFlags::MOREFRAG)
+    }
+
+    /// The next slots of the window, as far as they lie one behind the other.
+    #[inline]
+    pub(super) fn run(&mut self) -> &mut [SlotCell] {
+        let count = self.len().min(self.size.slots() - self.head.get());
+        // SAFETY: the slots lie in the window, and the borrow of this value keeps other slices of it away.
+        unsafe { self.lend(self.head, count) }
+    }
+
+    /// All slots of the window.
+    #[inline]
+    pub(super) fn into_slots(self) -> Slots<'a> {
+        let count = self.len();
+        let first = count.min(self.size.slots() - self.head.get());
+        // SAFETY: the slots lie in the window, and no slot in both slices. This value, which could lend them again, ends here.
+        let (run, rest) =
+            unsafe { (self.lend(self.head, first), self.lend(self.size.first(), count - first)) };
+        Slots { run: run.iter_mut(), rest: rest.iter_mut(), region: self.ring.region() }
+    }
+
+    /// `count` slots from `from` on.
+    ///
+    /// # Safety
+    /// They lie in the window, and no other slice that this value has lent and that is still used has one of them.
+    #[inline]
+    unsafe fn lend(&self, from: Index, count: u32) -> &'a mut [SlotCell] {
+        let first = self.ring.view().slots.as_non_null();
+        // SAFETY: the ring has as many slots as its size. By the contract above, and the rules of this module, they are accessed
+        // through this slice alone, for as long as the ring is borrowed.
+        unsafe { core::slice::from_raw_parts_mut(first.add(from.get() as usize).as_ptr(), count as usize) }
+    }
+
+    /// The next `slots` slots, which are not more than the window has, are released.
+    #[inline]
+    pub(super) fn advance(&mut self, slots: u32) {
+        self.head = self.size.advance(self.head, slots);
+        self.reserved = self.reserved.saturating_sub(slots);
+    }
+
+    /// Writes `head`, and `cur` where `head` has passed it.
+    #[inline]
+    pub(super) fn release(self) {
+        if self.reserved == 0 {
+            self.ring.set_cur(self.head);
+        }
+        self.ring.set_head(self.head);
+    }
+}
+
+/// The slots of a window, each lent once.
+#[derive(Debug)]
+pub struct Slots<'a> {
+    run: IterMut<'a, SlotCell>,
+    /// Those behind the end of the ring.
+    rest: IterMut<'a, SlotCell>,
+    region: &'a Region,
 }
 
 impl<'a> Iterator for Slots<'a> {
@@ -198,16 +302,17 @@ impl<'a> Iterator for Slots<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Slot<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        // SAFETY: the index is one of the ring, which has this many slots from `base` on.
-        let at = unsafe { self.base.add(self.next.get() as usize) };
-        self.next = self.size.next(self.next);
-        Some(Slot { at, region: self.region, lent: PhantomData })
+        let cell = match self.run.next() {
+            Some(cell) => cell,
+            None => self.rest.next()?,
+        };
+        Some(Slot { cell, region: self.region })
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
+        let left = self.run.len() + self.rest.len();
+        (left, Some(left))
     }
 }
 

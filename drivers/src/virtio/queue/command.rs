@@ -10,13 +10,13 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use nm_driver::platform::{OutOfDmaMemory, Platform};
+use nm_driver::shared::{SharedArray, SharedMemory};
 
 use self::ring::{CommandRing, Outcome, PARTS, Part};
 use super::packed::PackedCommands;
 use super::split::SplitCommands;
 use super::{DESCRIPTOR_NEXT, Direction, Events, FromDevice, PackedMemory, RingMemory, ToDevice};
-use crate::shared_memory::SharedArray;
 use crate::virtio::transport::Notifier;
 use crate::wait::wait_until;
 
@@ -31,10 +31,13 @@ const BYTES: usize = 24;
 /// it has a lot else to do.
 const ANSWER_NS: u64 = 5_000_000_000;
 
+/// The memory of a command and its answer.
+pub type CommandMemory = SharedArray<AtomicU8>;
+
 /// A queue for commands.
 pub struct CommandQueue {
     ring: Box<dyn CommandRing>,
-    command: Arc<DmaMemory>,
+    command: CommandMemory,
     /// A command was not answered, or not as one is: its memory is still the device's.
     is_broken: bool,
     notifier: Box<dyn Notifier>,
@@ -50,7 +53,7 @@ impl CommandQueue {
     /// `command` from [`memory`](Self::memory). `None` if it is [too short](Self::is_long_enough).
     pub fn split(
         ring: RingMemory,
-        command: Arc<DmaMemory>,
+        command: CommandMemory,
         events: Events,
         notifier: Box<dyn Notifier>,
     ) -> Option<Self> {
@@ -59,14 +62,14 @@ impl CommandQueue {
     }
 
     /// The same with a packed queue.
-    pub fn packed(ring: PackedMemory, command: Arc<DmaMemory>, notifier: Box<dyn Notifier>) -> Option<Self> {
+    pub fn packed(ring: PackedMemory, command: CommandMemory, notifier: Box<dyn Notifier>) -> Option<Self> {
         let ring = Box::new(PackedCommands::new(ring)?);
         Some(Self { ring, command, is_broken: false, notifier })
     }
 
     /// Memory for commands. It is the device's, too, until that has been stopped.
-    pub fn memory(platform: &Arc<dyn Platform>) -> Result<Arc<DmaMemory>, OutOfDmaMemory> {
-        Ok(Arc::new(DmaMemory::allocate(platform, BYTES, 8)?))
+    pub fn memory(platform: &Arc<dyn Platform>) -> Result<CommandMemory, OutOfDmaMemory> {
+        Ok(SharedMemory::allocate(platform, BYTES, 8)?.array(0, BYTES))
     }
 
     /// Sends a command, 1 to 8 bytes of data with it, and returns the device's answer. `None` when none comes within five
@@ -88,16 +91,15 @@ impl CommandQueue {
 }
 
 /// Puts a command into its memory.
-fn write(command: &Arc<DmaMemory>, number: [u8; 2], data: &[u8]) {
+fn write(command: &CommandMemory, number: [u8; 2], data: &[u8]) {
     for (offset, bytes) in [(NUMBER, &number[..]), (DATA, data), (ANSWER, &[!0])] {
-        let place = SharedArray::<AtomicU8>::new(command, offset, bytes.len());
-        place.iter().zip(bytes).for_each(|(at, byte)| at.store(*byte, Ordering::Relaxed));
+        command.from(offset).iter().zip(bytes).for_each(|(at, byte)| at.store(*byte, Ordering::Relaxed));
     }
 }
 
 /// What a device has to be told of a command with this data.
-fn parts(command: &DmaMemory, data: &[u8]) -> [Part; PARTS as usize] {
-    let at = |offset: usize| command.phys().wrapping_add(offset as u64);
+fn parts(command: &CommandMemory, data: &[u8]) -> [Part; PARTS as usize] {
+    let at = |offset: usize| command.memory().phys().wrapping_add(offset as u64);
     let more = ToDevice::FLAGS | DESCRIPTOR_NEXT;
     [
         Part { address: at(NUMBER), bytes: 2, flags: more },
@@ -107,7 +109,6 @@ fn parts(command: &DmaMemory, data: &[u8]) -> [Part; PARTS as usize] {
 }
 
 /// The answer; one that no device gives when there is none.
-fn answer(command: &Arc<DmaMemory>) -> u8 {
-    let place = SharedArray::<AtomicU8>::new(command, ANSWER, 1);
-    place.first().map_or(!0, |at| at.load(Ordering::Relaxed))
+fn answer(command: &CommandMemory) -> u8 {
+    command.get(ANSWER).map_or(!0, |at| at.load(Ordering::Relaxed))
 }

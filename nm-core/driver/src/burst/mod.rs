@@ -32,7 +32,7 @@ pub use rx::{RxBurst, RxReport, RxRequest, RxTrack};
 pub use tx::{Frame, Lengths, TxBurst, TxReport, TxTrack};
 
 /// The slots of a ring, and the buffers that they may name.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RingView {
     /// The slots.
     pub slots: SlotArray,

@@ -565,7 +565,7 @@ impl RxBurst<'_> {
     #[inline]
     pub fn post_run<T>(&mut self, descriptors: &[T], mut write: impl FnMut(&T, u32, Buffer<'_>)) -> u32 {
         // A copy, so that the loop keeps it in registers.
-        let (slots, buffers) = (self.ring.slots, self.ring.buffers);
+        let (slots, buffers) = (&self.ring.slots, self.ring.buffers.table());
         let (first, most) = self.track.next_ids();
         let most = most.min(slots.size().distance(self.track.posted, self.end));
         let ids = self.track.buffers.get_mut(first as usize..).unwrap_or_default();

@@ -394,13 +394,13 @@ impl<'a> TxBurst<'a> {
             return 0;
         }
         // A copy, so that the loop keeps it in registers.
-        let (slots, buffers) = (self.ring.slots, self.ring.buffers);
+        let (slots, buffers) = (&self.ring.slots, self.ring.buffers.table());
         let first = self.track.next & self.track.mask;
         let pending = slots.size().distance(self.report.submitted, self.end);
         // What is pending has an id: there are at least as many as slots. The caller's descriptors end where ids start over.
         let most = pending.min(self.track.mask + 1 - first);
         let shortest = u32::from(lengths.shortest.max(1));
-        let longest = u32::from(lengths.longest.min(buffers.capacity())).min(self.track.frame_max);
+        let longest = u32::from(lengths.longest.min(self.ring.buffers.capacity())).min(self.track.frame_max);
         let span = (longest + 1).saturating_sub(shortest);
         let (mut count, mut bytes) = (0, 0);
         for ((slot, descriptor), _) in slots.from(self.report.submitted).iter().zip(descriptors).zip(0..most)

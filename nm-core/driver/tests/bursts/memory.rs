@@ -1,8 +1,9 @@
 //! Slots and buffers of a ring, and the core's side of a sync.
 #![expect(unsafe_code, reason = "it owns the memory that it describes to the burst")]
 
-use std::cell::UnsafeCell;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use nm_driver::abi::{Slot, SlotFlags};
 use nm_driver::buffers::{Buffer, Buffers, HEADROOM, RESERVED_BUFFERS};
@@ -10,6 +11,8 @@ use nm_driver::burst::{
     Lengths, RingView, RxBurst, RxReport, RxRequest, RxTrack, TxBurst, TxReport, TxTrack,
 };
 use nm_driver::index::{Index, RingSize};
+use nm_driver::platform::{DmaBlock, DmaMemory, Platform};
+use nm_driver::shared::SharedMemory;
 use nm_driver::slots::{SlotArray, SlotValue};
 
 /// Payload of each buffer, in bytes.
@@ -17,7 +20,7 @@ pub const CAPACITY: u16 = 128;
 const STRIDE: usize = HEADROOM + CAPACITY as usize;
 /// As many descriptors as any ring needs.
 const MANY: usize = 256;
-/// Where devices find the payload of buffer 0.
+/// Where devices find buffer 0.
 const PHYS: u64 = 0x10_0000;
 
 /// A slot with these fields.
@@ -27,46 +30,67 @@ pub fn slot(buf_idx: u32, len: u16, flags: SlotFlags) -> SlotValue {
 
 /// Number of a buffer that a burst hands out.
 pub fn number(buffer: &Buffer<'_>) -> u32 {
-    let phys = buffer.phys();
-    assert_eq!((phys - PHYS) % STRIDE as u64, 0);
-    ((phys - PHYS) / STRIDE as u64) as u32
+    let offset = buffer.phys() - PHYS - HEADROOM as u64;
+    assert_eq!(offset % STRIDE as u64, 0);
+    (offset / STRIDE as u64) as u32
+}
+
+/// The heap, all of whose blocks devices see at [`PHYS`].
+struct Heap;
+
+/// What blocks are aligned to.
+const ALIGN: usize = 64;
+
+// SAFETY: the heap gives memory of this kind. No device uses the addresses.
+unsafe impl Platform for Heap {
+    fn allocate_dma(&self, bytes: usize, align: usize) -> Option<DmaBlock> {
+        let layout = Layout::from_size_align(bytes, ALIGN).ok().filter(|_| align <= ALIGN)?;
+        // SAFETY: a ring has slots and buffers, so the layout is not empty.
+        let virt = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(DmaBlock { virt, phys: PHYS, bytes })
+    }
+
+    unsafe fn release_dma(&self, block: DmaBlock) {
+        let layout = Layout::from_size_align(block.bytes, ALIGN).unwrap();
+        // SAFETY: the block was allocated with this layout.
+        unsafe { dealloc(block.virt.as_ptr(), layout) }
+    }
+
+    fn now_ns(&self) -> u64 {
+        0
+    }
 }
 
 /// The memory of a ring: slot `n` begins with buffer `n + 2`, and there are as many buffers as slots.
 pub struct Memory {
-    slots: Vec<UnsafeCell<Slot>>,
-    bytes: Vec<UnsafeCell<u8>>,
+    view: RingView,
+    /// The block of the buffers.
+    block: Arc<DmaMemory>,
     pub size: RingSize,
 }
 
 impl Memory {
     pub fn new(slots: u32) -> Self {
-        let slot = |number| Slot { buf_idx: number + RESERVED_BUFFERS, ..Slot::default() };
-        Self {
-            slots: (0..slots).map(|number| UnsafeCell::new(slot(number))).collect(),
-            bytes: (0..(slots + RESERVED_BUFFERS) as usize * STRIDE).map(|_| UnsafeCell::new(0)).collect(),
-            size: RingSize::new(slots).unwrap(),
-        }
+        let (platform, size): (Arc<dyn Platform>, _) = (Arc::new(Heap), RingSize::new(slots).unwrap());
+        let count = slots + RESERVED_BUFFERS;
+        let allocate = |bytes| SharedMemory::allocate(&platform, bytes, ALIGN).unwrap();
+        let cells = allocate(slots as usize * size_of::<Slot>()).array(0, slots as usize);
+        let slots = SlotArray::new(cells, size).unwrap();
+        (0..size.slots()).for_each(|raw| {
+            let at = size.index(raw).unwrap();
+            slots.store(at, slot(raw + RESERVED_BUFFERS, 0, SlotFlags::empty()));
+        });
+        let mut memory = allocate(count as usize * STRIDE);
+        let buffers = Buffers::new(&mut memory, 0, STRIDE as u32, count, CAPACITY);
+        Self { view: RingView { slots, buffers }, block: memory.memory().clone(), size }
     }
 
     pub fn view(&self) -> RingView {
-        RingView { slots: self.slots(), buffers: self.buffers() }
+        self.view.clone()
     }
 
     pub fn slots(&self) -> SlotArray {
-        let first = NonNull::from(self.slots.as_slice()).cast();
-        // SAFETY: the slots live as long as this value, which outlives each copy of the array in these tests, and are reached
-        // through arrays only.
-        unsafe { SlotArray::new(first, self.size) }
-    }
-
-    fn buffers(&self) -> Buffers {
-        let count = self.size.slots() + RESERVED_BUFFERS;
-        // SAFETY: `new` allocated a stride for each, headroom in front of the payload; they live as long as this value.
-        unsafe {
-            let first = NonNull::from(self.bytes.as_slice()).cast::<u8>().add(HEADROOM);
-            Buffers::new(first, PHYS, STRIDE as u32, count, CAPACITY)
-        }
+        self.view.slots.clone()
     }
 
     pub fn index(&self, raw: u32) -> Index {
@@ -84,17 +108,16 @@ impl Memory {
     /// Writes `bytes` to a buffer, from `before` bytes in front of its payload on.
     pub fn write(&self, buffer: u32, before: usize, bytes: &[u8]) {
         let start = buffer as usize * STRIDE + HEADROOM - before;
-        for (cell, byte) in self.bytes[start..].iter().zip(bytes) {
-            // SAFETY: no reference leads into the buffers, and there is one thread.
-            unsafe { cell.get().write(*byte) };
-        }
+        assert!(start + bytes.len() <= self.block.bytes());
+        // SAFETY: the bytes lie in the block, no reference leads into it, and there is one thread.
+        unsafe { self.block.virt().add(start).copy_from(NonNull::from(bytes).cast(), bytes.len()) };
     }
 
     /// The first `len` bytes of the payload of a buffer.
     pub fn read(&self, buffer: u32, len: usize) -> Vec<u8> {
-        let start = buffer as usize * STRIDE + HEADROOM;
-        // SAFETY: as in `write`.
-        self.bytes[start..start + len].iter().map(|cell| unsafe { cell.get().read() }).collect()
+        let mut bytes = vec![0; len];
+        assert_eq!(self.view.buffers.get(buffer).unwrap().copy_to(&mut bytes), len);
+        bytes
     }
 
     /// Numbers of the buffers in all slots, sorted.

@@ -4,9 +4,9 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use nm_driver::shared::{SharedArray, SharedMemory};
 
 use super::place::{Circle, Place, WrapCounter, id_of};
-use crate::shared_memory::SharedArray;
 use crate::virtio::queue::{QueueSize, Segment};
 use crate::virtio::transport::QueuePlace;
 
@@ -57,14 +57,14 @@ impl PackedMemory {
     /// Allocates the zeroed memory of a queue of this size.
     pub fn allocate(platform: &Arc<dyn Platform>, size: QueueSize) -> Result<Self, OutOfDmaMemory> {
         let Layout { driver_event, device_event, bytes } = Layout::of(size);
-        let memory = Arc::new(DmaMemory::allocate(platform, bytes, LINE)?);
+        let mut memory = SharedMemory::allocate(platform, bytes, LINE)?;
         Ok(Self {
-            descriptors: SharedArray::new(&memory, 0, size.get().into()),
-            driver_event: SharedArray::new(&memory, driver_event, 1),
-            device_event: SharedArray::new(&memory, device_event, 1),
+            descriptors: memory.array(0, size.get().into()),
+            driver_event: memory.array(driver_event, 1),
+            device_event: memory.array(device_event, 1),
             circle: Circle::of(size),
             size,
-            memory,
+            memory: memory.memory().clone(),
         })
     }
 

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
+use nm_driver::shared::{SharedArray, SharedMemory};
 
-use crate::shared_memory::SharedArray;
 use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::{LEGACY_PAGE, QueuePlace};
 
@@ -94,19 +94,19 @@ impl RingMemory {
         placement: Placement,
     ) -> Result<Self, OutOfDmaMemory> {
         let Layout { available, used, bytes, align } = Layout::of(size, placement);
-        let memory = Arc::new(DmaMemory::allocate(platform, bytes, align)?);
+        let mut memory = SharedMemory::allocate(platform, bytes, align)?;
         let entries = usize::from(size.get());
         let used_tail = used + RING_HEAD + entries * USED_ENTRY_BYTES;
         Ok(Self {
-            descriptors: SharedArray::new(&memory, 0, entries),
-            available: SharedArray::new(&memory, available, 2 + entries + 1),
-            used_entries: SharedArray::new(&memory, used + RING_HEAD, entries),
-            used_head: SharedArray::new(&memory, used, 2),
-            used_tail: SharedArray::new(&memory, used_tail, 1),
+            descriptors: memory.array(0, entries),
+            available: memory.array(available, 2 + entries + 1),
+            used_head: memory.array(used, 2),
+            used_entries: memory.array(used + RING_HEAD, entries),
+            used_tail: memory.array(used_tail, 1),
             mask: entries - 1,
             size,
             placement,
-            memory,
+            memory: memory.memory().clone(),
         })
     }
 
