@@ -160,13 +160,13 @@ fn what_the_device_has_no_room_for_stays_pending_and_goes_first_later() {
 #[test]
 fn frames_that_cannot_be_carried_are_counted_by_cause() {
     let mut bench = bench(16);
-    bench.line.send(&frame(1, 1518));
-    bench.line.send(&frame(2, 1519));
+    bench.line.send(&frame(1, 1522));
+    bench.line.send(&frame(2, 1523));
     bench.line.send(&frame(3, 9000));
     bench.line.send_damaged();
     bench.line.send(&frame(4, 13));
     bench.line.send(&frame(5, 14));
-    assert_eq!(bench.received(), [frame(1, 1518), frame(5, 14)]);
+    assert_eq!(bench.received(), [frame(1, 1522), frame(5, 14)]);
     bench.line.refuse_from(1515);
     bench.submit(&[frame(6, 1514), frame(7, 1515), frame(8, 60)]);
     assert_eq!((bench.line.sent(), bench.pending()), (vec![frame(6, 1514), frame(8, 60)], 0));
@@ -178,12 +178,12 @@ fn frames_that_cannot_be_carried_are_counted_by_cause() {
 
 #[test]
 fn a_frame_longer_than_the_mtu_allows_is_dropped_not_cut() {
-    // A region of its own, whose buffers hold 960 bytes: with a header and a tag.
+    // A region of its own, whose buffers hold 960 bytes: with a header and two tags.
     let (_, netmap) = netmap(4096);
     let region = netmap.regions().create("gen0", Sizes { buf_size: 1024, ..Sizes::default() }).unwrap();
     let (device, line) = frame_device(1);
     netmap
-        .attach_as("gen0", Attachment::frames(device).in_region(&region).with_mtu(Mtu::new(942).unwrap()))
+        .attach_as("gen0", Attachment::frames(device).in_region(&region).with_mtu(Mtu::new(938).unwrap()))
         .unwrap();
     let counters = netmap.generic_counters("gen0").unwrap();
     let port = netmap.open("gen0").unwrap();

@@ -144,7 +144,7 @@ fn buffers_too_small_for_the_card_keep_the_port_shut() {
     let error = attached.netmap.open("em0").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "em0: with mtu=1500 a frame has up to 1518 bytes, and a receive buffer 192 (netmap.buf_size=256); the card needs netmap.buf_size=320 or more"
+        "em0: with mtu=1500 a frame has up to 1522 bytes, and a receive buffer 192 (netmap.buf_size=256); the card needs netmap.buf_size=320 or more"
     );
     assert_eq!(attached.device.value(Offset::Rctl), 0);
     attached.finish();
