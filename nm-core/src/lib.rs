@@ -98,11 +98,14 @@
 //!
 //! # Where unsafe code is
 //!
-//! In [`nic`], [`raw`] and `ctl::descriptor` (contracts with the outside), `mem::region`, `mem::port`, `mem::header`,
-//! `mem::chain`, `mem::spare` and `ring::memory` (addresses inside the region), `generic::nic` (the contract of cards),
-//! `ring::cell` (one sync at a time) and `ring::slot` (the right to a lent slot and its buffer). Slots, buffers and DMA memory
-//! become values in `nm-driver`. Krings, back ends, adapters, waiting and the registry are safe code. So are tests, but for the
-//! memory and the card of `testing`, and for what loom or a test does to shared state on purpose.
+//! In two files. `gate` is the lock of a ring, which holds what is behind the ring. [`ring::Slot`] and its neighbours in `ring::slot`
+//! make plain references of shared memory: the borrow of a slot in the window of a safe port, or of a spare buffer, becomes the
+//! borrow of its bytes. What they rely on is written there. All other access to shared memory is atomic and safe: the structures
+//! and the arrays are in [`nm_driver::shared`]. The contract of cards ([`nic`]) and that of the machine ([`platform`]) are
+//! `nm-driver`'s as well. A raw port is opened by safe code; following its addresses is unsafe, under the contract in [`raw`].
+//!
+//! `generic::nic` implements the contract of cards. In tests unsafe code is for the memory and the card of `testing`, and for what
+//! loom or a test does to shared state on purpose.
 #![no_std]
 
 extern crate alloc;

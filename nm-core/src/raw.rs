@@ -4,7 +4,20 @@
 //! as a copy, and checks it. Indices outside the window make a sync fail with
 //! [`BadIndices`](crate::SyncError::BadIndices) and put the ring back; a slot that names no buffer, or more bytes than a
 //! buffer has, is not sent.
-#![expect(unsafe_code, reason = "opening a raw port is a promise about memory")]
+//!
+//! # The contract of the memory
+//!
+//! Opening a raw port is safe: it gives addresses ([`RawPort::mapping`], [`RawPort::tx_ring`], [`RawPort::rx_ring`]). To follow
+//! them takes unsafe code, whose author promises this for each access:
+//!
+//! - The port is open, and what is accessed is its interface object, a ring that it has bound, a buffer that a slot of the window
+//!   `[head, tail)` of such a ring names, or one of its extra buffers.
+//! - While safe ports or spare buffers are in use on the same memory region, a buffer number that is written to a slot, or left in
+//!   the chain of extra buffers, is one that a ring or chain of a raw port held while this port was open. The buffers of others
+//!   would be handed to a card that writes them, or to two owners at once. No buffer is left in the chain that a ring holds too.
+//!
+//! What else is written (indices, lengths, flags, numbers that are no buffers) may be anything, and accesses may race with those of
+//! the core, if they are atomic.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -62,16 +75,9 @@ impl Default for RawOptions {
 }
 
 impl Netmap {
-    /// Opens the raw port of this name (see [`name`](crate::name)).
-    ///
-    /// # Safety
-    /// While safe ports or spare buffers are in use on the same memory region, every buffer number that is written to a
-    /// slot of the port's rings, or left in its chain of extra buffers, is one that a ring or chain of a raw port held while
-    /// this port was open: buffers of others would be handed to a card that writes them, or to two owners at once. No
-    /// buffer is left
-    /// in the chain that a ring holds too. What else is written (indices, lengths, flags, numbers that are no buffers)
-    /// may be anything.
-    pub unsafe fn open_raw(&self, name: &str, options: RawOptions) -> Result<RawPort, OpenError> {
+    /// Opens the raw port of this name (see [`name`](crate::name)). What may be done at the addresses that it gives is the
+    /// [contract of the memory](crate::raw#the-contract-of-the-memory).
+    pub fn open_raw(&self, name: &str, options: RawOptions) -> Result<RawPort, OpenError> {
         let Bound { name, hub, tx, rx, session } = self.bind(name, options.sharing, Hands::Raw)?;
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
         let rings = tx.iter().chain(&rx).map(|ring| (ring.direction(), ring.ringid()));
@@ -87,7 +93,8 @@ impl RawPort {
         &self.name
     }
 
-    /// The memory that holds the port's interface object, rings and buffers.
+    /// The memory that holds the port's interface object, rings and buffers, under the
+    /// [contract](crate::raw#the-contract-of-the-memory).
     #[doc(alias = "nr_memsize")]
     pub fn mapping(&self) -> &Mapping {
         &self.mapping
@@ -106,7 +113,8 @@ impl RawPort {
 
     /// Where the transmit ring of this number is, if the port has it; host rings are numbered on from the card's. Its
     /// slots follow at
-    /// [`SLOTS_OFFSET`](crate::abi::SLOTS_OFFSET), its buffers at `buf_ofs`. Valid until the port is dropped.
+    /// [`SLOTS_OFFSET`](crate::abi::SLOTS_OFFSET), its buffers at `buf_ofs`. Valid until the port is dropped, under the
+    /// [contract](crate::raw#the-contract-of-the-memory).
     pub fn tx_ring(&self, number: u16) -> Option<NonNull<RingHeader>> {
         header(&self.tx, number)
     }

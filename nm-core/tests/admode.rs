@@ -200,8 +200,7 @@ fn two_ports_at_once_never_have_two_adapters() {
         let rounds = (0..ROUNDS).map(|_| {
             meeting.wait();
             set_admode(&netmap, mode);
-            // SAFETY: nothing is written to its rings.
-            let port = unsafe { netmap.open_raw("em0", RawOptions::default()) }.unwrap();
+            let port = netmap.open_raw("em0", RawOptions::default()).unwrap();
             // SAFETY: the ring is the port's.
             let slots = unsafe { port.tx_ring(0).unwrap().as_ref() }.num_slots;
             meeting.wait();

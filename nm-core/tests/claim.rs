@@ -1,6 +1,5 @@
 //! Interfaces that belong to somebody: who can open them, and what happens when they come, go and are given back.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends here when it fails")]
-#![allow(unsafe_code, reason = "raw ports are opened")]
 
 mod common;
 
@@ -27,8 +26,7 @@ fn said<T: std::fmt::Debug>(outcome: Result<T, OpenError>) -> (String, i32) {
 }
 
 fn open_raw(netmap: &Netmap, name: &str) -> Result<nm_core::raw::RawPort, OpenError> {
-    // SAFETY: nothing is written to its rings.
-    unsafe { netmap.open_raw(name, RawOptions::default()) }
+    netmap.open_raw(name, RawOptions::default())
 }
 
 fn belongs() -> (String, i32) {

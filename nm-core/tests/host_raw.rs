@@ -17,8 +17,7 @@ use proptest::prelude::*;
 const TWO: HostRings = HostRings { tx: 1, rx: 2, slots: 8 };
 
 fn open(hosted: &Hosted) -> RawPort {
-    // SAFETY: no safe port is open on this netmap.
-    unsafe { hosted.netmap.open_raw("netmap:em0*", RawOptions::default()) }.unwrap()
+    hosted.netmap.open_raw("netmap:em0*", RawOptions::default()).unwrap()
 }
 
 /// Writes `head`, `cur` and the ring's flags.

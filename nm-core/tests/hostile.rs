@@ -112,8 +112,7 @@ fn assert_told(outcome: Result<(), SyncError>) {
 fn a_program_may_write_while_a_sync_reads() {
     let Hosted { netmap, wire, stack, host } =
         with_stack(8, Order::Shuffled(7), HostRings { tx: 1, rx: 2, slots: 8 });
-    // SAFETY: no safe port is open on this netmap.
-    let open = || unsafe { netmap.open_raw("em0*", RawOptions::default()) }.unwrap();
+    let open = || netmap.open_raw("em0*", RawOptions::default()).unwrap();
     let (port, other) = (open(), open());
     let tx = (0..2).map(|ring| port.tx_ring(ring));
     let rings = tx.chain((0..3).map(|ring| port.rx_ring(ring)));

@@ -290,8 +290,7 @@ fn release(ring: View) {
 }
 
 fn open_raw(netmap: &Netmap, name: &str) -> RawPort {
-    // SAFETY: no safe port is open, and no buffer number is written.
-    unsafe { netmap.open_raw(name, RawOptions::default()) }.unwrap()
+    netmap.open_raw(name, RawOptions::default()).unwrap()
 }
 
 #[test]

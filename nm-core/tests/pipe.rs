@@ -84,9 +84,7 @@ fn a_frame_of_several_slots_passes_whole() {
     let (one, other) = pipe(SLOTS);
     netmap.attach_as("p0", one).unwrap();
     netmap.attach_as("p1", other).unwrap();
-    // SAFETY: no safe port is open on this netmap.
-    #[allow(unsafe_code, reason = "a raw port is used through memory")]
-    let open = |name| unsafe { netmap.open_raw(name, RawOptions::default()) }.unwrap();
+    let open = |name| netmap.open_raw(name, RawOptions::default()).unwrap();
     let (a, b) = (open("p0"), open("p1"));
     let (tx, rx) = (raw::Ring::of(a.tx_ring(0)), raw::Ring::of(b.rx_ring(0)));
     (0..3).for_each(|at| tx.set(at, 100, if at < 2 { SlotFlags::MOREFRAG.bits() } else { 0 }));

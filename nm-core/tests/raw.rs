@@ -28,8 +28,7 @@ fn interface(slots: u16, order: Order) -> (Netmap, Wire) {
 }
 
 fn open(netmap: &Netmap, sharing: Sharing) -> Result<RawPort, OpenError> {
-    // SAFETY: no safe port is open on these netmaps.
-    unsafe { netmap.open_raw("netmap:em0", RawOptions { sharing, ..RawOptions::default() }) }
+    netmap.open_raw("netmap:em0", RawOptions { sharing, ..RawOptions::default() })
 }
 
 /// A ring as a C program sees it.
@@ -185,8 +184,7 @@ fn a_programs_rxsync_and_poll_write_the_time() {
 fn a_program_finds_its_rings_and_extra_buffers_from_the_interface_object() {
     let (netmap, wire) = interface(8, Order::Posted);
     let options = RawOptions { sharing: Sharing::Exclusive, extra_buffers: 5, ..RawOptions::default() };
-    // SAFETY: no safe port is open.
-    let port = unsafe { netmap.open_raw("em0", options) }.unwrap();
+    let port = netmap.open_raw("em0", options).unwrap();
     assert_eq!(port.extra_buffers(), 5);
     // SAFETY: the interface object is where the port says, with a table of two rings behind it.
     let (object, offsets) = unsafe {
@@ -344,8 +342,7 @@ fn three(slots: u16) -> (Netmap, [Wire; 3]) {
 }
 
 fn open_on(netmap: &Netmap, name: &str, extra_buffers: u32) -> RawPort {
-    // SAFETY: programs of these tests write numbers only that raw ports had meanwhile.
-    unsafe { netmap.open_raw(name, RawOptions { extra_buffers, ..RawOptions::default() }) }.unwrap()
+    netmap.open_raw(name, RawOptions { extra_buffers, ..RawOptions::default() }).unwrap()
 }
 
 #[test]

@@ -77,8 +77,7 @@ fn each_bit_asks_for_its_own_lines_and_none_for_none() {
 #[test]
 fn impossible_indices_are_explained_once_and_counted_each_time() {
     let (netmap, wire) = interface("reinit0");
-    // SAFETY: no safe port is open.
-    let port = unsafe { netmap.open_raw("reinit0", RawOptions::default()) }.unwrap();
+    let port = netmap.open_raw("reinit0", RawOptions::default()).unwrap();
     let ring = port.tx_ring(0).unwrap();
     // SAFETY: the port is open, and these are words of its ring and of its first two slots.
     let write = |head: u32, buf_idx: u32, len: u16| unsafe {

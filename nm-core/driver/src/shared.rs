@@ -40,7 +40,7 @@ unsafe impl Shared for AtomicI64 {}
 // SAFETY: an array consists of its elements.
 unsafe impl<T: Shared, const N: usize> Shared for [T; N] {}
 
-/// Declares a structure of shared memory: `#[repr(C)]`, all of whose fields are [`Shared`](crate::shared::Shared).
+/// Declares a structure of shared memory: `#[repr(C)]`, all of whose fields are [`Shared`].
 ///
 /// ```
 /// use core::sync::atomic::AtomicU32;

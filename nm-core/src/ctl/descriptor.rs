@@ -1,5 +1,4 @@
 //! The descriptor: bound to one port, or to none yet.
-#![expect(unsafe_code, reason = "binding a raw port is a promise about memory")]
 
 use alloc::string::ToString;
 use core::fmt;
@@ -73,21 +72,13 @@ impl Descriptor {
 
 /// To be bound, once.
 impl Descriptor {
-    /// Binds the port `name` (see [`name`](crate::name)).
-    ///
-    /// # Safety
-    /// As for [`Netmap::open_raw`], until the descriptor is dropped.
+    /// Binds the port `name` (see [`name`](crate::name)), as [`Netmap::open_raw`] does.
     #[doc(alias("NIOCREGIF", "netmap_do_regif", "NETMAP_REQ_REGISTER"))]
-    pub unsafe fn register(
-        &mut self,
-        name: &str,
-        options: RawOptions,
-    ) -> Result<Registration, RegisterError> {
+    pub fn register(&mut self, name: &str, options: RawOptions) -> Result<Registration, RegisterError> {
         if let Some(port) = &self.port {
             return Err(RegisterError::Bound(port.name().to_string()));
         }
-        // SAFETY: the caller promises the same.
-        let port = unsafe { self.netmap.open_raw(name, options) }.map_err(RegisterError::Open)?;
+        let port = self.netmap.open_raw(name, options).map_err(RegisterError::Open)?;
         let used = port.mapping();
         // By identity: a region of another netmap may have the same number.
         if let Some(mapped) = self.mapped.as_ref().filter(|mapped| !mapped.is_of(used.region())) {

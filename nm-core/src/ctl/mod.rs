@@ -12,8 +12,7 @@
 //! # netmap.attach("em0", nic)?;
 //! let mut descriptor = netmap.descriptor();
 //! assert_eq!(descriptor.info("em0")?.rx_slots, 256);
-//! // SAFETY: no safe port is open on this netmap.
-//! let bound = unsafe { descriptor.register("netmap:em0", RawOptions::default()) }?;
+//! let bound = descriptor.register("netmap:em0", RawOptions::default())?;
 //! // SAFETY: the port is bound, and its interface object is there.
 //! let interface = unsafe { descriptor.mmap()?.base().add(bound.offset).cast::<InterfaceHeader>().read() };
 //! assert_eq!(&interface.name[..3], b"em0");

@@ -8,8 +8,8 @@ use super::{MemId, Region};
 
 /// The right to know where a region is. As long as it is there, the region stays.
 ///
-/// It gives addresses, and no right to follow them: that is the business of a bound raw port, between two of its
-/// syncs, as netmap has it.
+/// It gives addresses, and no right to follow them: that comes with a bound raw port, under the
+/// [contract of the memory](crate::raw#the-contract-of-the-memory).
 #[derive(Debug)]
 #[doc(alias = "mmap")]
 pub struct Mapping {

@@ -27,13 +27,11 @@ fn names_that_lead_nowhere_are_told_and_leave_the_descriptor_as_it_was() {
     assert_eq!(register(&mut descriptor, "em0-1").unwrap_err().errno(), errno::EINVAL);
     let exclusive = RawOptions { sharing: Sharing::Exclusive, ..RawOptions::default() };
     let other = bound(&world, "em0");
-    // SAFETY: no safe port is open.
-    let busy = unsafe { descriptor.register("em0", exclusive) };
+    let busy = descriptor.register("em0", exclusive);
     assert_eq!(told!(busy), ("ring 0 of em0 is in use by another port".to_string(), errno::EBUSY));
     assert!(descriptor.port().is_none());
     drop(other);
-    // SAFETY: as above.
-    unsafe { descriptor.register("em0", exclusive) }.unwrap();
+    descriptor.register("em0", exclusive).unwrap();
     drop(descriptor);
     world.assert_all_home();
 }
@@ -80,8 +78,7 @@ fn a_poll_sends_what_waits_unless_binding_said_otherwise() {
     let world = world(16, 4096);
     for (tx_poll, sent) in [(TxPoll::Pending, 1), (TxPoll::Asked, 0)] {
         let mut descriptor = world.netmap.descriptor();
-        // SAFETY: no safe port is open.
-        unsafe { descriptor.register("em2", RawOptions { tx_poll, ..RawOptions::default() }) }.unwrap();
+        descriptor.register("em2", RawOptions { tx_poll, ..RawOptions::default() }).unwrap();
         submit(descriptor.port().unwrap(), 60);
         descriptor.poll(Interest::READABLE, Timeout::Now).unwrap();
         assert_eq!(world.wires[2].sent().len(), sent, "{tx_poll:?}");
@@ -93,8 +90,7 @@ fn extra_buffers_are_granted_and_come_home() {
     let world = world(16, 4096);
     let mut descriptor = world.netmap.descriptor();
     let options = RawOptions { extra_buffers: 5, ..RawOptions::default() };
-    // SAFETY: no safe port is open.
-    let registration = unsafe { descriptor.register("em0", options) }.unwrap();
+    let registration = descriptor.register("em0", options).unwrap();
     assert_eq!((registration.extra_buffers, world.netmap.memory().extra), (5, 5));
     assert_eq!(registration.offset, descriptor.port().unwrap().offset());
     drop(descriptor);

@@ -132,8 +132,7 @@ fn ask(world: &World, descriptor: &mut Descriptor, op: Op) {
         }
         Op::Register { name, options, .. } => {
             let before = descriptor.info(&name);
-            // SAFETY: no safe port is open, and `submit` writes no buffer numbers.
-            match unsafe { descriptor.register(&name, options) } {
+            match descriptor.register(&name, options) {
                 Ok(registration) => {
                     assert!(!is_bound);
                     assert_eq!(before.unwrap(), registration.info);

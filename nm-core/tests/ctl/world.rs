@@ -95,8 +95,7 @@ impl World {
 }
 
 pub fn register(to: &mut Descriptor, name: &str) -> Result<Registration, RegisterError> {
-    // SAFETY: no safe port is open on the netmaps of these tests.
-    unsafe { to.register(name, RawOptions::default()) }
+    to.register(name, RawOptions::default())
 }
 
 pub fn bound(world: &World, name: &str) -> Descriptor {

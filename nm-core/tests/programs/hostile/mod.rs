@@ -1,12 +1,11 @@
 //! Raw ports that a program writes anything to.
 //!
 //! The first byte says whose buffers it writes. A *lawless* program writes any number into any slot and chain; nobody
-//! else is on its netmap. A *lawful* one keeps the promise of [`Netmap::open_raw`] about buffer numbers, and nothing
+//! else is on its netmap. A *lawful* one keeps the contract of [`raw`](nm_core::raw) about buffer numbers, and nothing
 //! else; beside it two safe ports ([`bystander`]) move frames, one in the same region and one in its own.
 //!
 //! Whatever it does: no panic, no error but those that are documented, every ring in a state to go on from, each write
 //! inside the region and outside of the buffers that no slot may name; and when all ports are closed, every buffer is free.
-#![allow(unsafe_code, reason = "raw ports are opened")]
 
 mod bystander;
 mod view;
@@ -395,10 +394,8 @@ impl World {
         if self.ports[place].is_some() {
             return;
         }
-        // SAFETY: a lawful program keeps the promise, and beside a lawless one there is no safe port.
-        let port = match unsafe {
-            self.netmap.open_raw(name, RawOptions { sharing, extra_buffers, ..RawOptions::default() })
-        } {
+        let options = RawOptions { sharing, extra_buffers, ..RawOptions::default() };
+        let port = match self.netmap.open_raw(name, options) {
             Ok(port) => port,
             Err(
                 OpenError::Busy { .. }
