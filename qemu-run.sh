@@ -35,7 +35,8 @@ usage: ./qemu-run.sh [VERB]
   gdb [OPTION]… [-- KEY=VALUE…]
                     the same, waiting for a debugger
   test              every test there is
-  bench             every benchmark
+  bench [--detail FILE]
+                    every benchmark; with --detail, also writes the guest instructions of each block to FILE
   help              this
 
 options of run and gdb
@@ -613,11 +614,11 @@ harness() {
         --target-dir "$ROOT/target" --package millrace-tests --profile harness "$@" </dev/null
 }
 
-# program NAME: builds the image, builds one of the harness's programs, and becomes it.
+# program NAME ARGUMENT…: builds the image, builds one of the harness's programs, and becomes it.
 program() {
     build
     harness build --bin "$1" || fail "the harness does not build"
-    MILLRACE_ELF=$ELF LAB=${LAB:-$ROOT/../shared/lab} exec "$ROOT/target/harness/$1"
+    MILLRACE_ELF=$ELF exec "$ROOT/target/harness/$1" "${@:2}"
 }
 
 verb_demo() {
@@ -626,9 +627,17 @@ verb_demo() {
 }
 
 verb_bench() {
-    [ $# -eq 0 ] || refuse "bench takes no options"
+    local file=()
+    case ${1-} in
+        '') ;;
+        --detail)
+            [ $# -eq 2 ] || refuse "bench --detail: wants one FILE"
+            file=("$2")
+            ;;
+        *) refuse "bench: unknown option '$1' (there is --detail)" ;;
+    esac
     need build qemu hosts
-    program bench
+    program bench ${file[@]+"${file[@]}"}
 }
 
 verb_test() {

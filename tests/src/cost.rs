@@ -34,7 +34,7 @@ mod symbols;
 mod table;
 
 pub use fit::{Coefficients, Cost, Fit, Samples, Unexplained, fit};
-pub use measure::{Measured, SUBJECTS, Subject, measure};
+pub use measure::{FRAME, Measured, SUBJECTS, Subject, measure};
 pub use phase::{PHASES, Phase};
 pub use plugin::{Block, Executed, Plugin};
 pub use symbols::Symbols;

@@ -107,7 +107,7 @@ impl<'a> Flow<'a> {
 }
 
 impl Link for Flow<'_> {
-    /// At most [`BATCH`] at a time.
+    /// At most 32 frames at a time, which is what one system call takes.
     fn send(&mut self, room: u64) -> Result<u64> {
         if self.gone == BATCH {
             for (number, frame) in (self.sent..).zip(&mut self.outgoing) {

@@ -99,7 +99,8 @@ fn what_there_is_not_is_refused() -> Result<()> {
     refuses(&["run", "--nic"], &["--nic"])?;
     refuses(&["build", "--fast"], &["--fast"])?;
     refuses(&["test", "quickly"], &["no options"])?;
-    refuses(&["bench", "quickly"], &["no options"])
+    refuses(&["bench", "quickly"], &["quickly", "--detail"])?;
+    refuses(&["bench", "--detail"], &["one FILE"])
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::vhost_user::Ports;
 use crate::{Appliance, Card, Machine, Qemu, Setting, image};
 
 /// Bytes of a frame, without its checksum.
-const FRAME: usize = 60;
+pub const FRAME: usize = 60;
 /// Frames before it is counted: QEMU's e1000 takes none in its first second, and code that runs for the first time is translated.
 const WARM_UP: u64 = 1000;
 /// A measurement whose phases do not add up is repeated, so often in all.
@@ -82,28 +82,48 @@ pub fn measure(subject: &Subject, time: Duration) -> Result<Measured> {
 }
 
 impl Subject {
-    /// Boots it and counts.
-    fn count(&self, functions: Functions, time: Duration) -> Result<Samples> {
-        let plugin = Plugin::build()?;
+    /// Whether it is fed over vhost-user, which unlike `dgram` costs no system call for a frame.
+    pub fn is_vhost_user(&self) -> bool {
+        self.is_vhost_user
+    }
+
+    /// Boots it in a QEMU that `change` has the last word on, warms it up, and stops it after `work`, which gets the way through it.
+    pub fn boot<T>(
+        &self,
+        change: impl FnOnce(Qemu) -> Qemu,
+        work: impl FnOnce(&mut dyn Link, &Guest) -> Result<T>,
+    ) -> Result<T> {
         let pattern = Pattern::new(fastrand::u64(..), FRAME..=FRAME);
         let setting = Setting::new(Machine::Q35, self.card, self.card);
+        let warmed_up = |link: &mut dyn Link, guest: &Guest| {
+            run_burst(link, WARM_UP)?;
+            work(link, guest)
+        };
         if !self.is_vhost_user {
-            let appliance = Appliance::boot_with(setting, |qemu| plugin.attach(qemu))?;
+            let appliance = Appliance::boot_with(setting, change)?;
             let mut link = Flow::new(&appliance.left, &appliance.right, &pattern);
-            let counted = count(&mut link, &appliance.guest, &plugin, time)?;
+            let done = warmed_up(&mut link, &appliance.guest)?;
             appliance.stop()?;
-            return Ok(samples(counted, functions));
+            return Ok(done);
         }
         let ports = Ports::listen()?;
         // QEMU 7.2 crashes when a vhost-user card has vectors and no accelerator.
         let device = format!("{},vectors=0", self.card.device());
         let qemu = Qemu::new(Machine::Q35, image::appliance()?).command_line(setting.words());
         let qemu = ports.sockets().into_iter().fold(qemu, |qemu, socket| qemu.vhost_user(&device, socket, 1));
-        let mut guest = plugin.attach(qemu).start()?;
+        let mut guest = change(qemu).start()?;
         Ready::wait(&guest)?;
         setting.check(&guest)?;
-        let counted = count(&mut ports.connect(pattern)?, &guest, &plugin, time)?;
+        let done = warmed_up(&mut ports.connect(pattern)?, &guest)?;
         guest.stop()?;
+        Ok(done)
+    }
+
+    /// Boots it and counts.
+    fn count(&self, functions: Functions, time: Duration) -> Result<Samples> {
+        let plugin = Plugin::build()?;
+        let counted =
+            self.boot(|qemu| plugin.attach(qemu), |link, guest| count(link, guest, &plugin, time))?;
         Ok(samples(counted, functions))
     }
 }
@@ -111,7 +131,7 @@ impl Subject {
 /// Packets of a phase, and the executions before and after it.
 type Counted = (u64, Executed, Executed);
 
-/// Runs all phases on an image that is ready.
+/// Runs all phases.
 fn count(link: &mut dyn Link, guest: &Guest, plugin: &Plugin, time: Duration) -> Result<Vec<Counted>> {
     // All counts of one moment: reading them takes as long as thousands of loops.
     let executed = || {
@@ -120,7 +140,6 @@ fn count(link: &mut dyn Link, guest: &Guest, plugin: &Plugin, time: Duration) ->
         guest.resume()?;
         executed
     };
-    run_burst(link, WARM_UP)?;
     let run = |phase: Phase| {
         let before = executed()?;
         let packets = phase.run(link, time).with_context(|| phase.to_string())?;

@@ -6,21 +6,16 @@
 //!
 //! | | means |
 //! |---|---|
-//! | `instructions_per_packet`, `wait=spin` | beyond those of steps that find nothing: a step's are counted while nothing is sent |
-//! | `instructions_per_packet`, else | all that were executed meanwhile: waiting, interrupts and waking too |
 //! | `packets_per_rx_doorbell`, `packets_per_tx_doorbell` | of the ring that receives and of the one that sends; a doorbell leaves the guest |
 //! | `packets_per_interrupt` | of all four rings' interrupts together, or `none` |
 
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use millrace_tests::counters::Counters;
 use millrace_tests::flood::flood;
 use millrace_tests::pattern::Pattern;
 use millrace_tests::{Appliance, Card, Machine, Setting, Wait};
 
-use crate::instructions::{Count, Plugin};
 use crate::results::{print_rate, spread};
 
 /// Frames of one round, of this many bytes each.
@@ -30,8 +25,6 @@ const FRAME: usize = 60;
 const WARM_UP: u64 = 1000;
 /// Rounds, each of which measures all rows in turn: the machine's speed drifts.
 const ROUNDS: usize = 3;
-/// How long the steps of an idle image are counted.
-const IDLE: Duration = Duration::from_millis(300);
 
 /// What is measured, each row in each round. The first row of a way to wait is what the others are compared with.
 const ROWS: [Row; 8] = [
@@ -58,7 +51,6 @@ struct Row {
 #[derive(Debug, Clone, Copy)]
 struct Measured {
     took: Duration,
-    instructions: Option<f64>,
     rx_doorbells: u64,
     tx_doorbells: u64,
     interrupts: u64,
@@ -66,14 +58,10 @@ struct Measured {
 
 /// Prints a line for each row.
 pub fn bench() -> Result<()> {
-    let plugin = Plugin::build();
-    if let Err(missing) = &plugin {
-        println!("bench name=instructions skipped=\"{missing}\"");
-    }
     let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); ROWS.len()];
     for _ in 0..ROUNDS {
         for (row, rounds) in ROWS.iter().zip(&mut measured) {
-            let round = row.measure(plugin.as_ref().ok());
+            let round = row.measure();
             rounds.push(round.with_context(|| format!("{} with wait={}", row.name, row.wait.value()))?);
         }
     }
@@ -86,31 +74,23 @@ pub fn bench() -> Result<()> {
 }
 
 impl Row {
-    fn measure(&self, plugin: Option<&Plugin>) -> Result<Measured> {
+    fn measure(&self) -> Result<Measured> {
         let setting = Setting::new(self.machine, self.card, self.card).waiting(self.wait);
-        let count = plugin.map(Plugin::count).transpose()?;
-        let mut appliance =
-            Appliance::boot_with(setting, |qemu| count.iter().fold(qemu, |qemu, count| count.attach(qemu)))?;
+        let mut appliance = Appliance::boot(setting)?;
         let pattern = Pattern::new(fastrand::u64(..), FRAME..=FRAME);
         flood(&appliance.left, &appliance.right, &pattern, WARM_UP)?;
-        let before = Look::at(&mut appliance, count.as_ref())?;
-        thread::sleep(IDLE);
-        let start = Look::at(&mut appliance, count.as_ref())?;
+        let start = appliance.counters()?;
         let took = flood(&appliance.left, &appliance.right, &pattern, FRAMES)?.took;
-        let end = Look::at(&mut appliance, count.as_ref())?;
+        let end = appliance.counters()?;
         appliance.stop()?;
 
         let [into_left, out_of_right, ..] = setting.rings();
-        let sum =
-            |name: &str| end.counters.sum(|each| each == name) - start.counters.sum(|each| each == name);
+        let kicks = |ring: &str| -> Result<u64> { Ok(end.get(ring, "kicks")? - start.get(ring, "kicks")?) };
+        let sum = |name: &str| end.sum(|each| each == name) - start.sum(|each| each == name);
         Ok(Measured {
             took,
-            instructions: match self.wait {
-                Wait::Spin => end.beyond(&start, &before, &into_left)?,
-                _ => end.instructions_since(&start).map(|all| all / FRAMES as f64),
-            },
-            rx_doorbells: end.since(&start, &into_left, "kicks")?,
-            tx_doorbells: end.since(&start, &out_of_right, "kicks")?,
+            rx_doorbells: kicks(&into_left)?,
+            tx_doorbells: kicks(&out_of_right)?,
             interrupts: sum("interrupts"),
         })
     }
@@ -123,17 +103,12 @@ impl Row {
         let mut sorted = rounds.to_vec();
         sorted.sort_by_key(|round| round.took);
         let middle = sorted.get(sorted.len() / 2).context("no round was measured")?;
-        let instructions = sorted.iter().filter_map(|round| round.instructions).collect::<Vec<_>>();
-        let instructions = match instructions.is_empty() {
-            true => "unknown".to_owned(),
-            false => format!("{:.0}", spread(instructions).1),
-        };
         let per = |count: u64| match count {
             0 => "none".to_owned(),
             count => format!("{:.1}", FRAMES as f64 / count as f64),
         };
         let note = format!(
-            "machine={} wait={} instructions_per_packet={instructions} packets_per_rx_doorbell={} \
+            "machine={} wait={} packets_per_rx_doorbell={} \
              packets_per_tx_doorbell={} packets_per_interrupt={} rate_to_{}={ratio:.2} min={least:.2} max={most:.2} \
              compare=\"cards in turns, {ROUNDS} rounds, the same sockets, in flight: 64, tcg\"",
             self.machine,
@@ -145,38 +120,5 @@ impl Row {
         );
         print_rate(&format!("bridge-{}", self.name), FRAME, FRAMES, middle.took, &note);
         Ok(())
-    }
-}
-
-/// What was counted up to a moment.
-struct Look {
-    counters: Counters,
-    instructions: Option<u64>,
-}
-
-impl Look {
-    fn at(appliance: &mut Appliance, count: Option<&Count>) -> Result<Self> {
-        let counters = appliance.counters()?;
-        Ok(Self { counters, instructions: count.map(Count::now).transpose()? })
-    }
-
-    fn since(&self, before: &Self, ring: &str, name: &str) -> Result<u64> {
-        Ok(self.counters.get(ring, name)? - before.counters.get(ring, name)?)
-    }
-
-    fn instructions_since(&self, before: &Self) -> Option<f64> {
-        Some((self.instructions? - before.instructions?) as f64)
-    }
-
-    /// Instructions for a packet since `start`, beyond those that as many steps take that find nothing: such steps were
-    /// taken from `idle` to `start`. Each step syncs the receive ring `ring` once.
-    fn beyond(&self, start: &Self, idle: &Self, ring: &str) -> Result<Option<f64>> {
-        let (steps, idle_steps) = (self.since(start, ring, "syncs")?, start.since(idle, ring, "syncs")?);
-        let (Some(all), Some(of_idle)) = (self.instructions_since(start), start.instructions_since(idle))
-        else {
-            return Ok(None);
-        };
-        let of_steps = of_idle / idle_steps.max(1) as f64 * steps as f64;
-        Ok(Some((all - of_steps) / FRAMES as f64))
     }
 }
