@@ -29,7 +29,7 @@ use nm_driver::testing::{RxRing, TxRing};
 /// Length of the device's header (section 5.1.6).
 const HEADER: u32 = 12;
 /// Payload of each buffer, in bytes.
-const CAPACITY: u32 = 64;
+const CAPACITY: u32 = 128;
 const RX: u32 = 0;
 const TX: u32 = 1;
 /// Where the registers are.
