@@ -195,7 +195,8 @@ pub(super) struct Window<'a> {
     ring: &'a RingMemory,
     size: RingSize,
     head: Index,
-    tail: Index,
+    /// Slots of the window.
+    len: u32,
     /// How many of the next slots the application has looked at.
     reserved: u32,
     lent: PhantomData<&'a mut BoundRing>,
@@ -213,7 +214,8 @@ impl<'a> Window<'a> {
         let head = index(ring.head());
         let cur = ring.cur();
         let reserved = if cur == head.get() { 0 } else { size.distance(head, index(cur)) };
-        Self { ring, size, head, tail: index(ring.tail()), reserved, lent: PhantomData }
+        let len = size.distance(head, index(ring.tail()));
+        Self { ring, size, head, len, reserved, lent: PhantomData }
     }
 
     /// The region that the slots' buffers belong to.
@@ -225,7 +227,7 @@ impl<'a> Window<'a> {
     /// Slots of the window.
     #[inline]
     pub(super) fn len(&self) -> u32 {
-        self.size.distance(self.head, self.tail)
+        self.len
     }
 
     /// Size of the ring.
@@ -243,7 +245,7 @@ impl<'a> Window<'a> {
     /// The next slots of the window, as far as they lie one behind the other.
     #[inline]
     pub(super) fn run(&mut self) -> &mut [SlotCell] {
-        let count = self.len().min(self.size.slots() - self.head.get());
+        let count = self.len.min(self.size.slots() - self.head.get());
         // SAFETY: the slots lie in the window, and the borrow of this value keeps other slices of it away.
         unsafe { self.lend(self.head, count) }
     }
@@ -251,7 +253,7 @@ impl<'a> Window<'a> {
     /// All slots of the window.
     #[inline]
     pub(super) fn into_slots(self) -> Slots<'a> {
-        let count = self.len();
+        let count = self.len;
         let first = count.min(self.size.slots() - self.head.get());
         // SAFETY: the slots lie in the window, and no slot in both slices. This value, which could lend them again, ends here.
         let (run, rest) =
@@ -275,6 +277,7 @@ impl<'a> Window<'a> {
     #[inline]
     pub(super) fn advance(&mut self, slots: u32) {
         self.head = self.size.advance(self.head, slots);
+        self.len = self.len.saturating_sub(slots);
         self.reserved = self.reserved.saturating_sub(slots);
     }
 
