@@ -28,6 +28,9 @@ on_pc_and_q35!(
     bad_tunable,
     more_buffers_than_memory,
     buffers_too_small_for_the_card,
+    mtu_out_of_range,
+    mtu_above_the_card_s,
+    mtu_for_which_a_card_needs_larger_buffers,
     bad_waiting,
     unclosed_quote,
     long_word,
@@ -101,6 +104,24 @@ fn more_buffers_than_memory(machine: Machine) -> Result<()> {
 fn buffers_too_small_for_the_card(machine: Machine) -> Result<()> {
     let words = "app=bridge netmap.buf_size=256";
     refused_on(machine, &[Card::E1000, Card::E1000e], words, &["192", "netmap.buf_size", "320", "em0"])
+}
+
+fn mtu_out_of_range(machine: Machine) -> Result<()> {
+    refused(machine, 2, "app=bridge mtu=9001", &["mtu=9001", "from 68 to 9000"])
+}
+
+fn mtu_above_the_card_s(machine: Machine) -> Result<()> {
+    let wires = [Wire::new()?, Wire::new()?];
+    let qemu = Qemu::new(machine, image::appliance()?).command_line("app=bridge mtu=9000");
+    let device = format!("{},host_mtu=4000", Card::Virtio.device());
+    let with_card = |qemu: Qemu, wire: &Wire| qemu.device_on(&device, "dgram", &wire.backend());
+    refuses(wires.iter().fold(qemu, with_card), &["vtnet0", "mtu=9000", "use mtu=4000 or less"])
+}
+
+/// A device that wants the header of a packet apart does not spread a frame over several buffers.
+fn mtu_for_which_a_card_needs_larger_buffers(machine: Machine) -> Result<()> {
+    let parts = ["vtnet0", "mtu=9000", "netmap.buf_size=2048", "netmap.buf_size=9088", "mtu=1966"];
+    refused_on(machine, &[Card::VirtioLegacyApart; 2], "app=bridge mtu=9000", &parts)
 }
 
 fn bad_waiting(machine: Machine) -> Result<()> {
