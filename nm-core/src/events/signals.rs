@@ -209,10 +209,7 @@ impl Signals {
 
     /// Wakes those who wait for this ring of the hardware, on the thread that calls: for a back end that is software. Not for
     /// handlers.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "the back end of testing is the first that is software")
-    )]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn notify(&self, direction: Direction, number: u16) {
         if let Some(signal) = self.ring(RingKind::Hardware, direction, number) {
             signal.notify();
