@@ -170,11 +170,7 @@ impl<D: Side> Ring<D> {
     /// from now on; it looks at them in the next sync. No more than the window are given. Returns how many were.
     #[inline]
     pub fn advance(&mut self, slots: u32) -> u32 {
-        let mut window = Window::of(&mut self.bound);
-        let given = slots.min(window.len());
-        window.advance(given);
-        window.release();
-        given
+        Window::of(&mut self.bound).release(slots)
     }
 
     /// Moves the wake-up point `slots` further without giving slots away: the application has looked at them and
@@ -296,31 +292,30 @@ impl RxRing {
         if !core::ptr::eq(rx.region(), tx.region()) {
             return Err(DifferentRegion);
         }
-        let mut count = rx.len().min(tx.len());
-        if count > 0 && rx.has_more(count - 1) {
-            count = whole_frames(&rx, &tx, count);
+        let mut count = rx.len();
+        if count > tx.len() {
+            // A receive window ends with the last slot of a frame; a part of it may not.
+            count = whole_frames(&rx, &tx);
         }
-        let mut left = count;
-        while left > 0 {
-            let (received, free) = (rx.run(), tx.run());
-            let run = (received.len().min(free.len()) as u32).min(left);
-            for ((received, free), _) in received.iter_mut().zip(free).zip(0..run) {
+        let mut done = 0;
+        while done < count {
+            let (received, free) = (rx.run(done, count), tx.run(done, count));
+            let run = received.len().min(free.len());
+            for (received, free) in received.iter_mut().zip(free) {
                 received.exchange(free);
             }
-            rx.advance(run);
-            tx.advance(run);
-            left -= run;
+            done += run as u32;
         }
-        rx.release();
-        tx.release();
-        Ok(count)
+        rx.release(count);
+        Ok(tx.release(count))
     }
 }
 
-/// How many of the first `count` slots of a receive window are those of whole frames. All of them, if they are a part of a frame
-/// for which there is never more room than now.
+/// How many slots of a receive window are those of whole frames for which a transmit window has room. If there is never more room than
+/// now for the first frame: as many as there is room for.
 #[cold]
-fn whole_frames(rx: &Window<'_>, tx: &Window<'_>, count: u32) -> u32 {
+fn whole_frames(rx: &Window<'_>, tx: &Window<'_>) -> u32 {
+    let count = tx.len();
     let whole = (0..count).rev().find(|ahead| !rx.has_more(*ahead)).map_or(0, |last| last + 1);
     let is_full_size = count + 1 == tx.size().slots();
     if whole == 0 && is_full_size { count } else { whole }

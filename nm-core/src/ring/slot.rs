@@ -190,14 +190,14 @@ impl fmt::Debug for Slot<'_> {
     }
 }
 
-/// The window of a ring, borrowed from a safe port, while slots are released one after the other.
+/// The window of a ring, borrowed from a safe port.
 pub(super) struct Window<'a> {
     ring: &'a RingMemory,
     size: RingSize,
     head: Index,
     /// Slots of the window.
     len: u32,
-    /// How many of the next slots the application has looked at.
+    /// How many of its slots the application has looked at.
     reserved: u32,
     lent: PhantomData<&'a mut BoundRing>,
 }
@@ -242,12 +242,15 @@ impl<'a> Window<'a> {
         self.ring.slot(self.size.advance(self.head, ahead)).has(SlotFlags::MOREFRAG)
     }
 
-    /// The next slots of the window, as far as they lie one behind the other.
+    /// The slots from the one that is `ahead` slots behind `head` up to slot `end` of the window, as far as they lie one behind the
+    /// other.
     #[inline]
-    pub(super) fn run(&mut self) -> &mut [SlotCell] {
-        let count = self.len.min(self.size.slots() - self.head.get());
+    pub(super) fn run(&mut self, ahead: u32, end: u32) -> &mut [SlotCell] {
+        let from = self.size.advance(self.head, ahead);
+        let left = end.min(self.len).saturating_sub(ahead);
+        let count = left.min(self.size.slots() - from.get());
         // SAFETY: the slots lie in the window, and the borrow of this value keeps other slices of it away.
-        unsafe { self.lend(self.head, count) }
+        unsafe { self.lend(from, count) }
     }
 
     /// All slots of the window.
@@ -273,21 +276,17 @@ impl<'a> Window<'a> {
         unsafe { core::slice::from_raw_parts_mut(first.add(from.get() as usize).as_ptr(), count as usize) }
     }
 
-    /// The next `slots` slots, which are not more than the window has, are released.
+    /// Releases the first `slots` slots of the window, no more than it has. Returns how many. Writes `head`, and `cur` where `head`
+    /// has passed it.
     #[inline]
-    pub(super) fn advance(&mut self, slots: u32) {
-        self.head = self.size.advance(self.head, slots);
-        self.len = self.len.saturating_sub(slots);
-        self.reserved = self.reserved.saturating_sub(slots);
-    }
-
-    /// Writes `head`, and `cur` where `head` has passed it.
-    #[inline]
-    pub(super) fn release(self) {
-        if self.reserved == 0 {
-            self.ring.set_cur(self.head);
+    pub(super) fn release(self, slots: u32) -> u32 {
+        let released = slots.min(self.len);
+        let head = self.size.advance(self.head, released);
+        if self.reserved <= released {
+            self.ring.set_cur(head);
         }
-        self.ring.set_head(self.head);
+        self.ring.set_head(head);
+        released
     }
 }
 
