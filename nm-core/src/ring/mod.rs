@@ -29,7 +29,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 
-use nm_driver::index::Index;
+use nm_driver::index::{Index, RingSize};
 
 use crate::abi::{RingFlags, SlotFlags, TimeVal};
 use crate::adapter::BoundRing;
@@ -295,7 +295,8 @@ impl RxRing {
         let mut count = rx.len();
         if count > tx.len() {
             // A receive window ends with the last slot of a frame; a part of it may not.
-            count = whole_frames(&rx, &tx);
+            let (ring, head) = rx.position();
+            count = whole_frames(ring, head, tx.len(), tx.size());
         }
         let mut done = 0;
         while done < count {
@@ -311,14 +312,13 @@ impl RxRing {
     }
 }
 
-/// How many slots of a receive window are those of whole frames for which a transmit window has room. If there is never more room than
-/// now for the first frame: as many as there is room for.
+/// How many of the first `room` slots from `head` on are those of whole frames. If there is never more room than this for the first
+/// frame, because the other ring has `size` slots: all of them.
 #[cold]
-fn whole_frames(rx: &Window<'_>, tx: &Window<'_>) -> u32 {
-    let count = tx.len();
-    let whole = (0..count).rev().find(|ahead| !rx.has_more(*ahead)).map_or(0, |last| last + 1);
-    let is_full_size = count + 1 == tx.size().slots();
-    if whole == 0 && is_full_size { count } else { whole }
+fn whole_frames(ring: &RingMemory, head: Index, room: u32, size: RingSize) -> u32 {
+    let has_more = |ahead| ring.slot(ring.size().advance(head, ahead)).has(SlotFlags::MOREFRAG);
+    let whole = (0..room).rev().find(|ahead| !has_more(*ahead)).map_or(0, |last| last + 1);
+    if whole == 0 && room + 1 == size.slots() { room } else { whole }
 }
 
 /// When frames were taken in.

@@ -236,10 +236,10 @@ impl<'a> Window<'a> {
         self.size
     }
 
-    /// Whether a frame goes on behind slot `ahead` of the window.
+    /// The ring, and the first slot of the window.
     #[inline]
-    pub(super) fn has_more(&self, ahead: u32) -> bool {
-        self.ring.slot(self.size.advance(self.head, ahead)).has(SlotFlags::MOREFRAG)
+    pub(super) fn position(&self) -> (&'a RingMemory, Index) {
+        (self.ring, self.head)
     }
 
     /// The slots from the one that is `ahead` slots behind `head` up to slot `end` of the window, as far as they lie one behind the
