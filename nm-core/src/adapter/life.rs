@@ -17,7 +17,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 
 use spin::{Mutex, MutexGuard};
@@ -25,22 +24,20 @@ use spin::{Mutex, MutexGuard};
 use super::common::Common;
 use super::config::Configuration;
 use super::info::AdapterInfo;
-use super::mtu;
 use super::session::{Parts, Session};
 use super::slots::Slots;
 use super::users::{RingSet, Rings, Sharing, Users};
+use super::{layout, mtu};
 use crate::backend::{Backend, Cause, End, Start};
 use crate::events::Events;
 use crate::events::hub::Hub;
 use crate::events::signals::Signals;
 use crate::gate::Stop;
-use crate::index::RingSize;
 use crate::mem::{Hands, PortMemory, Region};
 use crate::name::RingSelection;
-use crate::nic::{Mtu, NicInfo, StartParams, Stopped};
+use crate::nic::{NicInfo, Stopped};
 use crate::open_error::OpenError;
-use crate::ring::memory::RingShape;
-use crate::stats::{Direction, RingKind};
+use crate::stats::Direction;
 
 /// What a port wants.
 #[derive(Debug, Clone, Copy)]
@@ -196,7 +193,7 @@ impl Adapter {
         self.look_again(&mut state);
         let info = state.configuration.adopted();
         let rings = self.common.rings(info);
-        (rings, self.wanted(info, region).shrink(rings, share))
+        (rings, layout::slots(&self.common, info, region).shrink(rings, share))
     }
 
     /// Adopts what the back end is now, if no port is open.
@@ -205,17 +202,6 @@ impl Adapter {
             let found = state.backend.info();
             // What cannot be adopted is refused when a port is opened.
             let _ = state.configuration.adopt(self.name(), found);
-        }
-    }
-
-    /// As many slots as the queues hold, and as the host rings are to have, fewer where ring objects are small.
-    fn wanted(&self, info: &NicInfo, region: &Region) -> Slots {
-        let slots_max = region.sizes().slots_max();
-        let host_slots = self.common.host.as_ref().map_or(0, |host| host.rings().slots);
-        Slots {
-            tx: u32::from(info.tx_slots).min(slots_max),
-            rx: u32::from(info.rx_slots).min(slots_max),
-            host: u32::from(host_slots).min(slots_max),
         }
     }
 }
@@ -256,9 +242,10 @@ impl Adapter {
         mtu::check(self.name(), mtu, info, request.region)?;
         let rings = self.common.rings(info);
         let set = rings.select(self.name(), request.wanted.rings)?;
-        let shapes = self.shapes(info, rings, request);
+        let wanted = layout::slots(&self.common, info, request.region);
+        let shapes = layout::shapes(self.name(), rings, wanted, request.share);
         let memory = PortMemory::new(request.region, self.name(), &shapes, request.wanted.hands);
-        let params = start_params(&shapes, request.region, mtu);
+        let params = layout::start_params(&shapes, request.region, mtu);
         let parts = Parts { common: &self.common, rings, params, shapes: &shapes };
         let session = Session::new(&parts, memory.map_err(OpenError::Memory)?);
         let start = Start { params, signals: &self.signals, host: self.common.host.as_ref() };
@@ -273,25 +260,6 @@ impl Adapter {
             self.signals.set_on(true);
         }
         Ok(set)
-    }
-
-    /// All rings in the order of netmap's table, with fewer slots than wanted where buffers are short.
-    fn shapes(&self, info: &NicInfo, rings: Rings, request: &Request<'_>) -> Vec<RingShape> {
-        let (wanted, share) = (self.wanted(info, request.region), request.share);
-        let slots = wanted.shrink(rings, share);
-        if wanted != slots {
-            let name = self.name();
-            log::warn!(target: "netmap", "{name}: rings of {slots} slots instead of {wanted}, for its share of {share} buffers");
-        }
-        let shapes = |direction, hardware| {
-            let hardware_end = rings.hardware(direction);
-            (0..hardware_end + rings.host(direction)).filter_map(move |number| {
-                let (kind, _) = rings.place(direction, number);
-                let size = RingSize::new(if kind == RingKind::Host { slots.host } else { hardware })?;
-                Some(RingShape { kind, direction, number, size })
-            })
-        };
-        shapes(Direction::Tx, slots.tx).chain(shapes(Direction::Rx, slots.rx)).collect()
     }
 
     /// One user less of this ring of `session`. With the last user of all rings, the back end stops and the adapter is closed.
@@ -440,20 +408,5 @@ fn halt(backend: &mut dyn Backend, session: &Session) {
     match backend.stop() {
         Stopped::Yes => session.end(End::Close),
         Stopped::No => session.give_up_memory(),
-    }
-}
-
-/// What a card is started with for these rings, with buffers of `region`.
-fn start_params(shapes: &[RingShape], region: &Region, mtu: Mtu) -> StartParams {
-    let slots = |direction| {
-        let of_card = shapes.iter().find(|s| (s.kind, s.direction) == (RingKind::Hardware, direction));
-        // No cut: a ring of a card has no more slots than 16 bits count.
-        of_card.map_or(0, |shape| shape.size.slots() as u16)
-    };
-    StartParams {
-        buffer_len: region.frame_max(),
-        tx_slots: slots(Direction::Tx),
-        rx_slots: slots(Direction::Rx),
-        mtu,
     }
 }

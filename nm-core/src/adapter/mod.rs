@@ -9,6 +9,7 @@
 //! | `users` | which rings there are, and which port has which |
 //! | `slots`, `mtu`, `config`, `counters` | sizes of rings and frames, what the back end says of itself, counters |
 //! | `common`, `info` | what an interface has and tells, whichever adapter it has |
+//! | `layout` | how large rings become, and what a back end is started with |
 //! | `session` | the rings of an open adapter and their memory |
 //! | [`life`] | the adapter: open, reset, release, disappear |
 //! | [`bound`] | the rings of a port |
@@ -20,6 +21,7 @@ mod config;
 mod counters;
 mod info;
 mod interface;
+mod layout;
 pub(crate) mod life;
 mod list;
 mod mtu;

@@ -1,0 +1,56 @@
+//! How large the rings of an adapter become, and what its back end is started with.
+
+use alloc::vec::Vec;
+
+use super::common::Common;
+use super::slots::Slots;
+use super::users::Rings;
+use crate::index::RingSize;
+use crate::mem::Region;
+use crate::nic::{Mtu, NicInfo, StartParams};
+use crate::ring::memory::RingShape;
+use crate::stats::{Direction, RingKind};
+
+/// As many slots as the queues hold, and as the host rings are to have, fewer where ring objects are small.
+pub(super) fn slots(common: &Common, info: &NicInfo, region: &Region) -> Slots {
+    let slots_max = region.sizes().slots_max();
+    let host_slots = common.host.as_ref().map_or(0, |host| host.rings().slots);
+    Slots {
+        tx: u32::from(info.tx_slots).min(slots_max),
+        rx: u32::from(info.rx_slots).min(slots_max),
+        host: u32::from(host_slots).min(slots_max),
+    }
+}
+
+/// All rings of interface `name` in the order of netmap's table, with fewer slots than wanted where its share of buffers is too
+/// small for these.
+pub(super) fn shapes(name: &str, rings: Rings, wanted: Slots, share: u32) -> Vec<RingShape> {
+    let slots = wanted.shrink(rings, share);
+    if wanted != slots {
+        log::warn!(target: "netmap", "{name}: rings of {slots} slots instead of {wanted}, for its share of {share} buffers");
+    }
+    let shapes = |direction, hardware| {
+        let hardware_end = rings.hardware(direction);
+        (0..hardware_end + rings.host(direction)).filter_map(move |number| {
+            let (kind, _) = rings.place(direction, number);
+            let size = RingSize::new(if kind == RingKind::Host { slots.host } else { hardware })?;
+            Some(RingShape { kind, direction, number, size })
+        })
+    };
+    shapes(Direction::Tx, slots.tx).chain(shapes(Direction::Rx, slots.rx)).collect()
+}
+
+/// What a card is started with for these rings, with buffers of `region`.
+pub(super) fn start_params(shapes: &[RingShape], region: &Region, mtu: Mtu) -> StartParams {
+    let slots = |direction| {
+        let of_card = shapes.iter().find(|s| (s.kind, s.direction) == (RingKind::Hardware, direction));
+        // No cut: a ring of a card has no more slots than 16 bits count.
+        of_card.map_or(0, |shape| shape.size.slots() as u16)
+    };
+    StartParams {
+        buffer_len: region.frame_max(),
+        tx_slots: slots(Direction::Tx),
+        rx_slots: slots(Direction::Rx),
+        mtu,
+    }
+}
