@@ -659,6 +659,11 @@ verb_test() {
         --profile harness --config 'profile.harness.debug-assertions=true' </dev/null \
         -- --ignored --nocapture 2>&1 | tee -a "$log" || status=1
 
+    say "--- every answer of a device in every state of a small queue"
+    cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --package millrace-drivers --test suite \
+        --profile harness --config 'profile.harness.debug-assertions=true' </dev/null \
+        enumeration -- --ignored --nocapture 2>&1 | tee -a "$log" || status=1
+
     say "--- the image, and the one that provokes faults"
     build
     build_image "$FAULT_ELF" --features fault-injection

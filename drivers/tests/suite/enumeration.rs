@@ -10,6 +10,12 @@
 //! 3. From the state after the start, each action of the application and each answer of the device is tried in each state that
 //!    was not seen yet, breadth first. A state is what the two sides can know of each other, with positions modulo the size
 //!    of the queue. It is reached again by doing over what led to it.
+//!
+//! A queue of 4 is explored in all its states. A queue of 8 has too many; of those that differ in names only, one is explored.
+//! These are: the position of the rings of both sides against the ids; what the number of a descriptor is ahead of its entry, and
+//! how many entries are still to be written (every state checks the entries, and the queue of 4 has all of these); and, once buffers
+//! are received out of order, which of the ids are outstanding, and in which order the others are free. Each id is tried in each state
+//! all the same.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
@@ -233,20 +239,24 @@ impl DeviceSide {
     }
 
     /// Entries of the available ring that the driver does not write again are as they have to be; the others are of no account.
-    fn key(&self) -> RingKey {
+    fn key(&self, distinct: Distinct) -> RingKey {
         for ahead in self.unwritten..self.size {
             let index = self.seen.wrapping_add(ahead);
             let expected = index.wrapping_add(self.lead) % self.size;
             assert_eq!(self.available_entry(index), expected, "an entry is stale and is not written again");
         }
-        (self.seen % self.size, self.credits(), self.lead, self.unwritten)
+        match distinct {
+            Distinct::All => (self.seen % self.size, self.credits(), self.lead, self.unwritten),
+            Distinct::ByMoreThanNames => (0, self.credits(), 0, 0),
+        }
     }
 }
 
 /// What the device does in one sync of the driver.
 #[derive(Debug, Clone, Copy)]
 enum Answer {
-    /// One used entry: id and length.
+    /// One used entry: id and length. Ids below the size of the queue are counted from the oldest that is outstanding, through those
+    /// that are not: each is meant once, and it is the same one in states that differ in names only.
     Entry(u32, u32),
     /// The used index goes so far, over entries of this kind.
     Jump(u16, Entries),
@@ -278,12 +288,16 @@ impl Answer {
 
     /// How far the used index goes, and the entries on the way.
     fn entries(self, side: &DeviceSide) -> (u16, Vec<(u32, u32)>) {
+        let mut ids: Vec<u32> = side.owned.iter().map(|chain| chain.head().into()).collect();
         let (distance, kind) = match self {
-            Self::Entry(id, len) => return (1, vec![(id, len)]),
+            Self::Entry(number, len) => {
+                let others = (0..u32::from(side.size)).filter(|id| !ids.contains(id));
+                let id = ids.iter().copied().chain(others).nth(number as usize).unwrap_or(number);
+                return (1, vec![(id, len)]);
+            }
             Self::Jump(distance, kind) => (distance, kind),
         };
         let whole = HEADER + 60;
-        let mut ids: Vec<u32> = side.owned.iter().map(|chain| chain.head().into()).collect();
         match kind {
             Entries::InOrder => {}
             Entries::Backwards => ids.reverse(),
@@ -306,7 +320,15 @@ trait World: Sized {
     /// Does it, and checks what comes of it. Returns `false` if it cannot be done in this state.
     fn act(&mut self, act: Self::Act) -> bool;
     /// The state; `None` if the queue is broken, which it stays.
-    fn key(&self) -> Option<Self::Key>;
+    fn key(&self, distinct: Distinct) -> Option<Self::Key>;
+}
+
+/// Which states are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Distinct {
+    All,
+    /// Those that differ in more than names: see the head of this file.
+    ByMoreThanNames,
 }
 
 /// A state that was seen.
@@ -322,9 +344,9 @@ const WALK: usize = 16;
 
 /// Tries each act once in each state that can be reached, as far as so many states go. Returns how many states and transitions
 /// there were, and whether these are all.
-fn explore<W: World>(size: u16, most: usize) -> (usize, usize, bool) {
+fn explore<W: World>(size: u16, most: usize, distinct: Distinct) -> (usize, usize, bool) {
     let acts = W::acts(size);
-    let mut numbers = HashMap::from([(W::new(size).key().unwrap(), 0)]);
+    let mut numbers = HashMap::from([(W::new(size).key(distinct).unwrap(), 0)]);
     let mut states = vec![Seen { from: None, tried: 0 }];
     let (mut oldest, mut transitions) = (0, 0);
     while oldest < states.len() {
@@ -336,7 +358,7 @@ fn explore<W: World>(size: u16, most: usize) -> (usize, usize, bool) {
                 continue;
             }
             transitions += 1;
-            let Some(key) = world.key() else { break };
+            let Some(key) = world.key(distinct) else { break };
             let is_room = states.len() < most;
             at = match numbers.entry(key) {
                 Entry::Occupied(seen) => *seen.get(),
@@ -519,9 +541,9 @@ mod transmit {
             true
         }
 
-        fn key(&self) -> Option<Self::Key> {
+        fn key(&self, distinct: Distinct) -> Option<Self::Key> {
             let frames = self.frames.iter().map(|frame| (frame.id, frame.fragments, frame.is_done));
-            (!self.is_broken).then(|| (self.side.key(), self.next_id, frames.collect()))
+            (!self.is_broken).then(|| (self.side.key(distinct), self.next_id, frames.collect()))
         }
     }
 }
@@ -707,42 +729,67 @@ mod receive {
             true
         }
 
-        fn key(&self) -> Option<Self::Key> {
+        fn key(&self, distinct: Distinct) -> Option<Self::Key> {
             let Self { outstanding, returned, next_id, taken, received, .. } = self;
-            let rest = (*next_id, taken % u32::from(self.side.size), received.len());
-            (!self.is_broken).then(|| (self.side.key(), outstanding.clone(), returned.clone(), rest))
+            if self.is_broken {
+                return None;
+            }
+            let mut key = (outstanding.clone(), returned.clone(), *next_id);
+            if distinct == Distinct::ByMoreThanNames && returned.is_some() {
+                let free = returned.iter().flatten().map(|_| 0);
+                let outstanding = outstanding.iter().map(|_| 0);
+                key = (outstanding.collect(), Some(free.collect()), 0);
+            }
+            let (outstanding, returned, next_id) = key;
+            let rest = (next_id, taken % u32::from(self.side.size), received.len());
+            Some((self.side.key(distinct), outstanding, returned, rest))
         }
     }
 }
 
-/// Explores one queue as far as so many states in a release build, less in a debug build. Returns whether these are all states.
-fn run<W: World>(name: &str, size: u16, release: usize, debug: usize) -> bool {
-    let most = if cfg!(debug_assertions) { debug } else { release };
-    let (states, transitions, is_all) = explore::<W>(size, most);
+/// Explores one queue as far as so many states. Returns whether these are all states.
+fn run<W: World>(name: &str, size: u16, most: usize, distinct: Distinct) -> bool {
+    let (states, transitions, is_all) = explore::<W>(size, most, distinct);
     println!("{name} {size}: {states} states, {transitions} transitions, all: {is_all}");
     assert!(is_all || states == most);
     is_all
 }
 
-/// All states there are: no lap is left out.
 #[test]
 fn any_answer_to_a_transmit_queue_of_4() {
-    assert!(run::<transmit::Transmit>("transmit", 4, usize::MAX, usize::MAX));
+    assert!(run::<transmit::Transmit>("transmit", 4, usize::MAX, Distinct::All));
 }
 
-/// All states there are: no lap is left out.
+/// As far as it goes in a second.
 #[test]
+fn some_answers_to_a_receive_queue_of_4() {
+    run::<receive::Receive>("receive", 4, 150, Distinct::All);
+}
+
+#[test]
+fn some_answers_to_a_transmit_queue_of_8() {
+    run::<transmit::Transmit>("transmit", 8, 200, Distinct::ByMoreThanNames);
+}
+
+#[test]
+fn some_answers_to_a_receive_queue_of_8() {
+    run::<receive::Receive>("receive", 8, 100, Distinct::ByMoreThanNames);
+}
+
+#[test]
+#[ignore = "takes minutes without optimisation"]
 fn any_answer_to_a_receive_queue_of_4() {
-    let is_all = run::<receive::Receive>("receive", 4, usize::MAX, 150);
-    assert!(is_all || cfg!(debug_assertions));
+    assert!(run::<receive::Receive>("receive", 4, usize::MAX, Distinct::All));
 }
 
 #[test]
+#[ignore = "takes minutes without optimisation"]
 fn any_answer_to_a_transmit_queue_of_8() {
-    run::<transmit::Transmit>("transmit", 8, 8000, 200);
+    assert!(run::<transmit::Transmit>("transmit", 8, usize::MAX, Distinct::ByMoreThanNames));
 }
 
 #[test]
+#[ignore = "takes minutes without optimisation"]
 fn any_answer_to_a_receive_queue_of_8() {
-    run::<receive::Receive>("receive", 8, 6000, 100);
+    assert!(run::<receive::Receive>("receive", 8, usize::MAX, Distinct::ByMoreThanNames));
 }

@@ -1,6 +1,7 @@
 //! Bursts and tracks from outside, as a driver and the core use them.
 //!
 //! ```text
+//! buffers     the bytes of a buffer
 //! memory      slots and buffers of a ring, and the core's side of a sync
 //! tx, rx      one test for each rule
 //! tx_model    random operations against a naive oracle
@@ -16,6 +17,7 @@
 
 use proptest::prelude::ProptestConfig;
 
+mod buffers;
 mod memory;
 mod rx;
 mod rx_model;

@@ -120,6 +120,14 @@ impl Memory {
         bytes
     }
 
+    /// What is in front of the payload of a buffer.
+    pub fn headroom(&self, buffer: u32) -> Vec<u8> {
+        let start = buffer as usize * STRIDE;
+        assert!(start + HEADROOM <= self.block.bytes());
+        // SAFETY: as in `write`.
+        (start..start + HEADROOM).map(|at| unsafe { self.block.virt().add(at).read() }).collect()
+    }
+
     /// Numbers of the buffers in all slots, sorted.
     pub fn named(&self) -> Vec<u32> {
         let mut named: Vec<u32> = (0..self.size.slots()).map(|raw| self.load(raw).buf_idx).collect();
