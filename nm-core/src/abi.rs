@@ -62,9 +62,11 @@ pub struct RingHeader {
     pub flags: u32,
     /// Time of the last receive sync.
     pub ts: TimeVal,
-    /// Mask of the payload's offset in a slot's `ptr`.
+    /// The bits of [`Slot::ptr`] that hold the offset of the payload in its buffer; 0 where payloads begin with their buffers
+    /// (see [`Offsets`](crate::Offsets)).
+    #[doc(alias("NETMAP_ROFFSET", "NETMAP_WOFFSET"))]
     pub offset_mask: u64,
-    /// Alignment of buffers that the ring's device asks for.
+    /// Alignment of payloads that the device of the ring asks for; 0, no device asks for one.
     pub buf_align: u64,
     reserved: [u8; 56],
     /// Scratch space of the application.

@@ -58,7 +58,7 @@ impl Claim {
             Some(others) => others.share(&self.interface, hands),
             None => self.interface.region().available(hands),
         };
-        let wanted = Wanted { rings, sharing: Sharing::Exclusive, hands };
+        let wanted = Wanted { rings, sharing: Sharing::Exclusive, hands, offsets: None };
         Port::new(self.interface.bind(Opener::Owner, wanted, share)?)
     }
 }

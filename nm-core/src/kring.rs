@@ -18,7 +18,7 @@ use nm_driver::index::{Index, RingSize};
 use nm_driver::slots::SlotValue;
 
 use crate::errno;
-use crate::ring::memory::RingMemory;
+use crate::ring::memory::{MovedSlot, RingMemory};
 use crate::stats::{Direction, RingCounters, RingName};
 
 /// Why a sync did not do its work.
@@ -217,21 +217,22 @@ impl Kring {
     /// Submits `frame` in the next free slot of a transmit ring, in the application's name, and gives what the slot held
     /// in exchange. `None` if no slot is free. To be called after a [`prologue`](Self::prologue).
     #[doc(alias = "netmap_sw_to_nic")]
-    pub(crate) fn submit(&mut self, frame: SlotValue) -> Option<SlotValue> {
+    pub(crate) fn submit(&mut self, MovedSlot { slot, offset }: MovedSlot) -> Option<MovedSlot> {
         let (at, changed) = (self.rhead, SlotFlags::BUF_CHANGED.bits());
         if at == self.rtail {
             return None;
         }
-        let free = self.ring.slot(at);
-        let more = frame.flags & SlotFlags::MOREFRAG.bits();
-        self.ring.set_slot(at, SlotValue { flags: changed | more, ..frame });
+        let free = self.ring.moved(at);
+        let more = slot.flags & SlotFlags::MOREFRAG.bits();
+        let slot = SlotValue { flags: changed | more, ..slot };
+        self.ring.set_moved(at, MovedSlot { slot, offset });
         let next = self.size().next(at);
         if self.ring.cur() == at.get() {
             self.ring.set_cur(next);
         }
         self.ring.set_head(next);
         self.rhead = next;
-        Some(SlotValue { flags: changed, ..free })
+        Some(MovedSlot { slot: SlotValue { flags: changed, ..free.slot }, ..free })
     }
 
     /// Tells the application the new end of its window.
@@ -248,6 +249,8 @@ mod tests {
     use core::sync::atomic::Ordering::Relaxed;
     use std::vec::Vec;
 
+    use nm_driver::offsets::SlotOffsets;
+
     use super::*;
     use crate::mem::{Hands, PortMemory, Region};
     use crate::platform::Platform;
@@ -263,7 +266,9 @@ mod tests {
         let tunables = Tunables { buf_num: 64, ..Tunables::default() };
         let region = Region::new(&platform, tunables).unwrap();
         let size = RingSize::new(SLOTS).unwrap();
-        let shape = RingShape { kind: RingKind::Hardware, direction: Direction::Tx, number: 3, size };
+        let (kind, direction) = (RingKind::Hardware, Direction::Tx);
+        let (offsets, initial_offset) = (SlotOffsets::NONE, 0);
+        let shape = RingShape { kind, direction, number: 3, size, offsets, initial_offset };
         let memory = PortMemory::new(&region, "em0", &[shape], Hands::Safe).unwrap();
         let name = RingName {
             interface: "em0".into(),

@@ -88,6 +88,7 @@
 //! | from an interrupt to those who wait | [`events`] |
 //! | what a card does differently | [`nic`], from the crate `nm-driver` |
 //! | ring memory, atomically and field by field | `ring::memory` |
+//! | where a payload begins in its buffer | [`Offsets`], [`nm_driver::offsets`] |
 //! | netmap's device file, for programs that expect one | [`ctl`] |
 //! | frames of the machine's own network stack | [`host`], `backend` |
 //! | what an interface is made of, and whose it is | [`Attachment`], [`Claim`] |
@@ -131,6 +132,7 @@ mod mtu_error;
 pub mod name;
 mod netmap;
 pub mod nic;
+mod offsets;
 mod open_error;
 pub mod poll;
 mod port;
@@ -150,6 +152,7 @@ pub use claim::Claim;
 pub use kring::SyncError;
 pub use mtu_error::MtuError;
 pub use netmap::Netmap;
+pub use offsets::{Offsets, OffsetsError};
 pub use open_error::{KnownInterface, OpenError};
 pub use port::{AllRings, Port};
 pub use ring::{RxRing, Slot, TxRing};

@@ -11,6 +11,7 @@ use crate::generic::GenericCounters;
 use crate::host::HostInterface;
 use crate::mem::{Hands, MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
 use crate::name::PortName;
+use crate::offsets::Offsets;
 use crate::open_error::OpenError;
 use crate::platform::Platform;
 use crate::port::Port;
@@ -57,13 +58,19 @@ impl Netmap {
     /// Opens the port of this name (see [`name`](crate::name)). It has its rings for itself.
     #[doc(alias = "NIOCREGIF")]
     pub fn open(&self, name: &str) -> Result<Port, OpenError> {
-        Port::new(self.bind(name, Sharing::Exclusive, Hands::Safe)?)
+        Port::new(self.bind(name, Sharing::Exclusive, Hands::Safe, None)?)
     }
 
-    pub(crate) fn bind(&self, name: &str, sharing: Sharing, hands: Hands) -> Result<Bound, OpenError> {
+    pub(crate) fn bind(
+        &self,
+        name: &str,
+        sharing: Sharing,
+        hands: Hands,
+        offsets: Option<Offsets>,
+    ) -> Result<Bound, OpenError> {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
         let interface = self.interfaces.find(name, port.interface)?;
-        let wanted = Wanted { rings: port.rings, sharing, hands };
+        let wanted = Wanted { rings: port.rings, sharing, hands, offsets };
         interface.bind(Opener::Anybody, wanted, self.interfaces.share(&interface, hands))
     }
 

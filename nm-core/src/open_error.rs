@@ -11,6 +11,7 @@ use crate::mem::MemoryError;
 use crate::mtu_error::MtuError;
 use crate::name::NameError;
 use crate::nic::{Mac, NicInfo, Shape};
+use crate::offsets::OffsetsError;
 use crate::stats::RingKind;
 
 /// The two ways to name an interface. `Display` shows both: `vtnet0 (52:54:00:00:00:01)`.
@@ -95,6 +96,14 @@ pub enum OpenError {
         /// Why.
         cause: MtuError,
     },
+    /// The port cannot have the offsets that it asks for, or has to have those of the ports that are open.
+    #[doc(alias = "NETMAP_REQ_OPT_OFFSETS")]
+    Offsets {
+        /// The interface.
+        name: String,
+        /// Why.
+        cause: OffsetsError,
+    },
     /// A pool of the memory region has too few objects.
     Memory(MemoryError),
     /// The card did not start.
@@ -116,6 +125,7 @@ impl OpenError {
             | Self::Configuration { .. }
             | Self::Mtu { .. } => errno::EINVAL,
             Self::NoAdapter(_, none) => none.errno(),
+            Self::Offsets { cause, .. } => cause.errno(),
             Self::Unknown { .. } | Self::Gone(_) => errno::ENXIO,
             Self::Busy { .. } | Self::Distrusted(_) | Self::Owned { .. } | Self::InUse(_) => errno::EBUSY,
             Self::Memory(_) => errno::ENOMEM,
@@ -161,6 +171,7 @@ impl fmt::Display for OpenError {
                 )
             }
             Self::Mtu { name, cause } => write!(f, "{name}: {cause}"),
+            Self::Offsets { name, cause } => write!(f, "{name}: {cause}"),
             Self::Memory(error) => error.fmt(f),
             Self::Device { name, cause } => write!(f, "{name} did not start: {cause}"),
         }

@@ -2,8 +2,8 @@
 //!
 //! Several raw ports may have the same ring. Anything may be written to it at any time; the core reads each field once,
 //! as a copy, and checks it. Indices outside the window make a sync fail with
-//! [`BadIndices`](crate::SyncError::BadIndices) and put the ring back; a slot that names no buffer, or more bytes than a
-//! buffer has, is not sent.
+//! [`BadIndices`](crate::SyncError::BadIndices) and put the ring back; a slot that names no buffer, or bytes that are not
+//! all in its buffer, is not sent.
 //!
 //! # The contract of the memory
 //!
@@ -32,6 +32,7 @@ use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
 use crate::mem::{Hands, Mapping, PortHeader};
 use crate::netmap::Netmap;
+use crate::offsets::Offsets;
 use crate::open_error::OpenError;
 use crate::stats::RingKind;
 
@@ -65,12 +66,16 @@ pub struct RawOptions {
     /// What a poll sends that does not ask for room.
     #[doc(alias("NETMAP_NO_TX_POLL", "NR_NO_TX_POLL"))]
     pub tx_poll: TxPoll,
+    /// Offsets of the payloads in their buffers, for all rings of the interface. All ports that are open on an interface at a time
+    /// ask for the same; a safe port asks for none.
+    #[doc(alias("NETMAP_REQ_OPT_OFFSETS", "nmreq_opt_offsets"))]
+    pub offsets: Option<Offsets>,
 }
 
 impl Default for RawOptions {
-    /// Shared rings, no extra buffers, and a poll sends what waits.
+    /// Shared rings, no extra buffers, a poll sends what waits, and payloads begin with their buffers.
     fn default() -> Self {
-        Self { sharing: Sharing::Shared, extra_buffers: 0, tx_poll: TxPoll::Pending }
+        Self { sharing: Sharing::Shared, extra_buffers: 0, tx_poll: TxPoll::Pending, offsets: None }
     }
 }
 
@@ -78,7 +83,8 @@ impl Netmap {
     /// Opens the raw port of this name (see [`name`](crate::name)). What may be done at the addresses that it gives is the
     /// [contract of the memory](crate::raw#the-contract-of-the-memory).
     pub fn open_raw(&self, name: &str, options: RawOptions) -> Result<RawPort, OpenError> {
-        let Bound { name, hub, tx, rx, session } = self.bind(name, options.sharing, Hands::Raw)?;
+        let Bound { name, hub, tx, rx, session } =
+            self.bind(name, options.sharing, Hands::Raw, options.offsets)?;
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
         let rings = tx.iter().chain(&rx).map(|ring| (ring.direction(), ring.ringid()));
         let header = session.header(rings, options.extra_buffers).map_err(OpenError::Memory)?;

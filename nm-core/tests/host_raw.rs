@@ -7,17 +7,22 @@ mod common;
 use std::ptr::NonNull;
 
 use common::{Hosted, frame, with_stack};
-use nm_core::SyncError;
 use nm_core::abi::{DIR_RX, DIR_TX, RingFlags, RingHeader, SLOTS_OFFSET, Slot, SlotFlags};
 use nm_core::host::{HostRings, Outgoing};
 use nm_core::raw::{RawOptions, RawPort};
 use nm_core::testing::Order;
+use nm_core::{Offsets, SyncError};
 use proptest::prelude::*;
 
 const TWO: HostRings = HostRings { tx: 1, rx: 2, slots: 8 };
 
 fn open(hosted: &Hosted) -> RawPort {
-    hosted.netmap.open_raw("netmap:em0*", RawOptions::default()).unwrap()
+    open_with(hosted, None)
+}
+
+fn open_with(hosted: &Hosted, offsets: Option<Offsets>) -> RawPort {
+    let options = RawOptions { offsets, ..RawOptions::default() };
+    hosted.netmap.open_raw("netmap:em0*", options).unwrap()
 }
 
 /// Writes `head`, `cur` and the ring's flags.
@@ -70,7 +75,7 @@ fn a_programs_rxsync_carries_marked_frames_both_ways() {
 #[derive(Debug, Clone)]
 enum Hostile {
     Ring { is_tx: bool, ring: u16, head: u32, cur: u32, flags: u32 },
-    Slot { is_tx: bool, ring: u16, at: u32, slot: (u32, u16, u16) },
+    Slot { is_tx: bool, ring: u16, at: u32, slot: (u32, u16, u16, u64) },
     Arrive(u8),
     Transmit(u8),
     Sync { is_tx: bool },
@@ -81,12 +86,13 @@ fn hostile() -> impl Strategy<Value = Hostile> {
     let index = || prop_oneof![6 => 0u32..9, 1 => any::<u32>()];
     let buffer = prop_oneof![4 => 0u32..60, 1 => 4090u32..4100, 1 => any::<u32>()];
     let len = prop_oneof![3 => 0u16..2100, 1 => any::<u16>()];
+    let ptr = prop_oneof![3 => 0u64..110, 1 => any::<u64>()];
     let ring = || (any::<bool>(), 0u16..3);
     prop_oneof![
         4 => (ring(), index(), index(), 0u32..8).prop_map(|((is_tx, ring), head, cur, flags)| Hostile::Ring {
             is_tx, ring, head, cur: if flags % 2 == 0 { head } else { cur }, flags
         }),
-        4 => (ring(), 0u32..8, (buffer, len, any::<u16>()))
+        4 => (ring(), 0u32..8, (buffer, len, any::<u16>(), ptr))
             .prop_map(|((is_tx, ring), at, slot)| Hostile::Slot { is_tx, ring, at, slot }),
         1 => (0u8..9).prop_map(Hostile::Arrive),
         1 => (0u8..9).prop_map(Hostile::Transmit),
@@ -101,17 +107,22 @@ proptest! {
     /// Whatever is written to the rings of card and stack in transparent mode: no panic, no access out of bounds, no
     /// sync that does not end, what goes up is a frame that there can be, and at the end every buffer is back.
     #[test]
-    fn anything_may_be_written_to_host_rings(ops in prop::collection::vec(hostile(), 1..150), all in any::<bool>()) {
+    fn anything_may_be_written_to_host_rings(
+        ops in prop::collection::vec(hostile(), 1..150),
+        all in any::<bool>(),
+        max_offset in prop_oneof![Just(None), Just(Some(0u16)), Just(Some(100)), Just(Some(1900))],
+    ) {
         let hosted = with_stack(8, Order::Posted, TWO);
         hosted.netmap.knobs().set("fwd", all.into()).unwrap();
-        let port = open(&hosted);
+        let offsets = |max_offset| Offsets { max_offset, initial_offset: max_offset / 2, offset_bits: 16 };
+        let port = open_with(&hosted, max_offset.map(offsets));
         let view = |is_tx, ring| if is_tx { port.tx_ring(ring % 2) } else { port.rx_ring(ring) }.unwrap();
         for op in ops {
             match op {
                 Hostile::Ring { is_tx, ring, head, cur, flags } => write_ring(view(is_tx, ring), head, cur, flags),
-                Hostile::Slot { is_tx, ring, at, slot: (buf_idx, len, flags) } => {
+                Hostile::Slot { is_tx, ring, at, slot: (buf_idx, len, flags, ptr) } => {
                     // SAFETY: the slot is in the ring, and any value may be written to it.
-                    unsafe { slot(view(is_tx, ring), at).write_volatile(Slot { buf_idx, len, flags, ptr: 0 }) }
+                    unsafe { slot(view(is_tx, ring), at).write_volatile(Slot { buf_idx, len, flags, ptr }) }
                 }
                 Hostile::Arrive(frames) => (0..frames).for_each(|n| hosted.wire.send(&frame(n.into(), 60))),
                 Hostile::Transmit(frames) => (0..frames).for_each(|n| {

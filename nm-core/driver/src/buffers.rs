@@ -12,6 +12,8 @@ pub const RESERVED_BUFFERS: u32 = 2;
 
 /// Buffers are accessed by words of so many bytes.
 const WORD: usize = 8;
+/// Bytes that are moved at once.
+const MOVED: usize = 64;
 
 /// What is in front of the payload.
 type Headroom = [AtomicU64; HEADROOM / WORD];
@@ -86,7 +88,8 @@ impl<'a> BufferTable<'a> {
     pub(crate) fn get(&self, index: u32) -> Option<Buffer<'a>> {
         let Object { header: headroom, entries: payload } = self.objects.get(index)?;
         let offset = u64::from(index) * u64::from(self.objects.stride());
-        Some(Buffer { headroom, payload, phys: self.phys + offset, capacity: self.capacity })
+        let (phys, capacity) = (self.phys + offset, self.capacity);
+        Some(Buffer { headroom, payload, phys, capacity, offset: 0 })
     }
 }
 
@@ -99,9 +102,17 @@ pub struct Buffer<'a> {
     payload: &'a [AtomicU64],
     phys: u64,
     capacity: u16,
+    /// Where the payload begins, in bytes from the end of the headroom.
+    offset: u16,
 }
 
 impl Buffer<'_> {
+    /// The same buffer, whose payload begins `offset` bytes further on and is as much shorter. `None` if the buffer ends before.
+    pub fn at_offset(self, offset: u16) -> Option<Self> {
+        let capacity = self.capacity.checked_sub(offset)?;
+        Some(Self { phys: self.phys + u64::from(offset), capacity, offset: self.offset + offset, ..self })
+    }
+
     /// Longest payload, in bytes.
     #[inline]
     pub fn capacity(&self) -> u16 {
@@ -121,13 +132,18 @@ impl Buffer<'_> {
     /// region is there.
     #[inline]
     pub fn as_non_null(&self) -> NonNull<u8> {
-        NonNull::from(self.payload).cast()
+        let first = NonNull::from(self.payload).cast::<u8>();
+        first.map_addr(|address| address.saturating_add(self.offset.into()))
     }
 
-    /// Writes a device header right in front of the payload. Bytes of the same word in front of it become zero.
+    /// Writes a device header right in front of the payload. Bytes of the same word in front of it become zero, except where the
+    /// payload begins at an offset.
     #[inline]
     pub fn write_header<const N: usize>(&mut self, header: [u8; N]) {
         const { assert!(N <= HEADROOM) };
+        if self.offset != 0 {
+            return self.write(self.start() - N, &header);
+        }
         let mut bytes = [0; HEADROOM];
         if let Some(end) = bytes.last_chunk_mut() {
             *end = header;
@@ -139,70 +155,107 @@ impl Buffer<'_> {
         }
     }
 
-    /// Makes headroom and payload zero.
+    /// Makes headroom and buffer zero.
     pub fn clear(&mut self) {
-        self.headroom.iter().chain(self.payload).for_each(|word| word.store(0, Relaxed));
+        self.words().for_each(|word| word.store(0, Relaxed));
     }
 
     /// The first bytes of the payload, as many as a word has.
     pub fn first_word(&self) -> [u8; WORD] {
-        self.payload.first().map_or([0; WORD], |word| word.load(Relaxed).to_ne_bytes())
+        let mut bytes = [0; WORD];
+        self.read(self.start(), &mut bytes);
+        bytes
     }
 
     /// Writes the first bytes of the payload, as many as a word has.
     pub fn set_first_word(&mut self, bytes: [u8; WORD]) {
-        if let Some(word) = self.payload.first() {
-            word.store(u64::from_ne_bytes(bytes), Relaxed);
-        }
+        self.write(self.start(), &bytes);
     }
 
     /// Reads what is right in front of the payload.
-    #[inline]
     pub(crate) fn read_header<const N: usize>(&self) -> [u8; N] {
         const { assert!(N <= HEADROOM) };
-        let mut bytes = [0; HEADROOM];
-        let (words, _) = bytes.as_chunks_mut::<WORD>();
-        for (word, at) in words.iter_mut().zip(self.headroom).rev().take(const { N.div_ceil(WORD) }) {
-            *word = at.load(Relaxed).to_ne_bytes();
-        }
-        bytes.last_chunk().copied().unwrap_or([0; N])
+        let mut bytes = [0; N];
+        self.read(self.start() - N, &mut bytes);
+        bytes
     }
 
     /// Copies the first bytes of the payload to `to`: as many as both hold. Returns how many.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         let len = to.len().min(usize::from(self.capacity));
-        let to = to.get_mut(..len).unwrap_or_default();
-        for (to, word) in to.chunks_mut(WORD).zip(self.payload) {
-            let bytes = word.load(Relaxed).to_ne_bytes();
-            to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
-        }
+        self.read(self.start(), to.get_mut(..len).unwrap_or_default());
         len
     }
 
-    /// Makes the payload begin with `from`, if it fits. Bytes of the same word behind it become zero. Returns its length.
+    /// Makes the payload begin with `from`, if it fits. Returns its length.
     pub fn copy_from(&mut self, from: &[u8]) -> Option<u16> {
         let len = u16::try_from(from.len()).ok().filter(|len| *len <= self.capacity)?;
-        for (from, word) in from.chunks(WORD).zip(self.payload) {
-            let mut bytes = [0; WORD];
-            bytes.iter_mut().zip(from).for_each(|(to, byte)| *to = *byte);
-            word.store(u64::from_ne_bytes(bytes), Relaxed);
-        }
+        self.write(self.start(), from);
         Some(len)
     }
 
-    /// Moves `len` bytes that begin `before` bytes in front of the payload to its start. Both are cut to what the buffer has. What
-    /// is behind them in their last word becomes nonsense.
+    /// Moves `len` bytes that begin `before` bytes in front of the payload to its start. Both are cut to what the buffer has.
     pub(crate) fn move_up(&mut self, before: u16, len: u16) {
         let (before, len) = (usize::from(before).min(HEADROOM), usize::from(len.min(self.capacity)));
-        let (first, bits) = ((HEADROOM - before) / WORD, (before * 8 % 64) as u32);
-        let words = self.headroom.iter().chain(self.payload);
-        let word =
-            |at: usize| words.clone().nth(first + at).map_or(0, |word| u64::from_le(word.load(Relaxed)));
-        // From the last on: the bytes go up, and a word is read before it is written.
-        for (to, at) in self.payload.iter().zip(0..len.div_ceil(WORD)).rev() {
-            let low = word(at);
-            let moved = if bits == 0 { low } else { low >> (64 - bits) | word(at + 1) << bits };
-            to.store(moved.to_le(), Relaxed);
+        // From the last part on: the bytes go up, and a part is read before it is overwritten.
+        for at in (0..len).step_by(MOVED).rev() {
+            let mut bytes = [0; MOVED];
+            let part = bytes.get_mut(..MOVED.min(len - at)).unwrap_or_default();
+            self.read(self.start() - before + at, part);
+            self.write(self.start() + at, part);
         }
     }
+
+    /// Where the payload begins, in bytes from the start of the headroom.
+    fn start(&self) -> usize {
+        HEADROOM + usize::from(self.offset)
+    }
+
+    fn words(&self) -> impl Iterator<Item = &AtomicU64> {
+        self.headroom.iter().chain(self.payload)
+    }
+
+    /// Reads the bytes from `at` on, in bytes from the start of the headroom. What is behind the end of the buffer is not read.
+    fn read(&self, at: usize, to: &mut [u8]) {
+        let (first, to_rest) = to.split_at_mut(to.len().min((WORD - at % WORD) % WORD));
+        let mut words = self.words().skip(at / WORD);
+        if !first.is_empty()
+            && let Some(word) = words.next()
+        {
+            copy(first, word.load(Relaxed).to_ne_bytes().get(at % WORD..));
+        }
+        for (to, word) in to_rest.chunks_mut(WORD).zip(words) {
+            copy(to, Some(&word.load(Relaxed).to_ne_bytes()));
+        }
+    }
+
+    /// Writes the bytes from `at` on, in bytes from the start of the headroom. Those around them stay. What is behind the end of
+    /// the buffer is not written.
+    fn write(&self, at: usize, from: &[u8]) {
+        let (first, rest) = from.split_at(from.len().min((WORD - at % WORD) % WORD));
+        let mut words = self.words().skip(at / WORD);
+        if !first.is_empty()
+            && let Some(word) = words.next()
+        {
+            write_part(word, at % WORD, first);
+        }
+        for (from, word) in rest.chunks(WORD).zip(words) {
+            match from.first_chunk() {
+                Some(bytes) => word.store(u64::from_ne_bytes(*bytes), Relaxed),
+                None => write_part(word, 0, from),
+            }
+        }
+    }
+}
+
+/// Writes the bytes of a word from `at` on.
+fn write_part(word: &AtomicU64, at: usize, from: &[u8]) {
+    let mut bytes = word.load(Relaxed).to_ne_bytes();
+    copy(bytes.get_mut(at..).unwrap_or_default(), Some(from));
+    word.store(u64::from_ne_bytes(bytes), Relaxed);
+}
+
+/// Copies as many bytes as both have.
+fn copy(to: &mut [u8], from: Option<&[u8]>) {
+    to.iter_mut().zip(from.unwrap_or_default()).for_each(|(to, byte)| *to = *byte);
 }

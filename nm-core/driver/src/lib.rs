@@ -15,14 +15,14 @@
 //!
 //! | check | where |
 //! |---|---|
-//! | index, length and fragment chain of a transmit slot; number of a receive buffer | the burst, once |
+//! | index, offset, length and fragment chain of a transmit slot; number of a receive buffer | the burst, once |
 //! | an id that the device reports is outstanding, and is reported once | the burst |
 //! | lengths that the device reports fit the buffer; no frame is longer than the MTU allows | the burst |
 //! | indices of the device's own rings, descriptor status | the driver |
 //! | when a frame is published to the application | the core |
 //!
-//! Modules in reading order, each depends on earlier ones only: [`abi`], [`index`], [`platform`], [`shared`], [`slots`],
-//! [`buffers`], [`events`], [`burst`], [`nic`], `testing`.
+//! Modules in reading order, each depends on earlier ones only: [`abi`], [`index`], [`offsets`], [`platform`], [`shared`],
+//! [`slots`], [`buffers`], [`events`], [`burst`], [`nic`], `testing`.
 //!
 //! # Where unsafe code is
 //!
@@ -42,6 +42,7 @@ pub mod events;
 pub mod index;
 mod mtu;
 pub mod nic;
+pub mod offsets;
 pub mod platform;
 pub mod shared;
 pub mod slots;

@@ -81,10 +81,20 @@ impl SlotCell {
         frame.store(u32::from(len) | u32::from(flags) << 16, Relaxed);
     }
 
-    /// Writes a whole slot: this one, whose address for indirect buffers becomes zero.
+    /// Writes a whole slot: this one, whose `ptr` becomes zero.
     pub fn init(&self, value: SlotValue) {
         self.store(value);
-        self.ptr.store(0, Relaxed);
+        self.set_ptr(0);
+    }
+
+    /// Reads `ptr`.
+    pub fn ptr(&self) -> u64 {
+        self.ptr.load(Relaxed)
+    }
+
+    /// Writes `ptr`.
+    pub fn set_ptr(&self, ptr: u64) {
+        self.ptr.store(ptr, Relaxed);
     }
 
     /// Exchanges buffer, length and flags of two slots.

@@ -10,6 +10,7 @@ use crate::buffers::{Buffers, HEADROOM, RESERVED_BUFFERS};
 use crate::burst::{RingView, RxBurst, RxReport, RxRequest, RxTrack, TxBurst, TxReport, TxTrack};
 use crate::index::{Index, RingSize};
 use crate::nic::{QueueStatus, RxQueue, TxQueue};
+use crate::offsets::SlotOffsets;
 use crate::platform::{OutOfDmaMemory, Platform};
 use crate::shared::SharedMemory;
 use crate::slots::{SlotArray, SlotValue};
@@ -34,7 +35,7 @@ impl Memory {
         let buffers = Buffers::new(&mut memory, 0, stride as u32, count, capacity);
         let size = RingSize::new(slots as u32).ok_or(OutOfDmaMemory { bytes })?;
         let slots = SlotArray::new(memory.array(slots_at, slots), size).ok_or(OutOfDmaMemory { bytes })?;
-        let memory = Self { view: RingView { slots, buffers }, size };
+        let memory = Self { view: RingView { slots, buffers, offsets: SlotOffsets::NONE }, size };
         for (at, buf_idx) in memory.indices().zip(RESERVED_BUFFERS..) {
             memory.slots().store(at, SlotValue { buf_idx, len: 0, flags: 0 });
         }
@@ -50,13 +51,32 @@ impl Memory {
         (0..size.slots()).filter_map(move |raw| size.index(raw))
     }
 
-    /// Fills the headroom of a slot's buffer and makes its payload begin with as much of `bytes` as fits.
+    /// Another whose slots have offsets, all of them `initial`, with the same capacity behind the largest.
+    fn with_offsets(
+        &self,
+        platform: &Arc<dyn Platform>,
+        offsets: SlotOffsets,
+        initial: u16,
+    ) -> Result<Self, OutOfDmaMemory> {
+        let capacity = self.view.buffers.capacity().saturating_add(offsets.max());
+        // No cut: it was made for as many.
+        let mut memory = Self::new(platform, self.size.slots() as u16, capacity)?;
+        memory.view.offsets = offsets;
+        memory.indices().for_each(|at| memory.view.set_offset(at, initial));
+        Ok(memory)
+    }
+
+    /// Fills what is in front of a slot's payload and makes the payload begin with as much of `bytes` as fits.
     fn fill(&self, at: Index, bytes: &[u8], flags: SlotFlags) {
         let slot = self.slots().load(at);
-        let fitting = bytes.len().min(self.view.buffers.capacity().into());
         if let Some(mut buffer) = self.view.buffers.get(slot.buf_idx) {
+            let offset = self.view.offset(at).min(buffer.capacity());
             buffer.write_header([STALE; HEADROOM]);
-            let _ = buffer.copy_from(bytes.get(..fitting).unwrap_or_default());
+            let _ = buffer.copy_from(&alloc::vec![STALE; offset.into()]);
+            let buffer = buffer.at_offset(offset);
+            let fitting = bytes.len().min(self.view.buffers.capacity().saturating_sub(offset).into());
+            let fitting = bytes.get(..fitting).unwrap_or_default();
+            let _ = buffer.and_then(|mut buffer| buffer.copy_from(fitting));
         }
         let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
         self.slots().store(at, SlotValue { len, flags: flags.bits(), ..slot });
@@ -66,7 +86,7 @@ impl Memory {
     fn read(&self, at: Index) -> Vec<u8> {
         let slot = self.slots().load(at);
         let mut bytes = alloc::vec![0; slot.len.into()];
-        let len = self.view.buffers.get(slot.buf_idx).map_or(0, |buffer| buffer.copy_to(&mut bytes));
+        let len = self.view.buffer(at, slot).map_or(0, |buffer| buffer.copy_to(&mut bytes));
         bytes.truncate(len);
         bytes
     }
@@ -106,6 +126,34 @@ impl TxRing {
         let (first, last) = (size.first(), size.last());
         let status = QueueStatus::default();
         Ok(Self { queue, status, memory, track, head: first, hwcur: first, hwtail: last })
+    }
+
+    /// The same queue, which has no frame yet, with a ring whose slots have offsets. All of them are `initial`. A slot holds as much as
+    /// before behind the largest offset.
+    pub fn with_offsets(
+        self,
+        platform: &Arc<dyn Platform>,
+        offsets: SlotOffsets,
+        initial: u16,
+    ) -> Result<Self, OutOfDmaMemory> {
+        Ok(Self { memory: self.memory.with_offsets(platform, offsets, initial)?, ..self })
+    }
+
+    /// Submits a frame of one slot at an offset. Returns `false` if no slot is free.
+    pub fn push_at(&mut self, offset: u16, frame: &[u8]) -> bool {
+        self.memory.view.set_offset(self.head, offset);
+        self.push(frame)
+    }
+
+    /// The `len` bytes in front of the payload of the slot that was submitted last, which has an offset of at least as many.
+    pub fn in_front(&self, len: u16) -> Vec<u8> {
+        let at = self.memory.size.prev(self.head);
+        let (slot, offset) = (self.memory.slots().load(at), self.memory.view.offset(at));
+        let buffer = self.memory.view.buffers.get(slot.buf_idx);
+        let mut bytes = alloc::vec![0; len.into()];
+        let from = buffer.and_then(|buffer| buffer.at_offset(offset.saturating_sub(len)));
+        let _ = from.map_or(0, |buffer| buffer.copy_to(&mut bytes));
+        bytes
     }
 
     /// Slots that are the application's.
@@ -176,6 +224,8 @@ pub struct RxRing {
     hwtail: Index,
     /// Buffers that are not posted though they are free.
     held_back: u32,
+    /// The offset that released slots get, if not the one that they have.
+    release_offset: Option<u16>,
 }
 
 impl RxRing {
@@ -189,7 +239,31 @@ impl RxRing {
         let memory = Memory::new(platform, slots, capacity)?;
         let first = memory.size.first();
         let (track, status) = (RxTrack::new(queue.capacity(), memory.size, first), QueueStatus::default());
-        Ok(Self { queue, status, memory, track, receive_len, head: first, hwtail: first, held_back: 0 })
+        let (head, hwtail, held_back, release_offset) = (first, first, 0, None);
+        Ok(Self { queue, status, memory, track, receive_len, head, hwtail, held_back, release_offset })
+    }
+
+    /// The same queue, which has no buffer yet, with a ring whose slots have offsets, as for [`TxRing::with_offsets`].
+    pub fn with_offsets(
+        self,
+        platform: &Arc<dyn Platform>,
+        offsets: SlotOffsets,
+        initial: u16,
+    ) -> Result<Self, OutOfDmaMemory> {
+        let memory = self.memory.with_offsets(platform, offsets, initial)?;
+        Ok(Self { memory, track: self.track.with_offsets(offsets), ..self })
+    }
+
+    /// From now on releases slots with this offset.
+    pub fn release_at(&mut self, offset: u16) {
+        self.release_offset = Some(offset);
+    }
+
+    /// Offset of each slot that was received and not taken.
+    pub fn offsets(&self) -> Vec<u16> {
+        let size = self.memory.size;
+        let slots = (0..size.distance(self.head, self.hwtail)).map(|ahead| size.advance(self.head, ahead));
+        slots.map(|at| self.memory.view.offset(at)).collect()
     }
 
     /// From the next sync on leaves this many free buffers unposted.
@@ -229,6 +303,9 @@ impl RxRing {
             if !self.memory.slots().load(self.head).has(SlotFlags::MOREFRAG) {
                 frames.push(core::mem::take(&mut frame));
             }
+            if let Some(offset) = self.release_offset {
+                self.memory.view.set_offset(self.head, offset);
+            }
             self.head = self.memory.size.next(self.head);
         }
         frames
@@ -242,7 +319,7 @@ impl RxRing {
 
     /// Whether each buffer is in one slot, or outstanding.
     pub fn is_complete(&self) -> bool {
-        self.track.restore(self.memory.slots());
+        self.track.restore(&self.memory.view);
         self.memory.is_complete()
     }
 }

@@ -9,7 +9,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::life::{Acquired, Adapter, Request};
+use super::life::{Acquired, Adapter};
+use super::request::Request;
 use super::session::{Cell, Session, reset_ring};
 use super::slots::Slots;
 use super::users::Rings;

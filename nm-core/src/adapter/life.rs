@@ -24,37 +24,20 @@ use spin::{Mutex, MutexGuard};
 use super::common::Common;
 use super::config::Configuration;
 use super::info::AdapterInfo;
+use super::request::Request;
 use super::session::{Parts, Session};
 use super::slots::Slots;
-use super::users::{RingSet, Rings, Sharing, Users};
+use super::users::{RingSet, Rings, Users};
 use super::{layout, mtu};
 use crate::backend::{Backend, Cause, End, Start};
 use crate::events::Events;
 use crate::events::hub::Hub;
 use crate::events::signals::Signals;
 use crate::gate::Stop;
-use crate::mem::{Hands, PortMemory, Region};
-use crate::name::RingSelection;
+use crate::mem::{PortMemory, Region};
 use crate::nic::{NicInfo, Stopped};
 use crate::open_error::OpenError;
 use crate::stats::Direction;
-
-/// What a port wants.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
-    pub(crate) rings: RingSelection,
-    pub(crate) sharing: Sharing,
-    pub(crate) hands: Hands,
-}
-
-/// What a port asks of an adapter.
-pub(crate) struct Request<'a> {
-    pub(crate) wanted: Wanted,
-    /// The memory of the interface's ports.
-    pub(crate) region: &'a Arc<Region>,
-    /// About how many buffers it may have.
-    pub(crate) share: u32,
-}
 
 /// What ports are opened on: rings with a back end behind them.
 #[doc(alias = "netmap_adapter")]
@@ -215,6 +198,7 @@ impl Adapter {
         let (set, is_new) = match &state.life {
             Life::Closed => (self.begin(&mut state, request)?, true),
             Life::Open(Open { session, .. }) => {
+                layout::check_same(self.name(), session.offsets(), request.wanted.offsets)?;
                 let set = session.rings().select(self.name(), request.wanted.rings);
                 let found = state.backend.info();
                 state.configuration.keep(self.name(), found);
@@ -239,16 +223,18 @@ impl Adapter {
         state.configuration.adopt(self.name(), found)?;
         let info = state.configuration.adopted();
         let mtu = self.common.mtu(info);
-        mtu::check(self.name(), mtu, info, request.region)?;
+        let offsets = layout::offsets(self.name(), state.backend.has_offsets(), request)?;
+        mtu::check(self.name(), mtu, info, (request.region, offsets.max()))?;
         let rings = self.common.rings(info);
         let set = rings.select(self.name(), request.wanted.rings)?;
         let wanted = layout::slots(&self.common, info, request.region);
-        let shapes = layout::shapes(self.name(), rings, wanted, request.share);
+        let shapes = layout::shapes(self.name(), (rings, wanted), (offsets, request));
         let memory = PortMemory::new(request.region, self.name(), &shapes, request.wanted.hands);
-        let params = layout::start_params(&shapes, request.region, mtu);
-        let parts = Parts { common: &self.common, rings, params, shapes: &shapes };
+        let params = layout::start_params(&shapes, (request.region, offsets), mtu);
+        let wanted = request.wanted.offsets;
+        let parts = Parts { common: &self.common, rings, params, offsets: wanted, shapes: &shapes };
         let session = Session::new(&parts, memory.map_err(OpenError::Memory)?);
-        let start = Start { params, signals: &self.signals, host: self.common.host.as_ref() };
+        let start = Start { params, offsets, signals: &self.signals, host: self.common.host.as_ref() };
         let backends = state.backend.start(&start).map_err(|cause| self.failed(cause))?;
         let mut opening = Opening { backend: &mut *state.backend, session: Some(session) };
         let filled = opening.session.as_mut().map_or(Ok(()), |session| session.fill(&parts, backends));
@@ -356,8 +342,12 @@ impl Adapter {
         }
         let stopped = state.backend.stop();
         session.end(End::Reset);
-        let start =
-            Start { params: session.params(), signals: &self.signals, host: self.common.host.as_ref() };
+        let start = Start {
+            params: session.params(),
+            offsets: session.slot_offsets(),
+            signals: &self.signals,
+            host: self.common.host.as_ref(),
+        };
         let started = state.backend.start(&start);
         let outcome =
             started.and_then(|backends| session.restart(backends)).map_err(|cause| self.failed(cause));

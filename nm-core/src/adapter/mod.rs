@@ -9,6 +9,7 @@
 //! | `users` | which rings there are, and which port has which |
 //! | `slots`, `mtu`, `config`, `counters` | sizes of rings and frames, what the back end says of itself, counters |
 //! | `common`, `info` | what an interface has and tells, whichever adapter it has |
+//! | `request` | what a port asks for |
 //! | `layout` | how large rings become, and what a back end is started with |
 //! | `session` | the rings of an open adapter and their memory |
 //! | [`life`] | the adapter: open, reset, release, disappear |
@@ -25,6 +26,7 @@ mod layout;
 pub(crate) mod life;
 mod list;
 mod mtu;
+mod request;
 pub(crate) mod session;
 mod slots;
 mod users;
@@ -34,8 +36,9 @@ pub(crate) use common::Common;
 pub(crate) use config::has_rings;
 pub use info::InterfaceInfo;
 pub(crate) use interface::{AdapterSlot, Interface, Opener};
-pub(crate) use life::{Adapter, Wanted};
+pub(crate) use life::Adapter;
 pub(crate) use list::Interfaces;
+pub(crate) use request::Wanted;
 pub(crate) use slots::Slots;
 pub(crate) use users::Rings;
 pub use users::Sharing;

@@ -8,6 +8,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use nm_driver::offsets::SlotOffsets;
+
 use super::common::Common;
 use super::slots::Slots;
 use super::users::Rings;
@@ -18,6 +20,7 @@ use crate::gate::Stop;
 use crate::kring::Kring;
 use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
 use crate::nic::StartParams;
+use crate::offsets::Offsets;
 use crate::ring::cell::{Inside, RingCell};
 use crate::ring::memory::RingShape;
 use crate::stats::{Direction, RingKind, RingName};
@@ -33,6 +36,8 @@ pub(crate) struct Session {
     rings: Rings,
     /// What the back end was started with.
     params: StartParams,
+    /// What its first port asked for.
+    offsets: Option<Offsets>,
     /// In the order of the session's memory: transmit rings first, the hardware's before the host's.
     cells: Vec<Cell>,
     /// Behind the rings, so that it is dropped after them. A clone that is forgotten keeps it for good.
@@ -44,6 +49,7 @@ pub(super) struct Parts<'a> {
     pub(super) common: &'a Common,
     pub(super) rings: Rings,
     pub(super) params: StartParams,
+    pub(super) offsets: Option<Offsets>,
     /// The rings, in the order of the memory.
     pub(super) shapes: &'a [RingShape],
 }
@@ -51,9 +57,9 @@ pub(super) struct Parts<'a> {
 impl Session {
     /// A session that has no rings yet.
     pub(super) fn new(parts: &Parts<'_>, memory: PortMemory) -> Self {
-        let &Parts { common, rings, params, shapes } = parts;
+        let &Parts { common, rings, params, offsets, shapes } = parts;
         let (cells, memory) = (Vec::with_capacity(shapes.len()), Arc::new(memory));
-        Self { name: common.name.as_str().into(), rings, params, cells, memory }
+        Self { name: common.name.as_str().into(), rings, params, offsets, cells, memory }
     }
 
     /// Makes all rings over these back ends, which run, and begins them.
@@ -88,6 +94,15 @@ impl Session {
 
     pub(super) fn params(&self) -> StartParams {
         self.params
+    }
+
+    pub(super) fn offsets(&self) -> Option<Offsets> {
+        self.offsets
+    }
+
+    /// The offsets of the slots of its rings.
+    pub(super) fn slot_offsets(&self) -> SlotOffsets {
+        self.cells.first().map_or(SlotOffsets::NONE, |cell| cell.memory().view().offsets)
     }
 
     pub(super) fn memory(&self) -> &Arc<PortMemory> {

@@ -164,7 +164,7 @@ fn free(kring: &Kring) -> u32 {
 
 /// Puts a frame into as many slots as it needs, or drops it. Returns whether there are enough.
 fn place(kring: &mut Kring, frame: &[u8]) -> Result<bool, SyncError> {
-    let (size, part) = (kring.size(), usize::from(kring.ring.region().frame_max()).max(1));
+    let (size, part) = (kring.size(), usize::from(kring.ring.slot_len()).max(1));
     let slots = frame.len().div_ceil(part).max(1) as u32;
     if frame.len() < usize::from(FRAME_MIN) {
         kring.counters.drop_short.add(1);

@@ -121,7 +121,7 @@ impl HostTxPath {
         while at != kring.rhead() {
             let slot = kring.ring.slot(at);
             if self.takes(forwarding, slot) {
-                match self.deliver(kring, slot) {
+                match self.deliver(kring, at, slot) {
                     Delivered::Taken => counters.forwarded.add(1),
                     Delivered::Dropped => counters.drop_refused.add(1),
                     Delivered::Part => {}
@@ -139,15 +139,15 @@ impl HostTxPath {
         goes
     }
 
-    /// Hands the frame of a slot to the stack, with its last slot.
-    fn deliver(&mut self, kring: &Kring, slot: SlotValue) -> Delivered {
+    /// Hands the frame of slot `at` to the stack, with its last slot.
+    fn deliver(&mut self, kring: &Kring, at: Index, slot: SlotValue) -> Delivered {
         let has_more = slot.has(SlotFlags::MOREFRAG);
         if self.is_dropping {
             self.is_dropping = has_more;
             return Delivered::Part;
         }
         let into = self.staging.get_mut(self.filled..).unwrap_or_default();
-        let is_valid = kring.ring.read_frame(slot, into).is_some_and(|part| !part.is_empty());
+        let is_valid = kring.ring.read_frame(at, slot, into).is_some_and(|part| !part.is_empty());
         let filled = self.filled + usize::from(slot.len);
         self.filled = if is_valid && has_more { filled } else { 0 };
         self.is_dropping = !is_valid && has_more;
@@ -202,10 +202,10 @@ impl HostRx {
     fn release_down(&self, kring: &mut Kring, sink: Sink<'_>) {
         let (size, forwarding) = (kring.size(), self.queued.host.forwarding(&kring.ring));
         while kring.hwcur != kring.rhead() {
-            let slot = kring.ring.slot(kring.hwcur);
-            if forwarding.takes(slot.flags) {
-                let Some(free) = sink(slot) else { break };
-                kring.ring.set_slot(kring.hwcur, free);
+            let moved = kring.ring.moved(kring.hwcur);
+            if forwarding.takes(moved.slot.flags) {
+                let Some(free) = sink(moved) else { break };
+                kring.ring.set_moved(kring.hwcur, free);
                 kring.counters.forwarded.add(1);
             }
             kring.hwcur = size.next(kring.hwcur);

@@ -38,12 +38,13 @@ use core::error::Error;
 use nm_driver::events::Events;
 use nm_driver::index::Index;
 use nm_driver::nic::{Armed, Link, NicInfo, StartParams, Stopped};
-use nm_driver::slots::SlotValue;
+use nm_driver::offsets::SlotOffsets;
 
 use crate::events::mitigation::Mitigation;
 use crate::events::signals::Signals;
 use crate::host::HostSide;
 use crate::kring::{Kring, SyncError};
+use crate::ring::memory::MovedSlot;
 use crate::stats::Direction;
 
 /// Why what is behind an adapter does not run.
@@ -63,6 +64,12 @@ pub(crate) trait Backend: Send {
     /// State of the link now.
     fn link(&self) -> Link {
         Link::Up
+    }
+
+    /// Whether slots of its rings may have offsets.
+    #[doc(alias = "NAF_OFFSETS")]
+    fn has_offsets(&self) -> bool {
+        true
     }
 
     /// Told once, when the interface is attached: where its interrupts go.
@@ -89,6 +96,8 @@ pub(crate) trait Backend: Send {
 pub(crate) struct Start<'a> {
     /// Sizes of rings and buffers.
     pub(crate) params: StartParams,
+    /// Where payloads begin in their buffers.
+    pub(crate) offsets: SlotOffsets,
     /// Where interrupts of the rings are noted.
     pub(crate) signals: &'a Arc<Signals>,
     /// The host side of the interface, if it has a stack.
@@ -102,7 +111,7 @@ pub(crate) struct RingBackends {
 }
 
 /// Takes a frame that is forwarded to the card, and gives a slot's content in exchange; `None` if it cannot take it now.
-pub(crate) type Sink<'a> = &'a mut dyn FnMut(SlotValue) -> Option<SlotValue>;
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(MovedSlot) -> Option<MovedSlot>;
 
 /// What a sync does with released frames that are marked to be forwarded.
 pub(crate) enum Forward<'a> {

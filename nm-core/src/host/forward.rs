@@ -4,13 +4,12 @@
 //! [`Kring::submit`](crate::kring::Kring::submit) → in the end [`RingCell::flush`](crate::ring::cell::RingCell::flush) of
 //! the card's rings.
 
-use nm_driver::slots::SlotValue;
-
 use crate::adapter::BoundRing;
 use crate::backend::Forward;
 use crate::kring::SyncError;
 use crate::ring::TxRing;
 use crate::ring::cell::RingCell;
+use crate::ring::memory::MovedSlot;
 use crate::stats::RingKind;
 
 /// The transmit rings that a port lists as its card's: all that the card has, or none. Only with all of them does a port
@@ -91,7 +90,7 @@ pub(crate) fn rxsync(ring: &BoundRing, card: CardTx<'_>, look: Look) -> Result<(
 
 /// Submits `frame` of host ring `host` on one of the card's rings. `None` if no ring has room.
 #[doc(alias = "netmap_sw_to_nic")]
-fn push(card: CardTx<'_>, host: &BoundRing, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
+fn push(card: CardTx<'_>, host: &BoundRing, frame: MovedSlot) -> Result<Option<MovedSlot>, SyncError> {
     let mut outcome = Ok(None);
     for ring in card.serving(host) {
         match submit(ring.cell(), frame) {
@@ -104,7 +103,7 @@ fn push(card: CardTx<'_>, host: &BoundRing, frame: SlotValue) -> Result<Option<S
 }
 
 /// Submits `frame`, whose buffer is of the ring's region, on one ring. When the ring is full, completed slots make room.
-fn submit(cell: &RingCell, frame: SlotValue) -> Result<Option<SlotValue>, SyncError> {
+fn submit(cell: &RingCell, frame: MovedSlot) -> Result<Option<MovedSlot>, SyncError> {
     cell.with(|inside| {
         inside.kring.prologue()?;
         if let Some(free) = inside.kring.submit(frame) {

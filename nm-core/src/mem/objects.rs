@@ -23,8 +23,9 @@ shared_struct! {
         pub(crate) unused: AtomicU32,
         /// Seconds and microseconds of [`TimeVal`].
         pub(crate) ts: [AtomicI64; 2],
+        pub(crate) offset_mask: AtomicU64,
         /// What the core does not use, to the end of the header.
-        pub(crate) rest: [AtomicU64; 25],
+        pub(crate) rest: [AtomicU64; 24],
     }
 }
 
@@ -53,8 +54,8 @@ macro_rules! assert_same {
 
 const _: () = {
     assert!(size_of::<RingCells>() == SLOTS_OFFSET && size_of::<InterfaceCells>() == RING_OFS_OFFSET);
-    assert_same!(RingCells as RingHeader: buf_ofs num_slots nr_buf_size ringid dir head cur tail flags ts);
-    assert!(offset_of!(RingCells, rest) == offset_of!(RingHeader, offset_mask));
+    assert_same!(RingCells as RingHeader: buf_ofs num_slots nr_buf_size ringid dir head cur tail flags ts offset_mask);
+    assert!(offset_of!(RingCells, rest) == offset_of!(RingHeader, buf_align));
     assert!(offset_of!(TimeVal, sec) == 0 && offset_of!(TimeVal, usec) == 8);
     assert_same!(InterfaceCells as InterfaceHeader: name version flags tx_rings rx_rings bufs_head);
     assert_same!(InterfaceCells as InterfaceHeader: host_tx_rings host_rx_rings spare);

@@ -9,6 +9,7 @@ use super::header::{PortHeader, RingCounts};
 use super::*;
 use crate::index::RingSize;
 use crate::platform::Platform;
+use nm_driver::offsets::SlotOffsets;
 use nm_driver::slots::SlotValue;
 
 use crate::ring::memory::RingMemory;
@@ -37,7 +38,8 @@ fn regions() -> Regions {
 }
 
 fn shape(direction: Direction, slots: u32) -> RingShape {
-    RingShape { kind: RingKind::Hardware, direction, number: 0, size: RingSize::new(slots).unwrap() }
+    let (kind, size) = (RingKind::Hardware, RingSize::new(slots).unwrap());
+    RingShape { kind, direction, number: 0, size, offsets: SlotOffsets::NONE, initial_offset: 0 }
 }
 
 fn open(region: &Arc<Region>, hands: Hands) -> Result<PortMemory, MemoryError> {

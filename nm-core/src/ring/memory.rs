@@ -10,6 +10,7 @@ use core::sync::atomic::Ordering::{self, Relaxed};
 use nm_driver::abi::SlotFlags;
 use nm_driver::burst::RingView;
 use nm_driver::index::{Index, RingSize};
+use nm_driver::offsets::SlotOffsets;
 use nm_driver::shared::SharedRef;
 use nm_driver::slots::{SlotArray, SlotValue};
 
@@ -34,6 +35,18 @@ pub(crate) struct RingShape {
     /// Number of the ring on its interface; the host rings come behind the hardware's.
     pub(crate) number: u16,
     pub(crate) size: RingSize,
+    /// Where payloads begin in their buffers.
+    pub(crate) offsets: SlotOffsets,
+    /// The offset of all slots at first.
+    pub(crate) initial_offset: u16,
+}
+
+/// A buffer on its way from one ring to another of the same session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MovedSlot {
+    pub(crate) slot: SlotValue,
+    /// Where the payload begins.
+    pub(crate) offset: u16,
 }
 
 /// Access to one ring object and its slots.
@@ -42,6 +55,7 @@ pub(crate) struct RingMemory {
     header: SharedRef<RingCells>,
     /// The slots, and the buffers of `region`.
     view: RingView,
+    initial_offset: u16,
     region: Arc<Region>,
 }
 
@@ -64,8 +78,10 @@ impl RingMemory {
         header.nr_buf_size.store(region.sizes().buf_size, Relaxed);
         header.ringid.store(shape.number, Relaxed);
         header.dir.store(dir, Relaxed);
-        let view = RingView { slots, buffers: region.buffers().clone() };
-        let ring = Self { header, view, region: region.clone() };
+        let &RingShape { offsets, initial_offset, .. } = shape;
+        header.offset_mask.store(offsets.mask(), Relaxed);
+        let view = RingView { slots, buffers: region.buffers().clone(), offsets };
+        let ring = Self { header, view, initial_offset, region: region.clone() };
         ring.fill(&[]);
         Some(ring)
     }
@@ -76,6 +92,9 @@ impl RingMemory {
         for (slot, buf_idx) in self.view.slots.from(self.size().first()).iter().zip(buffers) {
             slot.init(SlotValue { buf_idx, len: 0, flags: 0 });
         }
+        let size = self.size();
+        let slots = (0..size.slots()).filter_map(|raw| size.index(raw));
+        slots.for_each(|at| self.view.set_offset(at, self.initial_offset));
     }
 
     /// The region that the slots' buffers belong to.
@@ -87,6 +106,11 @@ impl RingMemory {
     #[inline]
     pub(crate) fn size(&self) -> RingSize {
         self.view.slots.size()
+    }
+
+    /// Longest frame, or part of one, that a slot holds at any offset, in bytes.
+    pub(crate) fn slot_len(&self) -> u16 {
+        self.view.capacity()
     }
 
     /// The slots, and the buffers that they may name.
@@ -162,6 +186,17 @@ impl RingMemory {
         self.view.slots.store(at, value);
     }
 
+    /// The content of slot `at`. An offset above the largest is that.
+    pub(crate) fn moved(&self, at: Index) -> MovedSlot {
+        MovedSlot { slot: self.slot(at), offset: self.view.offset(at) }
+    }
+
+    /// Makes this the content of slot `at`.
+    pub(crate) fn set_moved(&self, at: Index, MovedSlot { slot, offset }: MovedSlot) {
+        self.set_slot(at, slot);
+        self.view.set_offset(at, offset);
+    }
+
     /// Takes a buffer number that names no buffer, and a length that fits into none, out of slot `at`. Returns whether there
     /// was one.
     pub(crate) fn sanitize(&self, at: Index) -> bool {
@@ -175,13 +210,14 @@ impl RingMemory {
         is_bad
     }
 
-    /// Clears length and flags of the slots from `from` up to `to`, which is not among them, and their buffers; of all slots if
+    /// Clears length, flags and offset of the slots from `from` up to `to`, which is not among them, and their buffers; of all slots if
     /// these are the same. No device has the buffers.
     pub(crate) fn clear(&self, from: Index, to: Index) {
         let mut at = from;
         loop {
             let SlotValue { buf_idx, .. } = self.slot(at);
             self.set_slot(at, SlotValue { buf_idx, len: 0, flags: 0 });
+            self.view.set_offset(at, self.initial_offset);
             self.region.clear(&[buf_idx]);
             at = self.size().next(at);
             if at == to {
@@ -190,22 +226,23 @@ impl RingMemory {
         }
     }
 
-    /// Copies the frame that `slot` describes out of its buffer. `None` if there is no such buffer, or it or `into` is
-    /// too short for the frame. The caller's slots are those of the core's side of the ring.
-    pub(crate) fn read_frame<'a>(&self, slot: SlotValue, into: &'a mut [u8]) -> Option<&'a [u8]> {
-        let buffer = self.view.buffers.get(slot.buf_idx).filter(|buffer| slot.len <= buffer.capacity())?;
+    /// Copies the frame of slot `at`, which holds `slot`, out of its buffer. `None` if there is no such buffer, the offset is
+    /// invalid, or the buffer or `into` is too short for the frame. The caller's slots are those of the core's side of the ring.
+    pub(crate) fn read_frame<'a>(&self, at: Index, slot: SlotValue, into: &'a mut [u8]) -> Option<&'a [u8]> {
+        let buffer = self.view.buffer(at, slot).filter(|buffer| slot.len <= buffer.capacity())?;
         let into = into.get_mut(..usize::from(slot.len))?;
         buffer.copy_to(into);
         Some(into)
     }
 
-    /// Makes `frame` the frame of slot `at`, with these flags. `false` if the slot names no buffer, or the
-    /// buffer is too short. The caller's slot is one of the core's side of the ring.
+    /// Makes `frame` the frame of slot `at`, with these flags, at the offset that the slot has. `false` if the slot names no buffer,
+    /// or the buffer is too short. The caller's slot is one of the core's side of the ring.
     pub(crate) fn write_frame(&self, at: Index, frame: &[u8], flags: SlotFlags) -> bool {
-        let buf_idx = self.slot(at).buf_idx;
-        let buffer = self.view.buffers.get(buf_idx);
+        let (buf_idx, offset) = (self.slot(at).buf_idx, self.view.offset(at));
+        let buffer = self.view.buffers.get(buf_idx).and_then(|buffer| buffer.at_offset(offset));
         let Some(len) = buffer.and_then(|mut buffer| buffer.copy_from(frame)) else { return false };
-        self.set_slot(at, SlotValue { buf_idx, len, flags: flags.bits() });
+        let slot = SlotValue { buf_idx, len, flags: flags.bits() };
+        self.set_moved(at, MovedSlot { slot, offset });
         true
     }
 

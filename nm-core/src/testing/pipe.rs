@@ -93,6 +93,11 @@ impl Backend for PipeEnd {
         }
     }
 
+    /// The ring of the other end would have to have the same.
+    fn has_offsets(&self) -> bool {
+        false
+    }
+
     fn start(&mut self, start: &Start<'_>) -> Result<RingBackends, Cause> {
         let tx = PipeTx { lane: self.out.clone(), signals: start.signals.clone() };
         let rx = PipeRx { lane: self.into.clone(), signals: start.signals.clone() };

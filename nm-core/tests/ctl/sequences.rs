@@ -69,6 +69,7 @@ fn op() -> impl Strategy<Value = Op> {
             sharing: if is_shared { Sharing::Shared } else { Sharing::Exclusive },
             extra_buffers,
             tx_poll: if sends { TxPoll::Pending } else { TxPoll::Asked },
+            offsets: None,
         });
     prop_oneof![
         3 => Just(Op::Open),

@@ -19,14 +19,20 @@
 //! slots, an id out of order. The track then notes each id by itself. It returns to the fast path without being asked:
 //! a transmit track when no unusual frame is outstanding, a receive track when nothing is.
 //!
+//! **Offsets.** A ring whose slots have offsets ([`SlotOffsets`]) uses the slow path alone. What a driver gets is a [`Buffer`] whose
+//! payload begins at the offset of its slot: on transmit after the offset and the length were checked, on receive after an
+//! offset above the largest was replaced by that, as netmap does.
+//!
 //! A run or a frame counts when it is committed. Until then nothing has happened: if the driver panics, no buffer is
 //! in two places.
 
 mod rx;
 mod tx;
 
-use crate::buffers::Buffers;
-use crate::slots::SlotArray;
+use crate::buffers::{Buffer, Buffers};
+use crate::index::Index;
+use crate::offsets::SlotOffsets;
+use crate::slots::{SlotArray, SlotCell, SlotValue};
 
 pub use rx::{RxBurst, RxReport, RxRequest, RxTrack};
 pub use tx::{Frame, Lengths, TxBurst, TxReport, TxTrack};
@@ -38,6 +44,43 @@ pub struct RingView {
     pub slots: SlotArray,
     /// The buffers.
     pub buffers: Buffers,
+    /// Where the payloads of the slots begin.
+    pub offsets: SlotOffsets,
+}
+
+impl RingView {
+    /// Longest payload of a slot at any offset, in bytes.
+    #[inline]
+    pub fn capacity(&self) -> u16 {
+        self.buffers.capacity().saturating_sub(self.offsets.max())
+    }
+
+    /// The buffer of slot `at`, which holds `slot`, from the offset of the slot on. `None` if there is no such buffer, or the offset
+    /// is above the largest.
+    pub fn buffer(&self, at: Index, slot: SlotValue) -> Option<Buffer<'_>> {
+        let offset = self.offsets.get(self.ptr(at))?;
+        self.buffers.get(slot.buf_idx)?.at_offset(offset)
+    }
+
+    /// The offset of slot `at`, or the largest if it is above that.
+    #[inline]
+    pub fn offset(&self, at: Index) -> u16 {
+        if self.offsets.is_used() { self.offsets.clamped(self.ptr(at)) } else { 0 }
+    }
+
+    /// Writes the offset of slot `at`, if slots have one.
+    #[inline]
+    pub fn set_offset(&self, at: Index, offset: u16) {
+        if self.offsets.is_used()
+            && let Some(cell) = self.slots.get(at)
+        {
+            cell.set_ptr(self.offsets.set(cell.ptr(), offset));
+        }
+    }
+
+    fn ptr(&self, at: Index) -> u64 {
+        self.slots.get(at).map_or(0, SlotCell::ptr)
+    }
 }
 
 /// Most slots of a frame (`NETMAP_MAX_FRAGS`).

@@ -18,10 +18,25 @@ use super::{FRAGMENTS_MAX, FRAME_MIN, RingView, ids};
 use crate::abi::SlotFlags;
 use crate::buffers::Buffer;
 use crate::index::{Index, RingSize};
-use crate::slots::{SlotArray, SlotValue};
+use crate::offsets::SlotOffsets;
+use crate::slots::SlotValue;
 
 /// No buffer: slots never name buffer 0.
 const NONE: u32 = 0;
+
+/// A buffer as it was posted.
+#[derive(Debug, Clone, Copy)]
+struct Posted {
+    buf_idx: u32,
+    /// Where its payload begins.
+    offset: u16,
+}
+
+impl Posted {
+    fn buffer(self, ring: &RingView) -> Option<Buffer<'_>> {
+        ring.buffers.get(self.buf_idx)?.at_offset(self.offset)
+    }
+}
 
 /// The outstanding buffers of a receive queue.
 #[derive(Debug)]
@@ -36,7 +51,9 @@ pub struct RxTrack {
     next: u32,
     /// The buffer that was posted under each id.
     buffers: Box<[u32]>,
-    /// Whether buffers come back in order, each with a whole frame.
+    /// The offset that it was posted with; empty for a ring without offsets.
+    offsets: Box<[u16]>,
+    /// Whether buffers come back in order, each with a whole frame, and have no offsets.
     is_plain: bool,
     /// Set from the first completion out of order until nothing is outstanding.
     unordered: Option<Unordered>,
@@ -49,7 +66,7 @@ pub struct RxTrack {
     /// Fragments of the frame that is not whole yet.
     fragments: u32,
     /// Their buffers: a raw program may rewrite these slots too.
-    parts: Box<[u32]>,
+    parts: Box<[Posted]>,
     /// Their bytes.
     bytes: u32,
     /// The rest of a frame is still to be dropped.
@@ -75,13 +92,14 @@ impl RxTrack {
             oldest: 0,
             next: 0,
             buffers: alloc::vec![NONE; ids as usize].into(),
+            offsets: Box::default(),
             is_plain: true,
             unordered: None,
             free: alloc::vec![0; ids as usize].into(),
             import: tail,
             posted: tail,
             fragments: 0,
-            parts: alloc::vec![NONE; FRAGMENTS_MAX as usize].into(),
+            parts: alloc::vec![Posted { buf_idx: NONE, offset: 0 }; FRAGMENTS_MAX as usize].into(),
             bytes: 0,
             is_dropping: false,
         }
@@ -94,10 +112,22 @@ impl RxTrack {
         Self { frame_max: bytes.into(), ..self }
     }
 
+    /// The same track, for a ring whose slots have these offsets. Nothing is outstanding yet.
+    #[must_use]
+    pub fn with_offsets(self, offsets: SlotOffsets) -> Self {
+        self.keeping_offsets(offsets.is_used())
+    }
+
+    fn keeping_offsets(self, has_offsets: bool) -> Self {
+        let offsets = if has_offsets { alloc::vec![0; self.buffers.len()].into() } else { Box::default() };
+        Self { offsets, is_plain: !has_offsets, ..self }
+    }
+
     /// A new track of a queue of the same card, after a reset.
     #[must_use]
     pub fn renewed(&self, capacity: u16, size: RingSize, tail: Index) -> Self {
-        Self { frame_max: self.frame_max, ..Self::new(capacity, size, tail) }
+        let track = Self { frame_max: self.frame_max, ..Self::new(capacity, size, tail) };
+        track.keeping_offsets(!self.offsets.is_empty())
     }
 
     /// Number of outstanding buffers.
@@ -130,13 +160,15 @@ impl RxTrack {
     }
 
     /// Writes the numbers of the outstanding buffers to the slots in front of `posted`, and those of the fragments of the frame that
-    /// is not whole to the slots in front of these, so that each buffer of the ring is named by one slot.
-    pub fn restore(&self, slots: &SlotArray) {
-        let size = slots.size();
+    /// is not whole to the slots in front of these, so that each buffer of the ring is named by one slot. Each slot gets the offset
+    /// of its buffer, too.
+    pub fn restore(&self, ring: &RingView) {
+        let (slots, size) = (&ring.slots, ring.slots.size());
         let mut at = self.import;
-        for &buf_idx in self.parts.iter().take(self.fragments as usize).rev() {
+        for &Posted { buf_idx, offset } in self.parts.iter().take(self.fragments as usize).rev() {
             at = size.prev(at);
             slots.store(at, SlotValue { buf_idx, ..slots.load(at) });
+            ring.set_offset(at, offset);
         }
         at = self.import;
         for id in 0..=self.mask {
@@ -150,6 +182,7 @@ impl RxTrack {
                 && at != self.posted
             {
                 slots.store(at, SlotValue { buf_idx, len: 0, flags: 0 });
+                ring.set_offset(at, self.offset(id));
                 at = size.next(at);
             }
         }
@@ -157,7 +190,19 @@ impl RxTrack {
 
     /// Looks whether buffers come back in order, each with a whole frame: after each step that may change that.
     fn note_plain(&mut self) {
-        self.is_plain = self.unordered.is_none() && self.fragments == 0 && !self.is_dropping;
+        self.is_plain =
+            self.unordered.is_none() && self.fragments == 0 && !self.is_dropping && self.offsets.is_empty();
+    }
+
+    /// The offset that the buffer under this id was posted with last.
+    fn offset(&self, id: u32) -> u16 {
+        self.offsets.get(id as usize).copied().unwrap_or_default()
+    }
+
+    /// Takes the buffer that is outstanding under an id, as it was posted.
+    fn take_posted(&mut self, id: u32) -> Option<Posted> {
+        let buf_idx = self.take(id)?;
+        Some(Posted { buf_idx, offset: self.offset(id) })
     }
 
     /// Takes the buffer that is outstanding under an id.
@@ -301,7 +346,7 @@ impl<'a> RxBurst<'a> {
     #[inline]
     pub fn new(ring: &'a RingView, track: &'a mut RxTrack, request: RxRequest) -> Self {
         let RxRequest { tail, end, receive_len, flags, has_import } = request;
-        let receive_len = receive_len.min(ring.buffers.capacity());
+        let receive_len = receive_len.min(ring.capacity());
         let report = RxReport { tail, packets: 0, bytes: 0, short: 0, long: 0, damaged: 0, bad_buffer: None };
         Self { ring, track, end, receive_len, flags: flags.bits(), has_import, is_posting: false, report }
     }
@@ -402,7 +447,8 @@ impl<'a> RxBurst<'a> {
             Some(_) => id <= self.track.mask,
         };
         let buf_idx = self.track.buffers.get(id as usize).filter(|_| is_outstanding)?;
-        self.ring.buffers.get(*buf_idx).map(|buffer| buffer.read_header())
+        let posted = Posted { buf_idx: *buf_idx, offset: self.track.offset(id) };
+        posted.buffer(self.ring).map(|buffer| buffer.read_header())
     }
 
     /// The buffer with this id holds `len` bytes of a frame, which begin `before` bytes in front of the payload, and `more`
@@ -416,48 +462,48 @@ impl<'a> RxBurst<'a> {
     }
 
     fn take_fragment(&mut self, id: u32, before: u16, len: u32, more: bool) -> bool {
-        let Some(buf_idx) = self.track.take(id) else { return false };
+        let Some(posted) = self.track.take_posted(id) else { return false };
         if self.track.is_dropping {
             self.track.is_dropping = more;
-            self.put_back(buf_idx);
+            self.put_back(posted);
             return true;
         }
-        let fits = len <= u32::from(self.receive_len) && self.ring.buffers.contains(buf_idx);
+        let fits = len <= u32::from(self.receive_len) && self.ring.buffers.contains(posted.buf_idx);
         if !fits || len == 0 && (more || self.track.fragments > 0) {
             self.report.long += u32::from(len != 0);
             self.report.damaged += u32::from(len == 0);
-            self.drop_frame(buf_idx, more);
+            self.drop_frame(posted, more);
             return true;
         }
         if before > 0
-            && let Some(mut buffer) = self.ring.buffers.get(buf_idx)
+            && let Some(mut buffer) = posted.buffer(self.ring)
         {
             buffer.move_up(before, len as u16);
         }
-        self.add(SlotValue { buf_idx, len: len as u16, flags: self.flags }, more);
+        self.add(posted, len as u16, more);
         true
     }
 
     /// Adds a fragment to the frame that is not whole, and publishes the frame with its last.
-    fn add(&mut self, mut slot: SlotValue, more: bool) {
+    fn add(&mut self, posted: Posted, len: u16, more: bool) {
         let size = self.size();
         let count = self.track.fragments + 1;
-        let bytes = self.track.bytes + u32::from(slot.len);
+        let bytes = self.track.bytes + u32::from(len);
         let has_too_many = more && (count >= FRAGMENTS_MAX || count + 1 >= size.slots());
         let is_too_long = has_too_many || bytes > self.track.frame_max;
         let is_short = !is_too_long && !more && bytes < u32::from(FRAME_MIN);
         if is_too_long || is_short {
             self.report.long += u32::from(is_too_long);
             self.report.short += u32::from(is_short);
-            self.drop_frame(slot.buf_idx, more);
+            self.drop_frame(posted, more);
             return;
         }
-        if more {
-            slot.flags |= SlotFlags::MOREFRAG.bits();
-        }
+        let more_flag = if more { SlotFlags::MOREFRAG.bits() } else { 0 };
+        let slot = SlotValue { buf_idx: posted.buf_idx, len, flags: self.flags | more_flag };
         self.ring.slots.store(self.track.import, slot);
+        self.ring.set_offset(self.track.import, posted.offset);
         if let Some(part) = self.track.parts.get_mut(self.track.fragments as usize) {
-            *part = slot.buf_idx;
+            *part = posted;
         }
         self.track.import = size.next(self.track.import);
         (self.track.fragments, self.track.bytes) = (count, bytes);
@@ -474,13 +520,13 @@ impl<'a> RxBurst<'a> {
     #[must_use = "an id that is not outstanding was reported by mistake"]
     #[cold]
     pub fn damaged(&mut self, id: u32, more: bool) -> bool {
-        let Some(buf_idx) = self.track.take(id) else { return false };
+        let Some(posted) = self.track.take_posted(id) else { return false };
         if self.track.is_dropping {
             self.track.is_dropping = more;
-            self.put_back(buf_idx);
+            self.put_back(posted);
         } else {
             self.report.damaged += 1;
-            self.drop_frame(buf_idx, more);
+            self.drop_frame(posted, more);
         }
         self.track.note_plain();
         true
@@ -515,7 +561,8 @@ impl<'a> RxBurst<'a> {
             next = parts.next();
             let id = u32::from(self.expected());
             let buf_idx = self.track.buffers.get(id as usize).copied()?;
-            let len = self.ring.buffers.get(buf_idx).and_then(|mut buffer| buffer.copy_from(bytes));
+            let posted = Posted { buf_idx, offset: self.track.offset(id) };
+            let len = posted.buffer(self.ring).and_then(|mut buffer| buffer.copy_from(bytes));
             let is_delivered = self.fragment(id, 0, len.map_or(u32::MAX, u32::from), next.is_some());
             is_delivered.then_some(())?;
         }
@@ -523,8 +570,8 @@ impl<'a> RxBurst<'a> {
     }
 
     /// Drops the frame that is not whole, and this buffer of it.
-    fn drop_frame(&mut self, buf_idx: u32, more: bool) {
-        self.put_back(buf_idx);
+    fn drop_frame(&mut self, posted: Posted, more: bool) {
+        self.put_back(posted);
         self.roll_back();
         self.track.is_dropping = more;
     }
@@ -534,17 +581,19 @@ impl<'a> RxBurst<'a> {
         let size = self.size();
         for part in (0..self.track.fragments).rev() {
             self.track.import = size.prev(self.track.import);
-            let buf_idx = self.track.parts.get(part as usize).copied().unwrap_or(NONE);
-            self.put_back(buf_idx);
+            if let Some(&posted) = self.track.parts.get(part as usize) {
+                self.put_back(posted);
+            }
         }
         (self.track.fragments, self.track.bytes) = (0, 0);
     }
 
     /// A buffer that came back is free again: it takes the last slot in front of `posted`.
-    fn put_back(&mut self, buf_idx: u32) {
+    fn put_back(&mut self, Posted { buf_idx, offset }: Posted) {
         self.is_posting = true;
         self.track.posted = self.size().prev(self.track.posted);
         self.ring.slots.store(self.track.posted, SlotValue { buf_idx, len: 0, flags: 0 });
+        self.ring.set_offset(self.track.posted, offset);
     }
 
     fn size(&self) -> RingSize {
@@ -561,9 +610,12 @@ impl RxBurst<'_> {
     }
 
     /// Posts free buffers in these descriptors, with consecutive ids. `write` is told of a descriptor, the id and the buffer. Ends
-    /// in front of a slot that names no buffer. Returns how many.
+    /// in front of a slot that names no buffer, and behind the first of a ring with offsets. Returns how many.
     #[inline]
     pub fn post_run<T>(&mut self, descriptors: &[T], mut write: impl FnMut(&T, u32, Buffer<'_>)) -> u32 {
+        if self.ring.offsets.is_used() {
+            return self.post_one(descriptors, write);
+        }
         // A copy, so that the loop keeps it in registers.
         let (slots, buffers) = (&self.ring.slots, self.ring.buffers.table());
         let (first, most) = self.track.next_ids();
@@ -585,5 +637,27 @@ impl RxBurst<'_> {
         self.track.push(count);
         self.track.posted = self.size().advance(self.track.posted, count);
         count
+    }
+
+    /// Posts the next free buffer, at the offset of its slot.
+    #[cold]
+    fn post_one<T>(&mut self, descriptors: &[T], write: impl FnOnce(&T, u32, Buffer<'_>)) -> u32 {
+        let (at, (id, most)) = (self.track.posted, self.track.next_ids());
+        let Some(descriptor) = descriptors.first().filter(|_| most > 0 && at != self.end) else { return 0 };
+        let posted = Posted { buf_idx: self.ring.slots.load(at).buf_idx, offset: self.ring.offset(at) };
+        let Some(buffer) = posted.buffer(self.ring) else {
+            self.report.bad_buffer = Some(posted.buf_idx);
+            return 0;
+        };
+        if let Some(buf_idx) = self.track.buffers.get_mut(id as usize) {
+            *buf_idx = posted.buf_idx;
+        }
+        if let Some(offset) = self.track.offsets.get_mut(id as usize) {
+            *offset = posted.offset;
+        }
+        write(descriptor, id, buffer);
+        self.track.push(1);
+        self.track.posted = self.size().next(at);
+        1
     }
 }

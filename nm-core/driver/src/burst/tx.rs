@@ -200,7 +200,7 @@ pub struct TxReport {
     pub packets: u32,
     /// Their bytes.
     pub bytes: u64,
-    /// Frames that were dropped: an invalid buffer or length, or too many slots.
+    /// Frames that were dropped: an invalid buffer, offset or length, or too many slots.
     pub invalid: u32,
     /// Frames that were dropped because they are longer than the track's limit.
     pub long: u32,
@@ -382,7 +382,7 @@ impl<'a> TxBurst<'a> {
     }
 
     /// Submits pending frames of one slot in these descriptors, with consecutive ids. `write` is told of a descriptor, the id, the
-    /// buffer, and the length of the frame. Ends in front of an unusual slot. Returns how many.
+    /// buffer, and the length of the frame. Ends in front of an unusual slot, and each slot of a ring with offsets is one. Returns how many.
     #[inline]
     pub fn submit_run<T>(
         &mut self,
@@ -390,7 +390,7 @@ impl<'a> TxBurst<'a> {
         lengths: Lengths,
         mut write: impl FnMut(&T, u32, Buffer<'_>, u32),
     ) -> u32 {
-        if !self.track.is_plain || self.track.is_dropping {
+        if !self.track.is_plain || self.track.is_dropping || self.ring.offsets.is_used() {
             return 0;
         }
         // A copy, so that the loop keeps it in registers.
@@ -464,10 +464,10 @@ impl<'a> TxBurst<'a> {
         // A frame that is dropped ends at its last slot, however far that is.
         let most = if self.track.is_dropping { pending } else { pending.min(FRAGMENTS_MAX) };
         while chain.slots < most && !chain.has_end {
-            let slot = self.ring.slots.load(size.advance(self.report.submitted, chain.slots));
-            chain.is_valid &= self.ring.buffers.contains(slot.buf_idx)
-                && slot.len != 0
-                && slot.len <= self.ring.buffers.capacity()
+            let at = size.advance(self.report.submitted, chain.slots);
+            let slot = self.ring.slots.load(at);
+            chain.is_valid &= slot.len != 0
+                && self.ring.buffer(at, slot).is_some_and(|buffer| slot.len <= buffer.capacity())
                 && !slot.has(SlotFlags::INDIRECT);
             chain.has_end = !slot.has(SlotFlags::MOREFRAG);
             chain.bytes = chain.bytes.saturating_add(slot.len.into());
@@ -539,9 +539,9 @@ impl Frame<'_, '_> {
     /// Fragment `k`: its buffer and its length. To be asked for once. `None` when there is no such fragment, or the frame cannot be
     /// sent any more: a raw program may have written the slot since it was checked.
     pub fn fragment(&mut self, k: u32) -> Option<(Buffer<'_>, u16)> {
-        let slot = self.slot(k);
-        let buffer = self.burst.ring.buffers.get(slot.buf_idx).filter(|_| k < self.slots && slot.len != 0)?;
-        let len = slot.len.min(self.burst.ring.buffers.capacity());
+        let (at, slot) = (self.at(k), self.slot(k));
+        let buffer = self.burst.ring.buffer(at, slot).filter(|_| k < self.slots)?;
+        let len = Some(slot.len.min(buffer.capacity())).filter(|len| *len != 0)?;
         self.left = self.left.checked_sub(len.into())?;
         Some((buffer, len))
     }
@@ -579,8 +579,11 @@ impl Frame<'_, '_> {
         burst.report.unsupported += 1;
     }
 
+    fn at(&self, k: u32) -> Index {
+        self.burst.size().advance(self.burst.report.submitted, k)
+    }
+
     fn slot(&self, k: u32) -> SlotValue {
-        let at = self.burst.size().advance(self.burst.report.submitted, k);
-        self.burst.ring.slots.load(at)
+        self.burst.ring.slots.load(self.at(k))
     }
 }

@@ -4,6 +4,7 @@
 //! buffers     the bytes of a buffer
 //! memory      slots and buffers of a ring, and the core's side of a sync
 //! tx, rx      one test for each rule
+//! offsets     the same for rings whose slots have offsets
 //! tx_model    random operations against a naive oracle
 //! rx_model
 //! ```
@@ -19,6 +20,7 @@ use proptest::prelude::ProptestConfig;
 
 mod buffers;
 mod memory;
+mod offsets;
 mod rx;
 mod rx_model;
 mod tx;

@@ -11,6 +11,7 @@ use nm_driver::burst::{
     Lengths, RingView, RxBurst, RxReport, RxRequest, RxTrack, TxBurst, TxReport, TxTrack,
 };
 use nm_driver::index::{Index, RingSize};
+use nm_driver::offsets::SlotOffsets;
 use nm_driver::platform::{DmaBlock, DmaMemory, Platform};
 use nm_driver::shared::SharedMemory;
 use nm_driver::slots::{SlotArray, SlotValue};
@@ -28,11 +29,19 @@ pub fn slot(buf_idx: u32, len: u16, flags: SlotFlags) -> SlotValue {
     SlotValue { buf_idx, len, flags: flags.bits() }
 }
 
-/// Number of a buffer that a burst hands out.
+/// Number of a buffer that a burst hands out, whose payload begins with the buffer.
 pub fn number(buffer: &Buffer<'_>) -> u32 {
-    let offset = buffer.phys() - PHYS - HEADROOM as u64;
-    assert_eq!(offset % STRIDE as u64, 0);
-    (offset / STRIDE as u64) as u32
+    let (number, offset) = place(buffer);
+    assert_eq!(offset, 0);
+    number
+}
+
+/// Number of a buffer that a burst hands out, and the offset of its payload.
+pub fn place(buffer: &Buffer<'_>) -> (u32, u16) {
+    let bytes = buffer.phys() - PHYS - HEADROOM as u64;
+    let (number, offset) = ((bytes / STRIDE as u64) as u32, (bytes % STRIDE as u64) as u16);
+    assert_eq!(buffer.capacity(), CAPACITY - offset);
+    (number, offset)
 }
 
 /// The heap, all of whose blocks devices see at [`PHYS`].
@@ -82,7 +91,23 @@ impl Memory {
         });
         let mut memory = allocate(count as usize * STRIDE);
         let buffers = Buffers::new(&mut memory, 0, STRIDE as u32, count, CAPACITY);
-        Self { view: RingView { slots, buffers }, block: memory.memory().clone(), size }
+        let view = RingView { slots, buffers, offsets: SlotOffsets::NONE };
+        Self { view, block: memory.memory().clone(), size }
+    }
+
+    /// From now on slots have these offsets.
+    pub fn set_offsets(&mut self, offsets: SlotOffsets) {
+        self.view.offsets = offsets;
+    }
+
+    /// Writes the `ptr` of a slot.
+    pub fn set_ptr(&self, raw: u32, ptr: u64) {
+        self.view.slots.get(self.index(raw)).unwrap().set_ptr(ptr);
+    }
+
+    /// The `ptr` of a slot.
+    pub fn ptr(&self, raw: u32) -> u64 {
+        self.view.slots.get(self.index(raw)).unwrap().ptr()
     }
 
     pub fn view(&self) -> RingView {
@@ -290,6 +315,13 @@ impl Rx {
         self
     }
 
+    /// The same ring with nothing posted, whose slots have these offsets.
+    pub fn with_offsets(mut self, offsets: SlotOffsets) -> Self {
+        self.memory.set_offsets(offsets);
+        self.track = self.track.with_offsets(offsets);
+        self
+    }
+
     /// A ring whose buffers are all posted.
     pub fn posted(slots: u32, capacity: u16) -> Self {
         let mut ring = Self::new(slots, capacity);
@@ -356,26 +388,35 @@ impl Rx {
     /// Each buffer is named by one slot, once the outstanding ones are restored.
     #[track_caller]
     pub fn check_restored(&self) {
-        self.track.restore(&self.memory.slots());
+        self.track.restore(&self.memory.view());
         assert_eq!(self.memory.named(), self.memory.all());
     }
 
     /// A new track, as after a reset.
     pub fn reset(&mut self) {
-        self.track.restore(&self.memory.slots());
+        self.track.restore(&self.memory.view());
         self.track = self.track.renewed(self.capacity, self.memory.size, self.hwtail);
     }
 }
 
 /// Posts what is free as a driver does, in runs of at most `run` descriptors. Returns id and buffer of each.
 pub fn post(burst: &mut RxBurst<'_>, run: usize) -> Vec<(u32, u32)> {
+    let posted = post_at(burst, run).into_iter();
+    posted.map(|(id, buffer, offset)| (id, [buffer][usize::from(offset)])).collect()
+}
+
+/// The same, with the offset of each.
+pub fn post_at(burst: &mut RxBurst<'_>, run: usize) -> Vec<(u32, u32, u16)> {
     let mut posted = Vec::new();
     while burst.has_free() {
         let (first, descriptors) = (u32::from(burst.next_id()), &[(); MANY][..run]);
         let before = posted.len();
-        let count = burst.post_run(descriptors, |(), id, buffer| posted.push((id, number(&buffer))));
+        let count = burst.post_run(descriptors, |(), id, buffer| {
+            let (number, offset) = place(&buffer);
+            posted.push((id, number, offset));
+        });
         assert!(
-            posted[before..].iter().map(|(id, _)| *id).eq(first..first + count),
+            posted[before..].iter().map(|(id, ..)| *id).eq(first..first + count),
             "ids of a run are consecutive"
         );
         if count == 0 {

@@ -4,11 +4,15 @@ use std::collections::{HashMap, VecDeque};
 
 use nm_driver::abi::SlotFlags;
 use nm_driver::burst::{FRAGMENTS_MAX, FRAME_MIN, RxBurst, RxReport};
+use nm_driver::offsets::SlotOffsets;
 use nm_driver::slots::{SlotArray, SlotValue};
 use proptest::prelude::*;
 
-use crate::memory::{CAPACITY, Rx, post, slot};
+use crate::memory::{CAPACITY, Rx, post_at, slot};
 use crate::{config, ids_of};
+
+/// The bits of `ptr` that hold an offset.
+const MASK: u64 = 0x7f;
 
 /// What an application and a device do.
 #[derive(Debug, Clone)]
@@ -19,10 +23,10 @@ enum Step {
         run: usize,
         hold: u32,
     },
-    /// The application takes all whole frames, and releases their slots.
-    Take,
+    /// The application takes all whole frames, and releases their slots with this `ptr`.
+    Take(u64),
     /// A raw program writes to all slots that are the core's, but those that it has released.
-    Rewrite(u32, u16, u16),
+    Rewrite(u32, u16, u16, u64),
     Reset,
 }
 
@@ -71,6 +75,9 @@ struct Oracle {
     order: VecDeque<u32>,
     /// Buffers that are free: all but the last can be posted.
     free: VecDeque<u32>,
+    /// The largest offset, where slots have one; and by buffer the offset that it is posted with.
+    offset_max: Option<u16>,
+    offsets: HashMap<u32, u16>,
     /// Ids that are free, in the order in which they are used, while there is no order.
     free_ids: Option<VecDeque<u32>>,
     next: u32,
@@ -84,12 +91,12 @@ struct Oracle {
 }
 
 impl Oracle {
-    fn new(ring: &Rx, frame_max: u16) -> Self {
+    fn new(ring: &Rx, frame_max: u16, offset_max: Option<u16>) -> Self {
         let size = ring.memory.size.slots();
         Self {
             size,
             ids: ids_of(size, ring.capacity),
-            receive_len: ring.receive_len.min(CAPACITY).into(),
+            receive_len: ring.receive_len.min(CAPACITY - offset_max.unwrap_or(0)).into(),
             frame_max,
             flags: ring.flags.bits(),
             head: 0,
@@ -98,6 +105,8 @@ impl Oracle {
             buffers: HashMap::new(),
             order: VecDeque::new(),
             free: (2..size + 2).collect(),
+            offset_max,
+            offsets: HashMap::new(),
             free_ids: None,
             next: 0,
             is_dropping: false,
@@ -210,7 +219,11 @@ impl Oracle {
 
     /// How many of these whole frames are taken in one run.
     fn run(&mut self, claimed: &[(u32, u32)]) -> u32 {
-        if self.free_ids.is_some() || !self.partial.is_empty() || self.is_dropping {
+        if self.free_ids.is_some()
+            || !self.partial.is_empty()
+            || self.is_dropping
+            || self.offset_max.is_some()
+        {
             return 0;
         }
         // Neither ids nor slots wrap in a run.
@@ -235,7 +248,11 @@ impl Oracle {
         self.has_returned || 8 * free >= size || 2 * self.order.len() < size
     }
 
-    fn post(&mut self, keep: usize) -> Vec<(u32, u32)> {
+    fn offset(&self, buffer: u32) -> u16 {
+        self.offsets.get(&buffer).copied().unwrap_or(0)
+    }
+
+    fn post(&mut self, keep: usize) -> Vec<(u32, u32, u16)> {
         let mut posted = Vec::new();
         if !self.is_post_due(keep) {
             return posted;
@@ -251,7 +268,7 @@ impl Oracle {
             let buffer = self.free.pop_front().unwrap();
             self.buffers.insert(id, buffer);
             self.order.push_back(id);
-            posted.push((id, buffer));
+            posted.push((id, buffer, self.offset(buffer)));
         }
         posted
     }
@@ -304,6 +321,7 @@ fn answer(burst: &mut RxBurst<'_>, slots: &SlotArray, oracle: &mut Oracle, answe
         for ahead in before..oracle.received.len() - 1 {
             let at = slots.size().index((oracle.head + ahead as u32) % oracle.size).unwrap();
             slots.store(at, oracle.received[ahead]);
+            slots.get(at).unwrap().set_ptr(oracle.offset(oracle.received[ahead].buf_idx).into());
         }
     }
 }
@@ -320,23 +338,31 @@ fn step(ring: &mut Rx, oracle: &mut Oracle, step: &Step) {
             let (mut posted, slots) = (Vec::new(), ring.memory.slots());
             let report = ring.sync_up_to(end, |burst| {
                 answers.iter().for_each(|a| answer(burst, &slots, oracle, a));
-                posted = post(burst, *run);
+                posted = post_at(burst, *run);
             });
             assert_eq!(posted, oracle.post(hold as usize + 1));
             let RxReport { packets, bytes, short, long, damaged, bad_buffer, .. } = report;
             assert_eq!((packets, bytes, short, long, damaged), oracle.report);
             assert_eq!(bad_buffer, None);
         }
-        Step::Take => {
+        Step::Take(ptr) => {
+            for ahead in 0..oracle.received.len() as u32 {
+                ring.memory.set_ptr((oracle.head + ahead) % oracle.size, *ptr);
+            }
+            if let Some(max) = oracle.offset_max {
+                let offset = (ptr & MASK).min(max.into()) as u16;
+                oracle.offsets.extend(oracle.received.iter().map(|slot| (slot.buf_idx, offset)));
+            }
             let slots: Vec<_> = oracle.received.drain(..).collect();
             oracle.head = (oracle.head + slots.len() as u32) % oracle.size;
             oracle.free.extend(slots.iter().map(|slot| slot.buf_idx));
             assert_eq!(ring.take().concat(), slots);
         }
-        Step::Rewrite(buf_idx, len, flags) => {
+        Step::Rewrite(buf_idx, len, flags, ptr) => {
             let mut at = ring.hwtail;
             while at != ring.track.posted() {
                 ring.memory.slots().store(at, slot(*buf_idx, *len, SlotFlags::from_bits_retain(*flags)));
+                ring.memory.set_ptr(at.get(), *ptr);
                 at = ring.memory.size.next(at);
             }
             oracle.is_rewritten = !oracle.partial.is_empty();
@@ -363,6 +389,10 @@ fn compare(ring: &Rx, oracle: &Oracle) {
     let at = |ahead: usize| ring.memory.slots().load(size.advance(ring.head, ahead as u32));
     let found: Vec<_> = (0..oracle.received.len()).map(at).collect();
     assert_eq!(found, Vec::from(oracle.received.clone()));
+    for (slot, ahead) in oracle.received.iter().zip(0..).filter(|_| oracle.offset_max.is_some()) {
+        let ptr = ring.memory.ptr(size.advance(ring.head, ahead).get());
+        assert_eq!(ptr & MASK, oracle.offset(slot.buf_idx).into());
+    }
     let free: Vec<_> = (oracle.size as usize - oracle.free.len()..oracle.size as usize)
         .map(at)
         .map(|slot| slot.buf_idx)
@@ -396,9 +426,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let hold = prop_oneof![4 => Just(0u32), 1 => 0..8u32];
     let step = prop_oneof![
         8 => (answers, 1..6usize, hold).prop_map(|(answers, run, hold)| Step::Sync { answers, run, hold }),
-        3 => Just(Step::Take),
-        2 => (0..12u32, any::<u16>(), any::<u16>()).prop_map(|(buf_idx, len, flags)| Step::Rewrite(buf_idx, len, flags)),
-        1 => prop_oneof![4 => Just(Step::Take), 1 => Just(Step::Reset)],
+        4 => prop_oneof![0..100u64, any::<u64>()].prop_map(Step::Take),
+        2 => (0..12u32, any::<u16>(), any::<u16>(), any::<u64>())
+            .prop_map(|(buf_idx, len, flags, ptr)| Step::Rewrite(buf_idx, len, flags, ptr)),
+        1 => prop_oneof![4 => Just(Step::Take(0)), 1 => Just(Step::Reset)],
     ];
     prop::collection::vec(step, 1..if cfg!(miri) { 30 } else { 400 })
 }
@@ -413,11 +444,15 @@ proptest! {
         receive_len in prop_oneof![4 => Just(CAPACITY), 1 => Just(60), 1 => 0..16u16, 1 => Just(u16::MAX)],
         flags in prop_oneof![Just(SlotFlags::empty()), Just(SlotFlags::FORWARD)],
         frame_max in prop_oneof![3 => Just(u16::MAX), 1 => 0..=CAPACITY, 1 => Just(200)],
+        offset_max in prop_oneof![3 => Just(None), 1 => Just(Some(50)), 1 => Just(Some(0))],
         steps in steps(),
     ) {
         let mut ring = Rx::new(slots, (slots + more) as u16).with_frame_max(frame_max);
+        if let Some(max) = offset_max {
+            ring = ring.with_offsets(SlotOffsets::new(max, MASK.count_ones()).unwrap());
+        }
         (ring.receive_len, ring.flags) = (receive_len, flags);
-        let mut oracle = Oracle::new(&ring, frame_max);
+        let mut oracle = Oracle::new(&ring, frame_max, offset_max);
         for s in &steps {
             step(&mut ring, &mut oracle, s);
         }

@@ -60,7 +60,7 @@ impl<N: Nic> Backend for Card<N> {
 fn ring_backends(queues: Queues, start: &Start<'_>) -> Result<RingBackends, Cause> {
     let Queues { tx, rx, receive_len } = queues;
     let (tx_slots, rx_slots) = (start.params.tx_slots, start.params.rx_slots);
-    let frame_max = start.params.mtu.frame_max();
+    let (frame_max, offsets) = (start.params.mtu.frame_max(), start.offsets);
     let signal = |direction, number| start.signals.ring(RingKind::Hardware, direction, number).cloned();
     let up = || start.host.map(|host| HostTxPath::new(host.clone(), &start.params));
     let tx = (0..).zip(tx).map(|(number, queue)| -> Result<Box<dyn RingBackend>, QueueMismatch> {
@@ -71,7 +71,7 @@ fn ring_backends(queues: Queues, start: &Start<'_>) -> Result<RingBackends, Caus
     let rx = (0..).zip(rx).map(|(number, queue)| -> Result<Box<dyn RingBackend>, QueueMismatch> {
         let size = ring_size(queue.capacity(), rx_slots)?;
         let signal = signal(Direction::Rx, number).ok_or(QueueMismatch::TooMany)?;
-        Ok(Box::new(CardRx::new(queue, (receive_len, frame_max), signal, up(), size)))
+        Ok(Box::new(CardRx::new(queue, (receive_len, frame_max, offsets), signal, up(), size)))
     });
     let mismatch = |mismatch| Arc::new(mismatch) as Cause;
     Ok(RingBackends {

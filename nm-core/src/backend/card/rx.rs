@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use nm_driver::burst::{RxBurst, RxReport, RxRequest, RxTrack};
 use nm_driver::index::{Index, RingSize};
 use nm_driver::nic::{Armed, RxQueue};
+use nm_driver::offsets::SlotOffsets;
 
 use super::status::check;
 use crate::backend::host::HostTxPath;
@@ -37,12 +38,13 @@ impl CardRx {
     /// `frame_max`.
     pub(super) fn new(
         queue: Box<dyn RxQueue>,
-        (receive_len, frame_max): (u16, u16),
+        (receive_len, frame_max, offsets): (u16, u16, SlotOffsets),
         signal: Arc<Signal>,
         up: Option<HostTxPath>,
         size: RingSize,
     ) -> Self {
-        let track = RxTrack::new(queue.capacity(), size, size.first()).with_frame_max(frame_max);
+        let track = RxTrack::new(queue.capacity(), size, size.first());
+        let track = track.with_frame_max(frame_max).with_offsets(offsets);
         Self { queue, track, receive_len, signal, up, is_inside: false }
     }
 
@@ -203,6 +205,6 @@ impl RingBackend for CardRx {
     }
 
     fn restore_slots(&self, kring: &Kring) {
-        self.track.restore(&kring.ring.view().slots);
+        self.track.restore(kring.ring.view());
     }
 }
