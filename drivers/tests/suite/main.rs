@@ -26,6 +26,7 @@ mod loopback;
 mod machine;
 mod merged;
 mod msix;
+mod offsets;
 mod packed;
 mod pci;
 mod rings;

@@ -1,6 +1,6 @@
 //! The driver of the Intel gigabit cards, and the model of them.
 
-mod bench;
+pub mod bench;
 mod fragments;
 mod hostile;
 mod interrupts;
