@@ -105,7 +105,7 @@
 //! and the arrays are in [`nm_driver::shared`]. The contract of cards ([`nic`]) and that of the machine ([`platform`]) are
 //! `nm-driver`'s as well. A raw port is opened by safe code; following its addresses is unsafe, under the contract in [`raw`].
 //!
-//! `generic::nic` implements the contract of cards. In tests unsafe code is for the memory and the card of `testing`, and for what
+//! In tests unsafe code is for the memory and the card of `testing`, and for what
 //! loom or a test does to shared state on purpose.
 #![no_std]
 
