@@ -164,9 +164,9 @@ fn a_frame_too_long_for_the_other_card_is_counted_there() -> Result<()> {
     let appliance = boot_with_host_mtu([9000, 1280])?;
     check_shown(&appliance, ["9000", "1280"])?;
     let mut generator = Generator::new();
-    let lengths = [1299, 1500, 2500, LONGEST].into_iter().cycle().take(40);
+    let lengths = [1303, 1500, 2500, LONGEST].into_iter().cycle().take(40);
     let frames = lengths
-        .flat_map(|length| [Fate::Vanishes(generator.frame(length)), Fate::Arrives(generator.frame(1298))]);
+        .flat_map(|length| [Fate::Vanishes(generator.frame(length)), Fate::Arrives(generator.frame(1302))]);
     let frames: Vec<_> = frames.collect();
     carry_fated(&appliance.left, &appliance.right, frames)?;
     let counters = appliance.stop()?;
