@@ -227,7 +227,9 @@ mod tests {
 
     #[test]
     fn what_is_lost_in_between_is_only_counted() {
-        let carried = carry(|number, frame| if number % 300 > 200 { vec![] } else { vec![frame] }).unwrap();
+        // None of the last, however many they are on a busy machine.
+        let is_lost = |number| number < 900 && number % 300 > 200;
+        let carried = carry(move |number, frame| if is_lost(number) { vec![] } else { vec![frame] }).unwrap();
         assert!(carried.arrived > 500 && carried.sent - carried.arrived >= 99, "{carried:?}");
         let carried = carry(|_, frame| vec![frame]).unwrap();
         assert_eq!(carried.sent, carried.arrived);

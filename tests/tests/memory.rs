@@ -5,7 +5,8 @@
 //! 3. Stop the image: all buffers are back in their place.
 //!
 //! The same with 64 MiB and 256 MiB and buffers of 10240 bytes, which hold jumbo frames, and with the smallest buffers, of 256
-//! bytes: frames that fill a buffer pass, longer ones do not, and the rings have as many slots as the cards offer.
+//! bytes, each with the largest MTU whose frames fit a buffer: the longest frames pass, longer ones do not, and the rings have as
+//! many slots as the cards offer.
 
 use anyhow::Result;
 use millrace_tests::console::Mark;
@@ -41,6 +42,10 @@ fn bridges_in(machine: Machine, memory_mib: u32) -> Result<()> {
 
 /// A buffer begins with so many bytes that no frame uses.
 const HEADROOM: usize = 64;
+/// Ethernet header and two VLAN tags.
+const AROUND: usize = 22;
+/// The largest MTU.
+const MTU_MAX: usize = 9000;
 
 fn large_buffers_in_64_mib(machine: Machine) -> Result<()> {
     buffers_of(machine, 10240, 64)
@@ -55,9 +60,10 @@ fn small_buffers_in_64_mib(machine: Machine) -> Result<()> {
 }
 
 fn buffers_of(machine: Machine, bytes: usize, memory_mib: u32) -> Result<()> {
-    let words = format!("netmap.buf_size={bytes}");
+    let mtu = (bytes - HEADROOM - AROUND).min(MTU_MAX);
+    let words = format!("netmap.buf_size={bytes} mtu={mtu}");
     let appliance = Appliance::boot_with(machine, |qemu| qemu.memory_mib(memory_mib).command_line(words))?;
-    let longest = bytes - HEADROOM;
+    let longest = mtu + AROUND;
     let mut generator = Generator::new();
     let mut frames = || {
         let lengths = (60..=longest).step_by(longest.div_ceil(100)).chain([longest]);
@@ -65,6 +71,7 @@ fn buffers_of(machine: Machine, bytes: usize, memory_mib: u32) -> Result<()> {
     };
     transfer::exchange(&appliance.left, &appliance.right, frames(), frames())?;
     let too_long = (longest + 1..LONGEST_FRAME).step_by(100);
+    let most_dropped = too_long.clone().count() as u64;
     let fates = too_long.flat_map(|length| {
         [Fate::Vanishes(generator.frame(length)), Fate::Arrives(generator.frame(longest))]
     });
@@ -72,6 +79,8 @@ fn buffers_of(machine: Machine, bytes: usize, memory_mib: u32) -> Result<()> {
     let fewer = appliance.guest.console().lines_after(Mark::default());
     let fewer = fewer.iter().find(|line| line.contains(" slots instead of "));
     assert_eq!(fewer, None, "the rings are smaller than the cards offer");
-    assert_eq!(appliance.stop()?.dropped(), 0);
+    // QEMU drops what does not fit a buffer, and has no counter for that.
+    let dropped = appliance.stop()?.dropped();
+    assert!(dropped <= most_dropped, "{dropped} of {most_dropped}");
     Ok(())
 }
