@@ -47,6 +47,15 @@ pub struct NicInfo {
     pub scatter_min: Option<u16>,
 }
 
+impl NicInfo {
+    /// A card without an MTU of its own, with so many transmit and receive queues of `slots` slots each, which spreads a frame over
+    /// buffers of any length.
+    pub fn scattering(mac: [u8; 6], (tx_queues, rx_queues): (u16, u16), slots: u16) -> Self {
+        let (tx_slots, rx_slots, mtu, scatter_min) = (slots, slots, None, Some(1));
+        Self { mac, tx_queues, rx_queues, tx_slots, rx_slots, mtu, scatter_min }
+    }
+}
+
 /// A MAC address as people write it.
 #[derive(Debug, Clone, Copy)]
 pub struct Mac(pub [u8; 6]);

@@ -274,14 +274,12 @@ impl Adapter {
         // Until the card has stopped, the memory is kept, also if the driver panics meanwhile.
         let memory = ManuallyDrop::new(session.memory().clone());
         // A card that failed or is gone was stopped, or its memory was given up.
-        let stopped = if matches!(life, Life::Open(_)) { state.backend.stop() } else { Stopped::Yes };
-        match stopped {
-            Stopped::Yes => {
-                session.end(End::Close);
-                drop(ManuallyDrop::into_inner(memory));
-            }
-            Stopped::No => session.give_up_memory(),
+        if matches!(life, Life::Open(_)) {
+            halt(&mut *state.backend, session);
+        } else {
+            session.end(End::Close);
         }
+        drop(ManuallyDrop::into_inner(memory));
     }
 
     /// Tells the host side, if there is one, which rings have users.
@@ -303,14 +301,10 @@ struct Opening<'a> {
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
+        // If the driver panics meanwhile, the memory is kept.
         let session = ManuallyDrop::new(session);
-        match self.backend.stop() {
-            Stopped::Yes => {
-                session.end(End::Close);
-                drop(ManuallyDrop::into_inner(session));
-            }
-            Stopped::No => session.give_up_memory(),
-        }
+        halt(self.backend, &session);
+        drop(ManuallyDrop::into_inner(session));
     }
 }
 
@@ -393,7 +387,7 @@ impl Adapter {
     }
 }
 
-/// Stops a back end for good under rings that are stopped. What it may still use is kept from others.
+/// Stops a back end under rings that no sync enters any more. What it may still use is kept from others.
 fn halt(backend: &mut dyn Backend, session: &Session) {
     match backend.stop() {
         Stopped::Yes => session.end(End::Close),

@@ -30,15 +30,7 @@ impl Default for NullRings {
 impl Backend for NullRings {
     fn info(&self) -> NicInfo {
         let Self { tx, rx, slots } = *self;
-        NicInfo {
-            mac: [0; 6],
-            tx_queues: tx,
-            rx_queues: rx,
-            tx_slots: slots,
-            rx_slots: slots,
-            mtu: None,
-            scatter_min: Some(1),
-        }
+        NicInfo::scattering([0; 6], (tx, rx), slots)
     }
 
     fn start(&mut self, _start: &Start<'_>) -> Result<RingBackends, Cause> {

@@ -81,16 +81,7 @@ struct PipeEnd {
 
 impl Backend for PipeEnd {
     fn info(&self) -> NicInfo {
-        let (mac, slots) = ([0x52, 0x54, 0, 0, 2, self.number], self.slots);
-        NicInfo {
-            mac,
-            tx_queues: 1,
-            rx_queues: 1,
-            tx_slots: slots,
-            rx_slots: slots,
-            mtu: None,
-            scatter_min: Some(1),
-        }
+        NicInfo::scattering([0x52, 0x54, 0, 0, 2, self.number], (1, 1), self.slots)
     }
 
     /// The ring of the other end would have to have the same.

@@ -48,16 +48,7 @@ impl<D: FrameDevice> Generic<D> {
 
 impl<D: FrameDevice> Backend for Generic<D> {
     fn info(&self) -> NicInfo {
-        let (mac, slots) = (self.0.device.mac(), self.ring_size());
-        NicInfo {
-            mac,
-            tx_queues: 1,
-            rx_queues: 1,
-            tx_slots: slots,
-            rx_slots: slots,
-            mtu: None,
-            scatter_min: Some(1),
-        }
+        NicInfo::scattering(self.0.device.mac(), (1, 1), self.ring_size())
     }
 
     fn link(&self) -> Link {

@@ -46,15 +46,7 @@ impl CardSpec {
     pub fn new(number: u8, slots: u16, order: Order) -> Self {
         let mac = [0x52, 0x54, 0, 0, 0, number];
         Self {
-            info: NicInfo {
-                mac,
-                tx_queues: 1,
-                rx_queues: 1,
-                tx_slots: slots,
-                rx_slots: slots,
-                mtu: None,
-                scatter_min: Some(1),
-            },
+            info: NicInfo::scattering(mac, (1, 1), slots),
             queues_max: None,
             order,
             starts: true,
