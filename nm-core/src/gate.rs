@@ -11,7 +11,7 @@
 //!
 //! `enter` takes the word from idle with Acquire, `leave` gives it back with Release: what one sync wrote to the
 //! kring, the next one sees. A stop waits for that Release with Acquire, and then takes the word itself: so it sees what the last
-//! sync wrote, and whoever stops the ring at the same time waits in turn. `start` lets the next sync in.
+//! sync wrote, and a second thread that stops the ring waits until the first has left it. `start` lets the next sync in.
 //!
 //! Stops are not counted: the first `start` ends all of them.
 #![expect(unsafe_code, reason = "a lock: the word says which thread may access the value")]
@@ -66,7 +66,7 @@ impl<T> Gate<T> {
         Self { state: AtomicU32::new(IDLE), value: UnsafeCell::new(value) }
     }
 
-    /// Works on the value, if nobody is inside and the ring is not stopped.
+    /// Works on the value, if no thread is inside and the ring is not stopped.
     #[inline]
     #[doc(alias = "nm_kr_tryget")]
     pub(crate) fn enter<R>(&self, work: impl FnOnce(&mut T) -> R) -> Result<R, Refusal> {
@@ -112,7 +112,7 @@ impl<T> Gate<T> {
 }
 
 impl<T> Entered<'_, T> {
-    /// Works on the value. Whoever makes an `Entered` has just set `BUSY`, which was not set.
+    /// Works on the value. The thread that makes an `Entered` has just set `BUSY`, which was not set.
     #[inline]
     fn work<R>(self, work: impl FnOnce(&mut T) -> R) -> R {
         // SAFETY: this thread has set `BUSY`, which is cleared when this value is dropped, after the call.
@@ -217,7 +217,7 @@ mod loom_tests {
         });
     }
 
-    /// Whatever is done to the ring by others: nobody is inside together with a thread that has stopped it.
+    /// Whatever other threads do to the ring: none is inside together with a thread that has stopped it.
     #[test]
     fn two_that_stop_a_ring_take_turns() {
         model(|gate| {

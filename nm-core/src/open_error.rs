@@ -63,7 +63,7 @@ pub enum OpenError {
     },
     /// The interface was attached without a stack, so it has no host rings.
     NoHostRings(String),
-    /// The interface belongs to somebody, such as a switch (see [`Claim`](crate::Claim)).
+    /// The interface belongs to an owner, such as a switch (see [`Claim`](crate::Claim)).
     Owned {
         /// The interface.
         name: String,
@@ -74,8 +74,8 @@ pub enum OpenError {
     InUse(String),
     /// The interface has no adapter of the kind that `admode` asks for.
     NoAdapter(String, NoAdapter),
-    /// A raw port is or was open on the interface since it was last closed altogether, so the buffers in its slots are
-    /// not known to be anybody's. A safe port opens when the interface has been closed.
+    /// A raw port is or was open on the interface since it was last closed altogether, so it is not known
+    /// which port the buffers in its slots belong to. A safe port opens when the interface has been closed.
     Distrusted(String),
     /// The interface is disappearing, or did not come back from a reset; ports are still open on what is left of it.
     Gone(String),

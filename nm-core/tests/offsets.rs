@@ -147,7 +147,7 @@ fn a_card_sends_from_offsets_and_receives_at_them() {
             port.rxsync().unwrap();
             let at = rx.header().head;
             assert_eq!(rx.frame(at), frame(number, len));
-            // The slots begin with the initial offset. A released one comes back with the offset that it has now.
+            // The slots begin with the initial offset. A released slot keeps the offset that it has when it is released.
             let expected = if number < 8 { 20 } else { 3 * ((number - 8) % 90) };
             if order == Order::Posted {
                 assert_eq!((rx.slot(at).ptr, rx.slot(at).flags), (expected, 0));

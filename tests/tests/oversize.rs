@@ -1,4 +1,4 @@
-//! Objective: a frame passes if the MTU allows its length; a longer one harms nobody.
+//! Objective: a frame passes if the MTU allows its length; a longer frame is dropped, and the frames behind it pass.
 //!
 //! 1. Boot the bridge between two wires, on cards of each model. A buffer holds 1984 bytes behind its headroom, unless
 //!    told otherwise.

@@ -148,7 +148,7 @@ impl BoundRing {
         !self.signals.hub().knobs().no_timestamp() || self.is_stamped()
     }
 
-    /// Writes the time of a sync. If somebody else is inside the ring, that one's sync is the later.
+    /// Writes the time of a sync. If another thread is syncing the ring, its sync is the later one, and this time is not written.
     pub(crate) fn stamp(&self, now_ns: u64) {
         let _ = self.cell.with(|inside| inside.kring.ring.set_time_ns(now_ns));
     }

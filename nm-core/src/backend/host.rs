@@ -248,7 +248,7 @@ impl RingBackend for HostRx {
         Direction::Rx
     }
 
-    /// Who sends a frame wakes who waits (`HostSide::transmit`), and who waits has registered before it looks once more.
+    /// `HostSide::transmit` wakes the waiters. A waiter registers before it looks at the ring once more, so it misses no frame.
     fn arm(&mut self, _kring: &Kring) -> Armed {
         Armed::Yes
     }

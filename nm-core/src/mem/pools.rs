@@ -28,7 +28,7 @@ use crate::tunables::Sizes;
 /// Buffers that no slot ever holds; a zeroed slot names the first of them.
 pub(super) const RESERVED_BUFFERS: u32 = 2;
 
-/// Who has the rings of an interface first, from the time when nobody had it open.
+/// The kind of port that opens an interface first, while no other port is open on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hands {
     /// A safe port.

@@ -4,7 +4,7 @@
 //!
 //! - A safe port has its rings for itself, and no program reaches them through memory (`adapter`). So the borrow of a ring is
 //!   the borrow of the application's side of it.
-//! - Between two syncs nobody but the application accesses the slots of the window `[head, tail)` (`kring`).
+//! - Between two syncs only the application accesses the slots of the window `[head, tail)` (`kring`).
 //! - Each buffer is in one place (`mem`). So the borrow of a slot of a window, or of a spare buffer, is the borrow of the buffer
 //!   that it names.
 #![expect(unsafe_code, reason = "the borrow of a slot or a spare buffer becomes that of its memory")]
