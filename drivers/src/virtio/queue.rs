@@ -103,6 +103,9 @@ pub trait Virtqueue: Send + 'static {
     /// [`ToDevice`].
     fn used(place: &Self::Completion, mark: Self::Mark, id: u32) -> Option<u32>;
 
+    /// What the device reports in this place, if it does.
+    fn report(place: &Self::Completion, mark: Self::Mark) -> Option<Used>;
+
     /// Goes on behind as many buffers of one descriptor.
     fn consume(&mut self, count: u32);
 

@@ -62,7 +62,10 @@ impl<Q: Virtqueue<Direction = ToDevice>> PacketQueue<Q> {
             if places.is_empty() {
                 break;
             }
-            let count = burst.complete_run(places, |place, id| Q::used(place, mark, id).is_some());
+            let mut count = burst.complete_run(places, |place, id| Q::used(place, mark, id).is_some());
+            if count == 0 && !self.is_in_order {
+                count = burst.complete_any(places, |place| Q::report(place, mark).map(|used| used.id));
+            }
             if count > 0 {
                 self.queue.consume(count);
             } else if !self.reclaim_one(burst) {
@@ -177,7 +180,11 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
             if places.is_empty() {
                 break;
             }
-            let count = burst.receive_run(places, header, |place, id| Q::used(place, mark, id));
+            let mut count = burst.receive_run(places, header, |place, id| Q::used(place, mark, id));
+            if count == 0 && !self.is_in_order {
+                let report = |place: &_| Q::report(place, mark).map(|used| (used.id, used.written));
+                count = burst.receive_any(places, header, report);
+            }
             if count > 0 {
                 self.queue.consume(count);
             } else if !self.import_one(burst) {

@@ -127,6 +127,12 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
     }
 
     #[inline]
+    fn report(descriptor: &Descriptor, counter: WrapCounter) -> Option<Used> {
+        let (id, written) = layout::used(descriptor, counter)?;
+        Some(Used { id: id.into(), written })
+    }
+
+    #[inline]
     fn consume(&mut self, count: u32) {
         self.next_used = self.ring.circle().skip(self.next_used, count);
     }
@@ -169,8 +175,7 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
         if self.is_broken || self.next_used == self.next_avail {
             return None;
         }
-        let (id, written) = self.ring.used(self.next_used)?;
-        Some(Used { id: id.into(), written })
+        Self::report(self.ring.from(self.next_used).first()?, self.next_used.counter())
     }
 
     /// The device writes to the first position of a buffer or a batch, and goes on behind its last (section 2.8.9).

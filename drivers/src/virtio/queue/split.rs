@@ -155,6 +155,12 @@ impl<D: Direction> Virtqueue for SplitQueue<D> {
     }
 
     #[inline]
+    fn report([id, written]: &UsedEntry, (): ()) -> Option<Used> {
+        let load = |word: &AtomicU32| u32::from_le(word.load(Ordering::Relaxed));
+        Some(Used { id: load(id), written: load(written) })
+    }
+
+    #[inline]
     fn consume(&mut self, count: u32) {
         self.next_used = self.next_used.wrapping_add(count as u16);
     }
@@ -199,9 +205,7 @@ impl<D: Direction> Virtqueue for SplitQueue<D> {
     #[cold]
     fn peek(&mut self) -> Option<Used> {
         let count = self.used();
-        let [id, written] = self.ring.used_from(self.next_used, count).first()?;
-        let load = |word: &AtomicU32| u32::from_le(word.load(Ordering::Relaxed));
-        Some(Used { id: load(id), written: load(written) })
+        Self::report(self.ring.used_from(self.next_used, count).first()?, ())
     }
 
     /// The device moves its index by the whole batch (section 2.7.9).

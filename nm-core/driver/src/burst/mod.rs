@@ -15,9 +15,13 @@
 //! has no wrap: its slots, its ids and the driver's descriptors are consecutive. It ends in front of anything unusual. The burst
 //! has the loop, and calls the driver for each descriptor; both are compiled as one piece.
 //!
-//! **Slow path.** One fragment or frame per call, for all that is unusual: a flagged or invalid slot, a frame of several
-//! slots, an id out of order. The track then notes each id by itself. It returns to the fast path without being asked:
-//! a transmit track when no unusual frame is outstanding, a receive track when nothing is.
+//! **Out of order.** Where the next expected id is not reported, the driver asks for runs in any order: the burst takes the ids
+//! as they are reported. A receive track counts the ids behind the oldest that are back, its *gaps*; new buffers still take the
+//! next positions. If there are none left but gaps, the oldest buffer counts as the newest. Without gaps the track is in order
+//! again, whatever is outstanding. A transmit track notes each id by itself until no unusual frame is outstanding.
+//!
+//! **Slow path.** One fragment or frame per call, for all else that is unusual: a flagged or invalid slot, a frame of several
+//! slots, an id that is not outstanding.
 //!
 //! **Offsets.** A ring whose slots have offsets ([`SlotOffsets`]) uses the slow path alone. What a driver gets is a [`Buffer`] whose
 //! payload begins at the offset of its slot: on transmit after the offset and the length were checked, on receive after an

@@ -49,16 +49,14 @@ pub struct RxTrack {
     frame_max: u32,
     oldest: u32,
     next: u32,
-    /// The buffer that was posted under each id.
+    /// The buffer that was posted under each id; [`NONE`] for a gap.
     buffers: Box<[u32]>,
     /// The offset that it was posted with; empty for a ring without offsets.
     offsets: Box<[u16]>,
+    /// Gaps: ids of `oldest..next` that came back while an older one is outstanding.
+    gaps: u32,
     /// Whether buffers come back in order, each with a whole frame, and have no offsets.
     is_plain: bool,
-    /// Set from the first completion out of order until nothing is outstanding.
-    unordered: Option<Unordered>,
-    /// Ids that are not outstanding, of use only while `unordered` is set.
-    free: Box<[u16]>,
     /// Slot behind the fragments of the frame that is not whole yet.
     import: Index,
     /// Slot behind the outstanding buffers.
@@ -73,14 +71,6 @@ pub struct RxTrack {
     is_dropping: bool,
 }
 
-/// The ids while buffers complete out of order: a queue of free ones.
-#[derive(Debug, Clone, Copy)]
-struct Unordered {
-    /// Positions in the queue of free ids, modulo the number of ids.
-    first: u32,
-    count: u32,
-}
-
 impl RxTrack {
     /// The track of a queue that can hold `capacity` buffers, for a ring of this size whose slots from `tail` on are free.
     pub fn new(capacity: u16, size: RingSize, tail: Index) -> Self {
@@ -93,9 +83,8 @@ impl RxTrack {
             next: 0,
             buffers: alloc::vec![NONE; ids as usize].into(),
             offsets: Box::default(),
+            gaps: 0,
             is_plain: true,
-            unordered: None,
-            free: alloc::vec![0; ids as usize].into(),
             import: tail,
             posted: tail,
             fragments: 0,
@@ -133,13 +122,11 @@ impl RxTrack {
     /// Number of outstanding buffers.
     #[inline]
     pub fn outstanding(&self) -> u32 {
-        match self.unordered {
-            None => self.next.wrapping_sub(self.oldest),
-            Some(Unordered { count, .. }) => self.mask + 1 - count,
-        }
+        self.next.wrapping_sub(self.oldest) - self.gaps
     }
 
-    /// How far the buffer with this id is behind the oldest, if it is outstanding. For ids in order: not while `unordered` is set.
+    /// How many ids are between the oldest and this one, if it is one of `oldest..next`, a gap or not.
+    #[inline]
     fn ahead(&self, id: u32) -> Option<u32> {
         let ahead = id.wrapping_sub(self.oldest) & self.mask;
         (id <= self.mask && ahead < self.next.wrapping_sub(self.oldest)).then_some(ahead)
@@ -172,13 +159,7 @@ impl RxTrack {
         }
         at = self.import;
         for id in 0..=self.mask {
-            let is_outstanding = match self.unordered {
-                None => self.ahead(id).is_some(),
-                // The next free id has a buffer if the driver panicked before that was committed.
-                Some(Unordered { count, .. }) => count == 0 || id != self.next_ids().0,
-            };
-            let buffer = self.buffers.get(id as usize).filter(|buffer| is_outstanding && **buffer != NONE);
-            if let Some(&buf_idx) = buffer
+            if let Some(buf_idx) = self.buffer(id)
                 && at != self.posted
             {
                 slots.store(at, SlotValue { buf_idx, len: 0, flags: 0 });
@@ -190,13 +171,18 @@ impl RxTrack {
 
     /// Looks whether buffers come back in order, each with a whole frame: after each step that may change that.
     fn note_plain(&mut self) {
-        self.is_plain =
-            self.unordered.is_none() && self.fragments == 0 && !self.is_dropping && self.offsets.is_empty();
+        self.is_plain = self.gaps == 0 && self.fragments == 0 && !self.is_dropping && self.offsets.is_empty();
     }
 
     /// The offset that the buffer under this id was posted with last.
     fn offset(&self, id: u32) -> u16 {
         self.offsets.get(id as usize).copied().unwrap_or_default()
+    }
+
+    /// The buffer that is outstanding under an id.
+    fn buffer(&self, id: u32) -> Option<u32> {
+        self.ahead(id)?;
+        self.buffers.get(id as usize).copied().filter(|buffer| *buffer != NONE)
     }
 
     /// Takes the buffer that is outstanding under an id, as it was posted.
@@ -208,78 +194,41 @@ impl RxTrack {
     /// Takes the buffer that is outstanding under an id.
     #[inline]
     fn take(&mut self, id: u32) -> Option<u32> {
-        if self.unordered.is_none() && self.outstanding() > 0 && id == self.oldest & self.mask {
-            self.oldest = self.oldest.wrapping_add(1);
-            return self.buffers.get(id as usize).copied();
-        }
-        self.take_unordered(id)
-    }
-
-    #[cold]
-    fn take_unordered(&mut self, id: u32) -> Option<u32> {
-        if id > self.mask {
-            return None;
-        }
-        if self.unordered.is_none() {
-            self.ahead(id)?;
-            self.leave_order();
-        }
-        let buffer = self.buffers.get_mut(id as usize).map(core::mem::take).filter(|b| *b != NONE)?;
-        self.give_back(id as u16);
-        if self.outstanding() == 0 {
-            (self.oldest, self.next, self.unordered) = (0, 0, None);
+        let ahead = self.ahead(id)?;
+        let buffer =
+            self.buffers.get_mut(id as usize).map(core::mem::take).filter(|buffer| *buffer != NONE)?;
+        self.gaps += 1;
+        if ahead == 0 {
+            self.pass_gaps();
         }
         Some(buffer)
     }
 
-    /// Keeps the free ids in a queue from here on.
-    fn leave_order(&mut self) {
-        self.unordered = Some(Unordered { first: 0, count: 0 });
-        for id in 0..=self.mask {
-            if self.ahead(id).is_none() {
-                if let Some(buffer) = self.buffers.get_mut(id as usize) {
-                    *buffer = NONE;
-                }
-                self.give_back(id as u16);
-            }
+    /// Makes the first id that is not a gap the oldest.
+    #[inline]
+    fn pass_gaps(&mut self) {
+        while self.gaps > 0 && self.buffers.get((self.oldest & self.mask) as usize) == Some(&NONE) {
+            self.oldest = self.oldest.wrapping_add(1);
+            self.gaps -= 1;
         }
     }
 
-    /// Adds an id to the free ones.
-    fn give_back(&mut self, id: u16) {
-        let Some(Unordered { first, count }) = self.unordered else { return };
-        if let Some(entry) = self.free.get_mut((first.wrapping_add(count) & self.mask) as usize) {
-            *entry = id;
+    /// Makes gaps of use when there are no other free ids: the oldest buffer counts as the newest, as its id would be next.
+    #[inline]
+    fn free_gaps(&mut self) {
+        while self.gaps > 0 && self.next.wrapping_sub(self.oldest) > self.mask {
+            self.oldest = self.oldest.wrapping_add(1);
+            self.next = self.next.wrapping_add(1);
+            self.pass_gaps();
         }
-        self.unordered = Some(Unordered { first, count: count + 1 });
     }
 
-    /// The id under which the next buffer is posted, and how many more are consecutive.
+    /// The id under which the next buffer is posted, and how many more are consecutive and free.
     #[inline]
     fn next_ids(&self) -> (u32, u32) {
-        match self.unordered {
-            None => {
-                // What is free has an id: there are at least as many as slots.
-                let first = self.next & self.mask;
-                (first, self.mask + 1 - first)
-            }
-            Some(Unordered { first, .. }) => {
-                let id = self.free.get((first & self.mask) as usize).copied().unwrap_or_default();
-                (id.into(), u32::from(self.outstanding() < self.capacity))
-            }
-        }
-    }
-
-    /// The next `count` ids are outstanding.
-    #[inline]
-    fn push(&mut self, count: u32) {
-        match &mut self.unordered {
-            None => self.next = self.next.wrapping_add(count),
-            Some(unordered) => {
-                unordered.first = unordered.first.wrapping_add(count);
-                unordered.count = unordered.count.saturating_sub(count);
-            }
-        }
+        let (first, ids) = (self.next & self.mask, self.mask + 1);
+        let free = ids - self.next.wrapping_sub(self.oldest);
+        (first, free.min(ids - first).min(self.capacity.saturating_sub(self.outstanding())))
     }
 }
 
@@ -307,6 +256,7 @@ pub struct RxReport {
 ///
 /// ```text
 /// import   burst.receive_run(completions, header, |completion, id| written)           whole frames, one buffer each, in order
+///          burst.receive_any(completions, header, |completion| (id, written))         the same in any order
 ///          burst.fragment(id, before, length, more), burst.damaged(id, more)          anything else
 /// post     while burst.has_free() && burst.post_run(descriptors from burst.next_id() on, |descriptor, id, buffer| …) > 0 {}
 /// ```
@@ -374,7 +324,11 @@ impl<'a> RxBurst<'a> {
     #[inline]
     pub fn has_free(&mut self) -> bool {
         self.is_posting = self.is_posting || self.track.is_post_due(self.ring.slots.size(), self.end);
-        self.is_posting && self.track.posted != self.end
+        let has_free = self.is_posting && self.track.posted != self.end;
+        if has_free {
+            self.track.free_gaps();
+        }
+        has_free
     }
 
     /// Number of buffers that the device has.
@@ -426,6 +380,42 @@ impl<'a> RxBurst<'a> {
         count
     }
 
+    /// Receives whole frames of one buffer each, in any order: as long as `report` says which id the entry reports, and how many
+    /// bytes were written to its buffer, `header` of which belong to the device. Ends in front of anything else that is unusual.
+    /// Returns how many.
+    #[inline]
+    pub fn receive_any<T>(
+        &mut self,
+        entries: &[T],
+        header: u32,
+        mut report: impl FnMut(&T) -> Option<(u32, u32)>,
+    ) -> u32 {
+        if self.track.fragments > 0 || self.track.is_dropping || !self.track.offsets.is_empty() {
+            return 0;
+        }
+        let (shortest, flags) = (u32::from(FRAME_MIN), u32::from(self.flags) << 16);
+        let span = (u32::from(self.receive_len).min(self.track.frame_max) + 1).saturating_sub(shortest);
+        let slots = self.ring.slots.from(self.track.import);
+        let mut count = 0;
+        for (entry, slot) in entries.iter().zip(slots) {
+            let Some((id, written)) = report(entry) else { break };
+            let above = written.wrapping_sub(header + shortest);
+            if above >= span {
+                break;
+            }
+            let Some(buf_idx) = self.track.take(id) else { break };
+            slot.set_words(buf_idx, flags + shortest + above);
+            // With each: the buffer is not the device's any more.
+            self.track.import = self.size().next(self.track.import);
+            self.report.bytes += u64::from(shortest + above);
+            count += 1;
+        }
+        self.report.tail = self.track.import;
+        self.report.packets += count;
+        self.track.note_plain();
+        count
+    }
+
     /// The id that is expected to come back next.
     #[inline]
     pub fn expected(&self) -> u16 {
@@ -435,19 +425,14 @@ impl<'a> RxBurst<'a> {
     /// How many outstanding buffers there are up to the one with this id, if buffers come back in order. `None` when it is not
     /// outstanding. For a device that reports a batch by its last.
     pub fn buffers_through(&self, id: u32) -> Option<u32> {
-        let ahead = self.track.ahead(id).filter(|_| self.track.unordered.is_none())?;
+        let ahead = self.track.ahead(id).filter(|_| self.track.gaps == 0)?;
         Some(ahead + 1)
     }
 
     /// The last `N` bytes in front of the payload of the outstanding buffer with this id, where the device may have written something
     /// about the frame. `None` when the id is not outstanding.
     pub fn headroom<const N: usize>(&self, id: u32) -> Option<[u8; N]> {
-        let is_outstanding = match self.track.unordered {
-            None => self.track.ahead(id).is_some(),
-            Some(_) => id <= self.track.mask,
-        };
-        let buf_idx = self.track.buffers.get(id as usize).filter(|_| is_outstanding)?;
-        let posted = Posted { buf_idx: *buf_idx, offset: self.track.offset(id) };
+        let posted = Posted { buf_idx: self.track.buffer(id)?, offset: self.track.offset(id) };
         posted.buffer(self.ring).map(|buffer| buffer.read_header())
     }
 
@@ -634,7 +619,7 @@ impl RxBurst<'_> {
             write(descriptor, first + count, buffer);
             count += 1;
         }
-        self.track.push(count);
+        self.track.next = self.track.next.wrapping_add(count);
         self.track.posted = self.size().advance(self.track.posted, count);
         count
     }
@@ -656,7 +641,7 @@ impl RxBurst<'_> {
             *offset = posted.offset;
         }
         write(descriptor, id, buffer);
-        self.track.push(1);
+        self.track.next = self.track.next.wrapping_add(1);
         self.track.posted = self.size().next(at);
         1
     }

@@ -155,19 +155,25 @@ impl TxTrack {
     }
 
     /// Completes the frame at a position, which has a note. Returns how many slots the ring gets back.
-    #[cold]
+    #[inline]
     fn complete_noted(&mut self, position: u32) -> Option<u32> {
-        let note = self.note(position).filter(|note| note.fragments > 0 && !note.is_done)?;
-        self.set(position, Note { is_done: true, ..note });
+        let is_oldest = position == self.oldest;
+        let note = self.note_mut(position).filter(|note| note.fragments > 0 && !note.is_done)?;
+        let mut first = *note;
+        if !is_oldest {
+            note.is_done = true;
+            self.unusual += u32::from(first.is_plain());
+            return Some(0);
+        }
         let mut slots = 0;
-        while self.outstanding() > 0
-            && let Some(note) = self.note(self.oldest).filter(|note| note.is_done)
-        {
-            slots += u32::from(note.slots);
-            for ahead in 0..u32::from(note.fragments) {
-                self.set(self.oldest.wrapping_add(ahead), Note::PLAIN);
+        loop {
+            slots += u32::from(first.slots);
+            self.unusual -= u32::from(!first.is_plain()) + u32::from(first.fragments) - 1;
+            self.oldest = self.oldest.wrapping_add(first.fragments.into());
+            match self.note(self.oldest) {
+                Some(note) if note.is_done && self.outstanding() > 0 => first = note,
+                _ => break,
             }
-            self.oldest = self.oldest.wrapping_add(note.fragments.into());
         }
         self.is_plain = self.unusual == 0;
         Some(slots)
@@ -312,6 +318,29 @@ impl TxBurst<'_> {
         count
     }
 
+    /// Takes completions of frames of one fragment, in any order, as long as `report` says which id the entry reports. Ends in
+    /// front of anything else that is unusual. Returns how many.
+    #[inline]
+    pub fn complete_any<T>(&mut self, entries: &[T], mut report: impl FnMut(&T) -> Option<u32>) -> u32 {
+        let mut count = 0;
+        for entry in entries {
+            let Some(ahead) = report(entry).and_then(|id| self.ahead(id)) else { break };
+            if ahead > 0 {
+                self.track.leave_plain();
+            }
+            if self.track.is_plain {
+                self.complete_oldest(1);
+            } else {
+                let at = self.track.oldest.wrapping_add(ahead);
+                let is_single = self.track.note(at).is_some_and(|note| note.fragments == 1);
+                let Some(slots) = is_single.then(|| self.track.complete_noted(at)).flatten() else { break };
+                self.report.released += slots;
+            }
+            count += 1;
+        }
+        count
+    }
+
     /// The frame with this id is complete. Returns its number of fragments, `None` when it is not outstanding.
     #[must_use = "an id that is not outstanding was reported by mistake"]
     pub fn complete(&mut self, id: u32) -> Option<u32> {
@@ -343,6 +372,7 @@ impl TxBurst<'_> {
     }
 
     /// How far an outstanding id is behind the oldest.
+    #[inline]
     fn ahead(&self, id: u32) -> Option<u32> {
         let ahead = id.wrapping_sub(self.track.oldest) & self.track.mask;
         (id <= self.track.mask && ahead < self.track.outstanding()).then_some(ahead)

@@ -45,6 +45,8 @@ enum Answer {
     },
     /// Whole frames in order: so many, and one of this length under this id.
     Run(usize, u32, Id),
+    /// Whole frames in any order: under these ids, the last of this length.
+    Any(Vec<Id>, u32),
     Deliver(usize),
     /// The rest of a frame does not come.
     CutOff,
@@ -78,8 +80,8 @@ struct Oracle {
     /// The largest offset, where slots have one; and by buffer the offset that it is posted with.
     offset_max: Option<u16>,
     offsets: HashMap<u32, u16>,
-    /// Ids that are free, in the order in which they are used, while there is no order.
-    free_ids: Option<VecDeque<u32>>,
+    /// Ids from the oldest outstanding one to the newest: the others came back out of order.
+    window: VecDeque<u32>,
     next: u32,
     is_dropping: bool,
     /// A buffer came back without a frame in this sync: what is free is posted at once.
@@ -107,7 +109,7 @@ impl Oracle {
             free: (2..size + 2).collect(),
             offset_max,
             offsets: HashMap::new(),
-            free_ids: None,
+            window: VecDeque::new(),
             next: 0,
             is_dropping: false,
             has_returned: false,
@@ -128,18 +130,32 @@ impl Oracle {
     /// The buffer with an id comes back.
     fn take(&mut self, id: u32) -> Option<u32> {
         let place = self.order.iter().position(|&outstanding| outstanding == id)?;
-        if place > 0 && self.free_ids.is_none() {
-            self.free_ids = Some((0..self.ids).filter(|id| !self.buffers.contains_key(id)).collect());
-        }
         self.order.remove(place);
-        let buffer = self.buffers.remove(&id);
-        if let Some(free) = &mut self.free_ids {
-            free.push_back(id);
-            if self.order.is_empty() {
-                (self.free_ids, self.next) = (None, 0);
-            }
+        self.pass_gaps();
+        self.buffers.remove(&id)
+    }
+
+    fn pass_gaps(&mut self) {
+        while self.window.front() != self.order.front() {
+            self.window.pop_front();
         }
-        buffer
+    }
+
+    fn has_gaps(&self) -> bool {
+        self.window.len() > self.order.len()
+    }
+
+    /// The id of the next buffer that is posted.
+    fn next_id(&mut self) -> u32 {
+        // The oldest buffer becomes the newest until there is a free id.
+        while self.window.len() as u32 == self.ids && self.has_gaps() {
+            self.window.rotate_left(1);
+            self.order.rotate_left(1);
+            self.next += 1;
+            self.pass_gaps();
+        }
+        self.next += 1;
+        (self.next - 1) % self.ids
     }
 
     fn drop_frame(&mut self, buffer: u32, more: bool) {
@@ -219,11 +235,7 @@ impl Oracle {
 
     /// How many of these whole frames are taken in one run.
     fn run(&mut self, claimed: &[(u32, u32)]) -> u32 {
-        if self.free_ids.is_some()
-            || !self.partial.is_empty()
-            || self.is_dropping
-            || self.offset_max.is_some()
-        {
+        if self.has_gaps() || !self.partial.is_empty() || self.is_dropping || self.offset_max.is_some() {
             return 0;
         }
         // Neither ids nor slots wrap in a run.
@@ -237,6 +249,24 @@ impl Oracle {
                 break;
             }
             assert!(self.fragment(id, len, false));
+            count += 1;
+        }
+        count
+    }
+
+    /// How many of these whole frames are taken in any order.
+    fn run_of_any(&mut self, claimed: &[(u32, u32)]) -> u32 {
+        if !self.partial.is_empty() || self.is_dropping {
+            return 0;
+        }
+        let import = (self.head + self.received.len() as u32) % self.size;
+        let mut count = 0;
+        for &(id, len) in claimed.iter().take((self.size - import) as usize) {
+            let longest = self.receive_len.min(self.frame_max.into());
+            let is_whole = (u32::from(FRAME_MIN)..=longest).contains(&len);
+            if !is_whole || !self.fragment(id, len, false) {
+                break;
+            }
             count += 1;
         }
         count
@@ -258,16 +288,11 @@ impl Oracle {
             return posted;
         }
         while self.free.len() > keep {
-            let id = match &mut self.free_ids {
-                Some(free) => free.pop_front().unwrap(),
-                None => {
-                    self.next = (self.next + 1) % self.ids;
-                    (self.next + self.ids - 1) % self.ids
-                }
-            };
+            let id = self.next_id();
             let buffer = self.free.pop_front().unwrap();
             self.buffers.insert(id, buffer);
             self.order.push_back(id);
+            self.window.push_back(id);
             posted.push((id, buffer, self.offset(buffer)));
         }
         posted
@@ -280,7 +305,8 @@ impl Oracle {
         let partial = self.partial.drain(..).map(|slot| slot.buf_idx);
         self.free = partial.chain(outstanding).chain(self.free.drain(..)).collect();
         self.buffers.clear();
-        (self.free_ids, self.next, self.is_dropping) = (None, 0, false);
+        self.window.clear();
+        (self.next, self.is_dropping) = (0, false);
     }
 }
 
@@ -302,8 +328,15 @@ fn answer(burst: &mut RxBurst<'_>, slots: &SlotArray, oracle: &mut Oracle, answe
             let taken = burst.receive_run(&claimed, 0, |(claimed, len), id| (*claimed == id).then_some(*len));
             assert_eq!(taken, oracle.run(&claimed));
         }
+        Answer::Any(ref ids, len) => {
+            let mut claimed: Vec<_> = ids.iter().map(|id| (oracle.id(*id), 60)).collect();
+            if let Some(last) = claimed.last_mut() {
+                last.1 = len;
+            }
+            assert_eq!(burst.receive_any(&claimed, 0, |frame| Some(*frame)), oracle.run_of_any(&claimed));
+        }
         // Software keeps the order.
-        Answer::Deliver(len) if oracle.free_ids.is_none() => {
+        Answer::Deliver(len) if !oracle.has_gaps() => {
             assert_eq!(burst.deliver(&vec![7; len]).is_some(), oracle.deliver(len));
         }
         Answer::Deliver(_) => {}
@@ -414,7 +447,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (id.clone(), before, len.clone(), more)
             .prop_map(|(id, before, len, more)| Answer::Fragment { id, before, len, more }),
         2 => (id.clone(), more).prop_map(|(id, more)| Answer::Damaged { id, more }),
-        4 => (0..6usize, len, id).prop_map(|(count, len, id)| Answer::Run(count, len, id)),
+        4 => (0..6usize, len.clone(), id.clone()).prop_map(|(count, len, id)| Answer::Run(count, len, id)),
+        4 => (prop::collection::vec(id, 1..6), len).prop_map(|(ids, len)| Answer::Any(ids, len)),
         1 => prop_oneof![4 => 14..129usize, 1 => 0..14usize, 2 => 129..900usize].prop_map(Answer::Deliver),
         1 => Just(Answer::CutOff),
     ];

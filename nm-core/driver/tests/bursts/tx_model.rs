@@ -28,6 +28,8 @@ enum Step {
     Claim(u32),
     /// A list of ids that begins with so many of the outstanding ones, oldest first, and ends with this one.
     CompleteRun(usize, u32),
+    /// Frames of one fragment in any order: the ids of outstanding frames by place, and this one behind them.
+    CompleteAny(Vec<usize>, u32),
     /// The oldest frames, by number.
     CompleteOldest(u32),
     /// A batch that the device reports by its last frame.
@@ -246,6 +248,20 @@ impl Oracle {
         count
     }
 
+    /// How many of these completions of frames of one fragment are taken.
+    fn complete_any(&mut self, claimed: &[u32]) -> u32 {
+        let mut count = 0;
+        for id in claimed {
+            let is_single = |frame: &&Outstanding| frame.ids == [*id] && !frame.is_done;
+            if self.outstanding.iter().find(is_single).is_none() {
+                break;
+            }
+            self.complete(*id);
+            count += 1;
+        }
+        count
+    }
+
     fn frames_through(&self, id: u32) -> Option<(u32, u32)> {
         let last = self.outstanding.iter().position(|frame| frame.ids[0] == id && !frame.is_done)?;
         let frames = self.outstanding.iter().take(last + 1).filter(|frame| !frame.is_done);
@@ -299,6 +315,13 @@ fn step(ring: &mut Tx, oracle: &mut Oracle, step: &Step) {
             let report =
                 ring.sync(|burst| taken = burst.complete_run(&claimed, |claimed, id| *claimed == id));
             assert_eq!(taken, oracle.complete_run(&claimed));
+            report
+        }
+        Step::CompleteAny(ref places, last) => {
+            let claimed: Vec<u32> = places.iter().map(|place| oracle.id_at(*place)).chain([last]).collect();
+            let mut taken = 0;
+            let report = ring.sync(|burst| taken = burst.complete_any(&claimed, |id| Some(*id)));
+            assert_eq!(taken, oracle.complete_any(&claimed));
             report
         }
         Step::CompleteOldest(frames) => {
@@ -388,6 +411,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (0..4usize).prop_map(Step::Complete),
         2 => id.clone().prop_map(Step::Claim),
         3 => (0..6usize, id.clone()).prop_map(|(count, last)| Step::CompleteRun(count, last)),
+        3 => (prop::collection::vec(0..6usize, 0..5), id.clone()).prop_map(|(places, last)| Step::CompleteAny(places, last)),
         2 => (0..5u32).prop_map(Step::CompleteOldest),
         1 => (0..24u32).prop_map(Step::CompleteThrough),
         1 => Just(Step::Refuse),

@@ -130,15 +130,22 @@ pub(super) fn last_word([_, last]: &Descriptor) -> u64 {
     u64::from_le(last.load(Ordering::Acquire))
 }
 
+/// The id in a descriptor, and how many bytes were written, if the device has used it.
+///
+/// By section 2.8.4 the length counts only if the descriptor has the WRITE flag. It is not looked at: QEMU has never set
+/// it there, and does set the length.
+#[inline]
+pub(super) fn used(descriptor: &Descriptor, counter: WrapCounter) -> Option<(u16, u32)> {
+    let word = last_word(descriptor);
+    // No cut: the length is the lower half.
+    counter.is_used(word).then_some((id_of(word), word as u32))
+}
+
 /// What the two sides tell each other.
 impl PackedMemory {
-    /// The id in the descriptor at a place, and how many bytes were written, if the device has used it.
-    ///
-    /// By section 2.8.4 the length counts only if the descriptor has the WRITE flag. It is not looked at: QEMU has never set
-    /// it there, and does set the length.
+    /// What the device says in the descriptor at a place: see [`used`].
     pub(super) fn used(&self, place: Place) -> Option<(u16, u32)> {
-        let word = last_word(self.from(place).first()?);
-        place.counter().is_used(word).then_some((id_of(word), word as u32))
+        used(self.from(place).first()?, place.counter())
     }
 
     /// Says when the driver wants to be interrupted. In one store: a device never sees new flags with an old place.
