@@ -256,7 +256,7 @@ impl Oracle {
 
     /// How many of these whole frames are taken in any order.
     fn run_of_any(&mut self, claimed: &[(u32, u32)]) -> u32 {
-        if !self.partial.is_empty() || self.is_dropping {
+        if !self.partial.is_empty() || self.is_dropping || self.offset_max.is_some() {
             return 0;
         }
         let import = (self.head + self.received.len() as u32) % self.size;
