@@ -45,7 +45,7 @@ fn a_wait_ends(interrupts: u32, runners: u32) {
         mtu: None,
         scatter_min: None,
     };
-    let signals = Signals::new(&hub, &nic, None, Mitigation::Off);
+    let signals = Signals::new(&hub, &nic, Default::default(), Mitigation::Off);
     signals.set_on(true);
     let published = Arc::new(AtomicU32::new(0));
     let handlers = (0..interrupts).map(|_| {
@@ -139,9 +139,9 @@ fn no_word_is_lost_that_waits_for_its_interval() {
             mtu: None,
             scatter_min: None,
         };
-        let signals = Signals::new(&hub, &nic, None, Mitigation::Generic);
+        let signals = Signals::new(&hub, &nic, Default::default(), Mitigation::Generic);
         signals.set_on(true);
-        let (events, wakes) = (Events::new(signals.clone()), hub.wakes());
+        let (events, wakes) = (Events::new(signals.clone()), hub.wakes().get());
         let run_at = |hub: &Hub, now_ns| {
             time.store(now_ns, core::sync::atomic::Ordering::Relaxed);
             hub.run_pending();
@@ -158,7 +158,7 @@ fn no_word_is_lost_that_waits_for_its_interval() {
         run_at(&hub, 0);
         let _ = events.rx_interrupt(1);
         run_at(&hub, 40);
-        assert_eq!(hub.wakes(), wakes + 2);
+        assert_eq!(hub.wakes().get(), wakes + 2);
         wait_for_both();
         let _ = events.rx_interrupt(0);
         run_at(&hub, 50);
@@ -170,7 +170,7 @@ fn no_word_is_lost_that_waits_for_its_interval() {
         run_at(&hub, 70);
         interrupting.join().unwrap();
         run_at(&hub, 100);
-        assert_eq!(hub.wakes(), wakes + 4);
+        assert_eq!(hub.wakes().get(), wakes + 4);
     });
 }
 
