@@ -216,11 +216,15 @@ impl RxTrack {
     /// Makes gaps of use when there are no other free ids: the oldest buffer counts as the newest, as its id would be next.
     #[inline]
     fn free_gaps(&mut self) {
+        if self.gaps == 0 {
+            return;
+        }
         while self.gaps > 0 && self.next.wrapping_sub(self.oldest) > self.mask {
             self.oldest = self.oldest.wrapping_add(1);
             self.next = self.next.wrapping_add(1);
             self.pass_gaps();
         }
+        self.note_plain();
     }
 
     /// The id under which the next buffer is posted, and how many more are consecutive and free.
