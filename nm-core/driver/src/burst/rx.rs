@@ -530,34 +530,6 @@ impl<'a> RxBurst<'a> {
         self.track.note_plain();
     }
 
-    /// Makes the oldest outstanding buffers hold `frame`, as many as it needs: for a device that is software. `None` when fewer are
-    /// outstanding. A frame that needs more than there ever are is dropped, with one buffer.
-    pub fn deliver(&mut self, frame: &[u8]) -> Option<()> {
-        let part = usize::from(self.receive_len).max(1);
-        let needed = frame.len().div_ceil(part).max(1) as u32;
-        let most = (self.size().slots() - 1).min(FRAGMENTS_MAX);
-        let outstanding = self.outstanding();
-        if outstanding == 0 || needed <= most && needed > outstanding {
-            return None;
-        }
-        if needed > most {
-            // A length that no buffer has drops the frame.
-            return self.fragment(self.expected().into(), 0, u32::MAX, false).then_some(());
-        }
-        let mut parts = frame.chunks(part);
-        let mut next = parts.next().or(Some(&[]));
-        while let Some(bytes) = next {
-            next = parts.next();
-            let id = u32::from(self.expected());
-            let buf_idx = self.track.buffers.get(id as usize).copied()?;
-            let posted = Posted { buf_idx, offset: self.track.offset(id) };
-            let len = posted.buffer(self.ring).and_then(|mut buffer| buffer.copy_from(bytes));
-            let is_delivered = self.fragment(id, 0, len.map_or(u32::MAX, u32::from), next.is_some());
-            is_delivered.then_some(())?;
-        }
-        Some(())
-    }
-
     /// Drops the frame that is not whole, and this buffer of it.
     fn drop_frame(&mut self, posted: Posted, more: bool) {
         self.put_back(posted);

@@ -223,17 +223,6 @@ fn headers_and_moved_fragments_lie_in_front_of_the_offset() {
     }
 }
 
-#[test]
-fn software_delivers_to_the_offset() {
-    let (mut ring, _) = receive(8, |at| 3 * u64::from(at));
-    let bytes: Vec<u8> = (0..70).collect();
-    ring.sync(|burst| burst.deliver(&bytes).unwrap());
-    for (at, part) in (0..).zip(bytes.chunks((CAPACITY - MAX).into())) {
-        let all = ring.memory.read(at + 2, CAPACITY.into());
-        assert_eq!(all[3 * at as usize..][..part.len()], *part);
-    }
-}
-
 proptest! {
     #![proptest_config(config())]
 

@@ -435,28 +435,6 @@ fn no_more_is_moved_than_headroom_and_payload_have() {
 }
 
 #[test]
-fn software_delivers_into_the_oldest_buffers() {
-    let mut ring = Rx::posted(4, 4);
-    let frame: Vec<u8> = (0..CAPACITY as u8).collect();
-    let report = ring.sync(|burst| {
-        assert_eq!(burst.deliver(&frame), Some(()));
-        assert_eq!(burst.deliver(&[7; 3 * CAPACITY as usize + 1]), Some(()), "longer than the ring: dropped");
-        assert_eq!(burst.deliver(&[7; CAPACITY as usize + 1]), None, "one buffer is outstanding");
-        assert_eq!(burst.deliver(&[7; 13]), Some(()), "too short: dropped");
-        assert_eq!(burst.deliver(&[7; 14]), None, "nothing is outstanding");
-        assert_eq!(post(burst, 4).len(), 2);
-        assert_eq!(burst.deliver(&[&frame[..], &frame[..1]].concat()), Some(()));
-    });
-    assert_eq!((report.packets, report.long, report.short), (2, 1, 1));
-    let frames = ring.take();
-    assert_eq!(lengths(&frames), [&[CAPACITY][..], &[CAPACITY, 1]]);
-    for (slot, expected) in frames.concat().iter().zip([&frame[..], &frame, &frame[..1]]) {
-        assert_eq!(ring.memory.read(slot.buf_idx, expected.len()), expected);
-    }
-    ring.check_restored();
-}
-
-#[test]
 fn a_slot_that_names_no_buffer_ends_posting_and_is_reported() {
     for buf_idx in [0, 1, 2 + 5, u32::MAX] {
         let mut ring = Rx::new(5, 8);

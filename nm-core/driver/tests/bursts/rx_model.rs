@@ -47,7 +47,6 @@ enum Answer {
     Run(usize, u32, Id),
     /// Whole frames in any order: under these ids, the last of this length.
     Any(Vec<Id>, u32),
-    Deliver(usize),
     /// The rest of a frame does not come.
     CutOff,
 }
@@ -212,27 +211,6 @@ impl Oracle {
         self.is_dropping = false;
     }
 
-    /// A frame of software, over as many buffers as it needs.
-    fn deliver(&mut self, len: usize) -> bool {
-        let part = self.receive_len.max(1) as usize;
-        let needed = len.div_ceil(part).max(1);
-        let most = (self.size as usize - 1).min(FRAGMENTS_MAX as usize);
-        let Some(&oldest) = self.order.front() else { return false };
-        if needed > most {
-            return self.fragment(oldest, u32::MAX, false);
-        }
-        if needed > self.order.len() {
-            return false;
-        }
-        for k in 0..needed {
-            let id = self.order[0];
-            let is_last = k + 1 == needed;
-            let bytes = if is_last { len - k * part } else { part };
-            assert!(self.fragment(id, bytes as u32, !is_last));
-        }
-        true
-    }
-
     /// How many of these whole frames are taken in one run.
     fn run(&mut self, claimed: &[(u32, u32)]) -> u32 {
         if self.has_gaps() || !self.partial.is_empty() || self.is_dropping || self.offset_max.is_some() {
@@ -335,11 +313,6 @@ fn answer(burst: &mut RxBurst<'_>, slots: &SlotArray, oracle: &mut Oracle, answe
             }
             assert_eq!(burst.receive_any(&claimed, 0, |frame| Some(*frame)), oracle.run_of_any(&claimed));
         }
-        // Software keeps the order.
-        Answer::Deliver(len) if !oracle.has_gaps() => {
-            assert_eq!(burst.deliver(&vec![7; len]).is_some(), oracle.deliver(len));
-        }
-        Answer::Deliver(_) => {}
         Answer::CutOff => {
             burst.cut_off();
             oracle.cut_off();
@@ -449,7 +422,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (id.clone(), more).prop_map(|(id, more)| Answer::Damaged { id, more }),
         4 => (0..6usize, len.clone(), id.clone()).prop_map(|(count, len, id)| Answer::Run(count, len, id)),
         4 => (prop::collection::vec(id, 1..6), len).prop_map(|(ids, len)| Answer::Any(ids, len)),
-        1 => prop_oneof![4 => 14..129usize, 1 => 0..14usize, 2 => 129..900usize].prop_map(Answer::Deliver),
         1 => Just(Answer::CutOff),
     ];
     let long = (1..140usize).prop_map(|count| {
