@@ -640,51 +640,65 @@ verb_bench() {
     program bench ${file[@]+"${file[@]}"}
 }
 
+# step TITLE COMMAND…: a part of `test`. Its output is shown and logged; one that fails is named at the end.
+step() {
+    local title=$1
+    shift
+    say "--- $title"
+    "$@" </dev/null 2>&1 | tee -a "$TEST_LOG" || FAILED_STEPS+=("$title")
+}
+
+# host_tests OPTION…: cargo's tests of the crates that run on the host.
+host_tests() {
+    cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" "$@"
+}
+
+# thorough_tests PACKAGE TEST FILTER…: tests that are too long for an unoptimised build, with its assertions.
+thorough_tests() {
+    host_tests --package "$1" --test "$2" --profile harness --config 'profile.harness.debug-assertions=true' \
+        -- --ignored --nocapture "${@:3}"
+}
+
+loom_tests() {
+    RUSTFLAGS="--cfg loom" cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target/loom" --package nm-core \
+        --release --lib loom
+}
+
 verb_test() {
     [ $# -eq 0 ] || refuse "test takes no options"
     need build qemu grub ovmf option_roms testpmd hosts
-    local log=$ROOT/target/test.log status=0
+    readonly TEST_LOG=$ROOT/target/test.log
+    FAILED_STEPS=()
     mkdir -p "$ROOT/target"
-    : >"$log"
+    : >"$TEST_LOG"
 
-    say "--- the crates that run on the host, on stable"
-    cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --no-fail-fast </dev/null 2>&1 | tee -a "$log" || status=1
-
-    say "--- the protocols between threads, in every order (loom)"
-    RUSTFLAGS="--cfg loom" cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target/loom" --package nm-core \
-        --release --lib loom </dev/null 2>&1 | tee -a "$log" || status=1
-
-    say "--- ten million hostile operations on raw ports"
-    cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --package nm-core --test hostile \
-        --profile harness --config 'profile.harness.debug-assertions=true' </dev/null \
-        -- --ignored --nocapture 2>&1 | tee -a "$log" || status=1
-
-    say "--- every answer of a device in every state of a small queue"
-    cargo test --manifest-path "$ROOT/Cargo.toml" --target-dir "$ROOT/target" --package millrace-drivers --test suite \
-        --profile harness --config 'profile.harness.debug-assertions=true' </dev/null \
-        enumeration -- --ignored --nocapture 2>&1 | tee -a "$log" || status=1
+    step "the crates that run on the host, on stable" host_tests --no-fail-fast
+    step "the protocols between threads, in every order (loom)" loom_tests
+    step "ten million hostile operations on raw ports" thorough_tests nm-core hostile
+    step "every answer of a device in every state of a small queue" thorough_tests millrace-drivers suite enumeration
 
     say "--- the image, and the one that provokes faults"
     build
     build_image "$FAULT_ELF" --features fault-injection
 
-    say "--- the image in QEMU"
     local skip=()
     if ! is_root; then
         skip=(--skip root_)
         say "These need root and are left out:"
         harness test --test 'root_*' -- --list 2>/dev/null | sed -n 's/^\(.*\): test$/  \1/p' >&2
     fi
-    harness test --no-fail-fast -- ${skip[@]+"${skip[@]}"} 2>&1 | tee -a "$log" || status=1
+    step "the image in QEMU" harness test --no-fail-fast -- ${skip[@]+"${skip[@]}"}
 
-    summarize "$log"
-    return "$status"
+    summarize
 }
 
-# Adds up cargo's own closing lines.
+# Adds up cargo's own closing lines, and names the parts of `test` that failed: also one that did not get as far as its tests.
 summarize() {
     awk '/^test result:/ { passed += $4; failed += $6 }
-         END { printf "\n%d passed, %d failed\n", passed, failed }' "$1"
+         END { printf "\n%d passed, %d failed\n", passed, failed }' "$TEST_LOG"
+    [ ${#FAILED_STEPS[@]} -gt 0 ] || return 0
+    printf 'failed: %s\n' "${FAILED_STEPS[@]}"
+    return 1
 }
 
 main() {

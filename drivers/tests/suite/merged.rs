@@ -214,7 +214,8 @@ fn whatever_a_device_says_of_numbers_and_lengths<W: Way>() {
     if W::DESCRIPTORS > 1 {
         return;
     }
-    let config = ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() };
+    const CASES: u32 = if cfg!(debug_assertions) { 100 } else { 40_000 };
+    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(answers in prop::collection::vec(prop::collection::vec(answer(), 0..4), 1..40))| {
         let mut bench = bench::<W>(16).unwrap();
         for round in answers {
