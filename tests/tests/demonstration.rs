@@ -42,7 +42,8 @@ fn succeeds_and_shows_what_crossed() -> Result<()> {
 #[test]
 fn interrupted_it_leaves_no_folder() -> Result<()> {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let mut child = demonstration()?.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child =
+            with_default_signals(&demonstration()?).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let shown = BufReader::new(child.stdout.take().context("no output")?);
         let mut lines = shown.lines();
         let is_running = lines.by_ref().any(|line| line.is_ok_and(|line| line.contains("READY")));
@@ -53,6 +54,14 @@ fn interrupted_it_leaves_no_folder() -> Result<()> {
         assert_eq!(folders_of(child.id())?, 0, "after {signal}");
     }
     Ok(())
+}
+
+/// The same command with no signal ignored. A shell has its background jobs ignore SIGINT, and all their descendants inherit that.
+fn with_default_signals(command: &Command) -> Command {
+    let mut env = Command::new("env");
+    env.arg("--default-signal").arg(command.get_program()).args(command.get_args());
+    env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    env
 }
 
 /// How many temporary folders of that process exist.
