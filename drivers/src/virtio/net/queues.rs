@@ -62,19 +62,28 @@ impl<Q: Virtqueue<Direction = ToDevice>> PacketQueue<Q> {
             if places.is_empty() {
                 break;
             }
-            let mut count = burst.complete_run(places, |place, id| Q::used(place, mark, id).is_some());
-            if count == 0 && !self.is_in_order {
-                count = burst.complete_any(places, |place| Q::report(place, mark).map(|used| used.id));
-            }
+            let count = burst.complete_run(places, |place, id| Q::used(place, mark, id).is_some());
             if count > 0 {
                 self.queue.consume(count);
-            } else if !self.reclaim_one(burst) {
+            } else if !self.reclaim_any(burst) && !self.reclaim_one(burst) {
                 break;
             }
             if !self.queue.has_more() {
                 break;
             }
         }
+    }
+
+    /// Reclaims a run of frames of one descriptor that completed in any order. Returns whether there was one.
+    #[cold]
+    fn reclaim_any(&mut self, burst: &mut TxBurst<'_>) -> bool {
+        if self.is_in_order {
+            return false;
+        }
+        let (places, mark) = self.queue.completions();
+        let count = burst.complete_any(places, |place| Q::report(place, mark).map(|used| used.id));
+        self.queue.consume(count);
+        count > 0
     }
 
     /// Takes back a frame that is not the one expected, or has several fragments. Returns whether there was a completion.
@@ -180,20 +189,30 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
             if places.is_empty() {
                 break;
             }
-            let mut count = burst.receive_run(places, header, |place, id| Q::used(place, mark, id));
-            if count == 0 && !self.is_in_order {
-                let report = |place: &_| Q::report(place, mark).map(|used| (used.id, used.written));
-                count = burst.receive_any(places, header, report);
-            }
+            let count = burst.receive_run(places, header, |place, id| Q::used(place, mark, id));
             if count > 0 {
                 self.queue.consume(count);
-            } else if !self.import_one(burst) {
+            } else if !self.import_any(burst) && !self.import_one(burst) {
                 break;
             }
             if !self.queue.has_more() {
                 break;
             }
         }
+    }
+
+    /// Imports a run of whole frames whose buffers came back in any order. Returns whether there was one. Out of line, so that the
+    /// loop for frames in order keeps its registers.
+    #[cold]
+    fn import_any(&mut self, burst: &mut RxBurst<'_>) -> bool {
+        if self.is_in_order {
+            return false;
+        }
+        let (places, mark) = self.queue.completions();
+        let report = |place: &_| Q::report(place, mark).map(|used| (used.id, used.written));
+        let count = burst.receive_any(places, self.layout.header, report);
+        self.queue.consume(count);
+        count > 0
     }
 
     /// Imports a buffer that is not the one expected, or holds no frame by itself. Returns whether there was a completion.

@@ -213,17 +213,24 @@ impl RxTrack {
         }
     }
 
-    /// Makes gaps of use when there are no other free ids: the oldest buffer counts as the newest, as its id would be next.
+    /// Makes gaps of use when there are no other free ids.
     #[inline]
     fn free_gaps(&mut self) {
-        if self.gaps == 0 {
-            return;
+        if self.gaps > 0 && self.next.wrapping_sub(self.oldest) > self.mask {
+            self.turn_to_gap();
         }
-        while self.gaps > 0 && self.next.wrapping_sub(self.oldest) > self.mask {
-            self.oldest = self.oldest.wrapping_add(1);
-            self.next = self.next.wrapping_add(1);
-            self.pass_gaps();
-        }
+    }
+
+    /// Has the buffers in front of the oldest gap count as the newest: all ids are in use, so their ids would be next.
+    #[cold]
+    fn turn_to_gap(&mut self) {
+        let oldest = (self.oldest & self.mask) as usize;
+        let (low, high) = self.buffers.split_at_checked(oldest).unwrap_or_default();
+        let gap = |part: &[u32]| part.iter().position(|buffer| *buffer == NONE);
+        let Some(ahead) = gap(high).or_else(|| Some(high.len() + gap(low)?)) else { return };
+        self.oldest = self.oldest.wrapping_add(ahead as u32);
+        self.next = self.next.wrapping_add(ahead as u32);
+        self.pass_gaps();
         self.note_plain();
     }
 
