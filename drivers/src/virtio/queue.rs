@@ -84,8 +84,10 @@ pub trait Virtqueue: Send + 'static {
     type Completion;
     /// A descriptor.
     type Descriptor;
-    /// What the places of a run have in common.
+    /// What is expected in the next place of a run of used buffers.
     type Mark: Copy;
+    /// What is written to the next descriptor of a run of available buffers, besides its segment.
+    type Available: Copy;
 
     /// Number of descriptors. Ids are below it.
     fn size(&self) -> u16;
@@ -93,15 +95,16 @@ pub trait Virtqueue: Send + 'static {
     /// Whether the device reports no used buffer.
     fn is_idle(&self) -> bool;
 
-    /// Places in which the next used buffers are reported, if they are. None when the device reports no used buffer.
-    fn completions(&mut self) -> (&[Self::Completion], Self::Mark);
+    /// Places in which the next used buffers are reported, if they are, and what is expected there for the ids from `first` on.
+    /// No places when the device reports no used buffer.
+    fn completions(&mut self, first: u16) -> (&[Self::Completion], Self::Mark);
 
     /// Whether there may be more used buffers behind those that were consumed, as far as the device's index was read.
     fn has_more(&self) -> bool;
 
     /// How many bytes the device wrote, if it reports the buffer with this id in this place. Of no meaning in a queue
-    /// [`ToDevice`].
-    fn used(place: &Self::Completion, mark: Self::Mark, id: u32) -> Option<u32>;
+    /// [`ToDevice`]. Called for consecutive places and ids from the first on; `mark` goes on to the next.
+    fn used(place: &Self::Completion, mark: &mut Self::Mark, id: u32) -> Option<u32>;
 
     /// What the device reports in this place, if it does.
     fn report(place: &Self::Completion, mark: Self::Mark) -> Option<Used>;
@@ -109,13 +112,15 @@ pub trait Virtqueue: Send + 'static {
     /// Goes on behind as many buffers of one descriptor.
     fn consume(&mut self, count: u32);
 
-    /// Descriptors for the ids from `first` on.
-    fn descriptors(&self, first: u16) -> (&[Self::Descriptor], Self::Mark);
+    /// Descriptors for the ids from `first` on, for buffers with a length of `bytes` in addition to the one that each is written
+    /// with.
+    fn descriptors(&self, first: u16, bytes: u32) -> (&[Self::Descriptor], Self::Available);
 
-    /// Writes a descriptor. All buffers of one descriptor that a queue [`FromDevice`] ever gets have the same length.
-    fn write(descriptor: &Self::Descriptor, mark: Self::Mark, id: u32, segment: Segment);
+    /// Writes a descriptor. Called for consecutive descriptors from the first on; `next` goes on to the next id.
+    fn write(descriptor: &Self::Descriptor, next: &mut Self::Available, segment: Segment);
 
-    /// Descriptors for the ids from `first` on were written, each with so many bytes.
+    /// Descriptors for the ids from `first` on were written. All buffers of one descriptor that a queue [`FromDevice`] ever gets
+    /// have the same length, `bytes`.
     fn posted(&mut self, first: u16, count: u32, bytes: u32);
 
     /// Posts one buffer of several descriptors, with the ids from `first` on, behind the last of which comes 0. The device

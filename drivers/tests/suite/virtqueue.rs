@@ -7,11 +7,11 @@ pub fn post_run<Q: Virtqueue>(queue: &mut Q, first: u16, segments: impl IntoIter
     let segments: Vec<_> = segments.into_iter().collect();
     let (mut id, mut rest) = (first, segments.as_slice());
     while let Some(&(_, bytes)) = rest.first() {
-        let (descriptors, mark) = queue.descriptors(id);
+        let (descriptors, mut next) = queue.descriptors(id, 0);
         assert!(!descriptors.is_empty(), "no descriptor for id {id}");
         let count = descriptors.len().min(rest.len());
-        for ((descriptor, &segment), id) in descriptors.iter().zip(rest).zip(u32::from(id)..) {
-            Q::write(descriptor, mark, id, segment);
+        for (descriptor, &segment) in descriptors.iter().zip(rest) {
+            Q::write(descriptor, &mut next, segment);
         }
         queue.posted(id, count as u32, bytes);
         (id, rest) = (id + count as u16, &rest[count..]);
@@ -34,12 +34,12 @@ pub fn pop_run<Q: Virtqueue>(
 ) -> u32 {
     let (mut id, end) = (u32::from(first), u32::from(first) + max);
     loop {
-        let (places, mark) = queue.completions();
+        let (places, mut mark) = queue.completions(id as u16);
         let ids = id..end;
         let run = places
             .iter()
             .zip(ids)
-            .take_while(|&(place, id)| Q::used(place, mark, id).is_some_and(&mut accept));
+            .take_while(|&(place, id)| Q::used(place, &mut mark, id).is_some_and(&mut accept));
         let (whole, count) = (places.len(), run.count());
         queue.consume(count as u32);
         id += count as u32;

@@ -103,6 +103,13 @@ impl SlotCell {
         core::mem::swap(&mut self.words, &mut other.words);
     }
 
+    /// The buffer.
+    #[inline]
+    pub(crate) fn buf_idx(&self) -> u32 {
+        let [buf_idx, _] = &self.words;
+        buf_idx.load(Relaxed)
+    }
+
     /// The buffer, and the word of length and flags.
     #[inline]
     pub(crate) fn words(&self) -> (u32, u32) {

@@ -58,11 +58,11 @@ impl<Q: Virtqueue<Direction = ToDevice>> PacketQueue<Q> {
     #[inline]
     fn reclaim(&mut self, burst: &mut TxBurst<'_>) {
         loop {
-            let (places, mark) = self.queue.completions();
+            let (places, mut mark) = self.queue.completions(burst.expected());
             if places.is_empty() {
                 break;
             }
-            let count = burst.complete_run(places, |place, id| Q::used(place, mark, id).is_some());
+            let count = burst.complete_run(places, |place, id| Q::used(place, &mut mark, id).is_some());
             if count > 0 {
                 self.queue.consume(count);
             } else if !self.reclaim_any(burst) && !self.reclaim_one(burst) {
@@ -80,7 +80,7 @@ impl<Q: Virtqueue<Direction = ToDevice>> PacketQueue<Q> {
         if self.is_in_order {
             return false;
         }
-        let (places, mark) = self.queue.completions();
+        let (places, mark) = self.queue.completions(burst.expected());
         let count = burst.complete_any(places, |place| Q::report(place, mark).map(|used| used.id));
         self.queue.consume(count);
         count > 0
@@ -117,10 +117,10 @@ impl<Q: Virtqueue<Direction = ToDevice>> PacketQueue<Q> {
         let header = self.layout.header;
         while burst.is_pending() {
             let first = burst.next_id();
-            let (descriptors, mark) = self.queue.descriptors(first);
-            let count = burst.submit_run(descriptors, Lengths::ANY, |descriptor, id, mut buffer, len| {
+            let (descriptors, mut next) = self.queue.descriptors(first, header);
+            let count = burst.submit_run(descriptors, Lengths::ANY, |descriptor, _, mut buffer, len| {
                 buffer.write_header([0; CLEARED]);
-                Q::write(descriptor, mark, id, (address(&buffer, header), header + len));
+                Q::write(descriptor, &mut next, (address(&buffer, header), len));
             });
             if count > 0 {
                 self.queue.posted(first, count, 0);
@@ -185,11 +185,11 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
     fn import(&mut self, burst: &mut RxBurst<'_>) {
         let header = self.layout.header;
         loop {
-            let (places, mark) = self.queue.completions();
+            let (places, mut mark) = self.queue.completions(burst.expected());
             if places.is_empty() {
                 break;
             }
-            let count = burst.receive_run(places, header, |place, id| Q::used(place, mark, id));
+            let count = burst.receive_run(places, header, |place, id| Q::used(place, &mut mark, id));
             if count > 0 {
                 self.queue.consume(count);
             } else if !self.import_any(burst) && !self.import_one(burst) {
@@ -208,7 +208,7 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
         if self.is_in_order {
             return false;
         }
-        let (places, mark) = self.queue.completions();
+        let (places, mark) = self.queue.completions(burst.expected());
         let report = |place: &_| Q::report(place, mark).map(|used| (used.id, used.written));
         let count = burst.receive_any(places, self.layout.header, report);
         self.queue.consume(count);
@@ -297,9 +297,9 @@ impl<Q: Virtqueue<Direction = FromDevice>> PacketQueue<Q> {
         let bytes = self.layout.posted(burst.receive_len());
         while burst.has_free() {
             let first = burst.next_id();
-            let (descriptors, mark) = self.queue.descriptors(first);
-            let count = burst.post_run(descriptors, |descriptor, id, buffer| {
-                Q::write(descriptor, mark, id, (address(&buffer, header), bytes));
+            let (descriptors, mut next) = self.queue.descriptors(first, bytes);
+            let count = burst.post_run(descriptors, |descriptor, _, buffer| {
+                Q::write(descriptor, &mut next, (address(&buffer, header), 0));
             });
             if count == 0 {
                 break;

@@ -42,7 +42,7 @@ use crate::virtio::transport::Notifier;
 pub(super) use self::command::PackedCommands;
 pub use self::layout::PackedMemory;
 use self::layout::{Descriptor, last_word, write_descriptor};
-use self::place::{Place, WrapCounter};
+use self::place::{AvailableWord, Place, UsedWord};
 
 /// One packed virtqueue with buffers that go in direction `D`.
 #[derive(Debug)]
@@ -93,7 +93,8 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
     type Direction = D;
     type Completion = Descriptor;
     type Descriptor = Descriptor;
-    type Mark = WrapCounter;
+    type Mark = UsedWord;
+    type Available = AvailableWord;
 
     #[inline]
     fn size(&self) -> u16 {
@@ -108,10 +109,10 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
     }
 
     #[inline]
-    fn completions(&mut self) -> (&[Descriptor], WrapCounter) {
+    fn completions(&mut self, first: u16) -> (&[Descriptor], UsedWord) {
         let all = self.ring.from(self.next_used);
         let most = if self.is_idle() { 0 } else { self.posted_positions() as usize };
-        (all.get(..most).unwrap_or(all), self.next_used.counter())
+        (all.get(..most).unwrap_or(all), self.next_used.counter().used(first))
     }
 
     #[inline]
@@ -120,15 +121,15 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
     }
 
     #[inline]
-    fn used(descriptor: &Descriptor, counter: WrapCounter, id: u32) -> Option<u32> {
+    fn used(descriptor: &Descriptor, expected: &mut UsedWord, _id: u32) -> Option<u32> {
         let word = last_word(descriptor);
         // No cut: the length is the lower half.
-        counter.is_used_for(word, id).then_some(word as u32)
+        expected.is_next(word).then_some(word as u32)
     }
 
     #[inline]
-    fn report(descriptor: &Descriptor, counter: WrapCounter) -> Option<Used> {
-        let (id, written) = layout::used(descriptor, counter)?;
+    fn report(descriptor: &Descriptor, expected: UsedWord) -> Option<Used> {
+        let (id, written) = layout::used(descriptor, expected.counter())?;
         Some(Used { id: id.into(), written })
     }
 
@@ -138,14 +139,15 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
     }
 
     #[inline]
-    fn descriptors(&self, _first: u16) -> (&[Descriptor], WrapCounter) {
-        (self.ring.from(self.next_avail), self.next_avail.counter())
+    fn descriptors(&self, first: u16, bytes: u32) -> (&[Descriptor], AvailableWord) {
+        let word = self.next_avail.counter().available(first, D::FLAGS);
+        (self.ring.from(self.next_avail), word.with_bytes(bytes))
     }
 
     /// The device may use the buffer at once.
     #[inline]
-    fn write(descriptor: &Descriptor, counter: WrapCounter, id: u32, segment: Segment) {
-        write_descriptor(descriptor, counter, id, segment, D::FLAGS);
+    fn write(descriptor: &Descriptor, next: &mut AvailableWord, (address, bytes): Segment) {
+        write_descriptor(descriptor, next.take(bytes), address);
     }
 
     #[inline]
@@ -159,11 +161,11 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
     fn post_chain(&mut self, first: u16, segments: &[Segment]) {
         // No cut: a queue has no more descriptors than 16 bits count.
         let (circle, count) = (self.ring.circle(), segments.len() as u32);
-        for (ahead, &segment) in (0..count).zip(segments).rev() {
+        for (ahead, &(address, bytes)) in (0..count).zip(segments).rev() {
             let flags = if ahead + 1 == count { D::FLAGS } else { D::FLAGS | DESCRIPTOR_NEXT };
             let place = circle.skip(self.next_avail, ahead);
             if let Some(descriptor) = self.ring.from(place).first() {
-                write_descriptor(descriptor, place.counter(), first.into(), segment, flags);
+                write_descriptor(descriptor, place.counter().available(first, flags).take(bytes), address);
             }
         }
         self.next_avail = circle.skip(self.next_avail, count);
@@ -175,7 +177,7 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
         if self.is_broken || self.next_used == self.next_avail {
             return None;
         }
-        Self::report(self.ring.from(self.next_used).first()?, self.next_used.counter())
+        Self::report(self.ring.from(self.next_used).first()?, self.next_used.counter().used(0))
     }
 
     /// The device writes to the first position of a buffer or a batch, and goes on behind its last (section 2.8.9).

@@ -123,6 +123,8 @@ impl<D: Direction> Virtqueue for SplitQueue<D> {
     type Completion = UsedEntry;
     type Descriptor = Descriptor;
     type Mark = ();
+    /// Bytes in addition to those of each segment.
+    type Available = u32;
 
     #[inline]
     fn size(&self) -> u16 {
@@ -135,7 +137,7 @@ impl<D: Direction> Virtqueue for SplitQueue<D> {
     }
 
     #[inline]
-    fn completions(&mut self) -> (&[UsedEntry], ()) {
+    fn completions(&mut self, _first: u16) -> (&[UsedEntry], ()) {
         let count = self.used();
         (self.ring.used_from(self.next_used, count), ())
     }
@@ -146,7 +148,7 @@ impl<D: Direction> Virtqueue for SplitQueue<D> {
     }
 
     #[inline]
-    fn used(entry: &UsedEntry, (): (), id: u32) -> Option<u32> {
+    fn used(entry: &UsedEntry, (): &mut (), id: u32) -> Option<u32> {
         let [reported, written] = entry;
         if u32::from_le(reported.load(Ordering::Relaxed)) != id {
             return None;
@@ -166,15 +168,15 @@ impl<D: Direction> Virtqueue for SplitQueue<D> {
     }
 
     #[inline]
-    fn descriptors(&self, first: u16) -> (&[Descriptor], ()) {
-        (self.ring.descriptors_from(first), ())
+    fn descriptors(&self, first: u16, bytes: u32) -> (&[Descriptor], u32) {
+        (self.ring.descriptors_from(first), bytes)
     }
 
     #[inline]
-    fn write([address, rest]: &Descriptor, (): (), _id: u32, (at, bytes): Segment) {
+    fn write([address, rest]: &Descriptor, more: &mut u32, (at, bytes): Segment) {
         address.store(at.to_le(), Ordering::Relaxed);
         if !D::IS_WRITTEN {
-            rest.store(u64::from(bytes).to_le(), Ordering::Relaxed);
+            rest.store(u64::from(bytes + *more).to_le(), Ordering::Relaxed);
         }
     }
 

@@ -593,7 +593,7 @@ impl RxBurst<'_> {
         for (((slot, descriptor), id), _) in
             slots.from(self.track.posted).iter().zip(descriptors).zip(ids).zip(0..most)
         {
-            let (buf_idx, _) = slot.words();
+            let buf_idx = slot.buf_idx();
             let Some(buffer) = buffers.get(buf_idx) else {
                 self.report.bad_buffer = Some(buf_idx);
                 break;

@@ -297,6 +297,12 @@ impl<'a> TxBurst<'a> {
 
 /// Completions.
 impl TxBurst<'_> {
+    /// The id that is expected to complete next.
+    #[inline]
+    pub fn expected(&self) -> u16 {
+        (self.track.oldest & self.track.mask) as u16
+    }
+
     /// Takes completions of frames of one slot, in order, as long as `is_complete` says that the entry reports this id. Returns
     /// how many; 0 while something unusual is outstanding.
     #[inline]

@@ -33,7 +33,7 @@ impl CommandRing for PackedCommands {
         for (ahead, Part { address, bytes, flags }) in (0..PARTS).zip(parts).rev() {
             let place = circle.skip(self.sent, ahead.into());
             if let Some(descriptor) = self.ring.from(place).first() {
-                write_descriptor(descriptor, place.counter(), ID.into(), (address, bytes), flags);
+                write_descriptor(descriptor, place.counter().available(ID, flags).take(bytes), address);
             }
         }
         self.next = circle.skip(self.sent, PARTS.into());

@@ -7,7 +7,7 @@ use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 use nm_driver::shared::{SharedArray, SharedMemory};
 
 use super::place::{Circle, Place, WrapCounter, id_of};
-use crate::virtio::queue::{QueueSize, Segment};
+use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::QueuePlace;
 
 /// What the driver writes, what the device writes and what both write lie on cache lines of their own.
@@ -105,21 +105,14 @@ impl PackedMemory {
     }
 }
 
-/// Writes a descriptor, all of its fields, and makes it available: from then on it and the buffer are the device's. `flags` are
-/// those besides the two that make it so.
+/// Writes a descriptor, all of its fields, and makes it available: from then on it and the buffer are the device's.
 ///
 /// Release: the device that finds the descriptor available reads address and buffer as they were written. Without it, it could
 /// follow an address that is not there yet.
 #[inline]
-pub(super) fn write_descriptor(
-    [address, last]: &Descriptor,
-    counter: WrapCounter,
-    id: u32,
-    (at, bytes): Segment,
-    flags: u16,
-) {
+pub(super) fn write_descriptor([address, last]: &Descriptor, word: u64, at: u64) {
     address.store(at.to_le(), Ordering::Relaxed);
-    last.store(counter.available(id, bytes, flags).to_le(), Ordering::Release);
+    last.store(word.to_le(), Ordering::Release);
 }
 
 /// The last word of a descriptor, read once: length, id and flags.

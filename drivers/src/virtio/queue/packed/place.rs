@@ -54,11 +54,10 @@ impl WrapCounter {
         Self(self.0 ^ (AVAILABLE | USED))
     }
 
-    /// The last word of a descriptor that is available in this turn.
+    /// The last words of descriptors that are available in this turn with these flags, from this id on.
     #[inline]
-    pub(super) fn available(self, id: u32, bytes: u32, flags: u16) -> u64 {
-        let flags = u64::from(flags) << FLAGS_SHIFT | USED;
-        (self.0 ^ flags) | u64::from(id) << ID_SHIFT | u64::from(bytes)
+    pub(super) fn available(self, first: u16, flags: u16) -> AvailableWord {
+        AvailableWord(self.0 ^ (u64::from(flags) << FLAGS_SHIFT | USED) | u64::from(first) << ID_SHIFT)
     }
 
     /// Whether a descriptor is used in this turn that has this last `word`.
@@ -67,11 +66,54 @@ impl WrapCounter {
         (word ^ self.0) & (AVAILABLE | USED) == 0
     }
 
-    /// The same, and for the buffer with this id.
+    /// The last word of the descriptor that is used in this turn for the buffer with this id, without its length.
     #[inline]
-    pub(super) fn is_used_for(self, word: u64, id: u32) -> bool {
+    pub(super) fn used(self, id: u16) -> UsedWord {
+        UsedWord(self.0 | u64::from(id) << ID_SHIFT)
+    }
+}
+
+/// One more in the id of a last word. Ids have fewer bits than their field, so that the sum stays in it.
+const NEXT_ID: u64 = 1 << ID_SHIFT;
+
+/// The expected last words of used descriptors, for consecutive ids of one turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedWord(u64);
+
+impl UsedWord {
+    /// Whether `word` is the expected one, whatever its length; the next id is expected then.
+    #[inline]
+    pub(super) fn is_next(&mut self, word: u64) -> bool {
         let id_bits = u64::from(u16::MAX) << ID_SHIFT;
-        (word ^ self.0 ^ u64::from(id) << ID_SHIFT) & (AVAILABLE | USED | id_bits) == 0
+        let differs = (word ^ self.0) & (AVAILABLE | USED | id_bits) != 0;
+        self.0 = self.0.wrapping_add(NEXT_ID);
+        !differs
+    }
+
+    /// The turn.
+    #[inline]
+    pub(super) fn counter(self) -> WrapCounter {
+        WrapCounter(self.0 & (AVAILABLE | USED))
+    }
+}
+
+/// The last words of available descriptors, for consecutive ids of one turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AvailableWord(u64);
+
+impl AvailableWord {
+    /// The same with this length.
+    #[inline]
+    pub(super) fn with_bytes(self, bytes: u32) -> Self {
+        Self(self.0 + u64::from(bytes))
+    }
+
+    /// The next one, with a length in addition to the one that the word has: their sum fits 32 bits.
+    #[inline]
+    pub(super) fn take(&mut self, bytes: u32) -> u64 {
+        let word = self.0.wrapping_add(bytes.into());
+        self.0 = self.0.wrapping_add(NEXT_ID);
+        word
     }
 }
 
@@ -156,7 +198,7 @@ mod tests {
                 // Bit 7 is as the counter, bit 15 is not.
                 let available: u64 = if counter.is_wrap_set { 0x0080 } else { 0x8000 };
                 let word = (available | 2) << 48 | 0xa5a5 << 32 | 0x1234_5678;
-                assert_eq!(place.counter().available(0xa5a5, 0x1234_5678, 2), word, "{count} of {size}");
+                assert_eq!(place.counter().available(0xa5a5, 2).take(0x1234_5678), word, "{count} of {size}");
                 counter = counter.next(size);
                 place = circle.skip(place, 1);
             }
