@@ -27,7 +27,7 @@ mod mcfg;
 #[cfg(test)]
 mod tests;
 
-use crate::physical::{u32_at, u64_at};
+use crate::little_endian::{u32_at, u64_at};
 use crate::{PhysicalMemory, Span};
 
 pub use description::Description;

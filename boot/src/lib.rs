@@ -32,7 +32,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 extern crate std;
 
 pub mod acpi;
@@ -43,6 +43,7 @@ pub mod frames;
 #[cfg(target_os = "none")]
 pub mod image;
 pub mod line_queue;
+pub mod little_endian;
 #[cfg(target_os = "none")]
 mod marks;
 mod memory_map;
@@ -52,6 +53,8 @@ mod physical;
 pub mod processor_start;
 mod span;
 pub mod start_info;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(target_os = "none")]
 pub mod trampoline;
 pub mod tsc;

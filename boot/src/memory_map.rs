@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use crate::physical::{u32_at, u64_at};
+use crate::little_endian::{u32_at, u64_at};
 use crate::{Full, Span, SpanSet};
 
 /// Regions that a loader's list, and RAM after sorting, may have. Firmware lists have a dozen.

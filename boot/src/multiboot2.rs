@@ -20,8 +20,8 @@
 use core::fmt;
 
 use crate::command_line::MAX_LINE;
+use crate::little_endian::u32_at;
 use crate::memory_map::ENTRY_BYTES;
-use crate::physical::u32_at;
 use crate::{BootInfo, Loader, MapError, MemoryMap, PhysicalMemory, Span};
 
 /// What the loader puts into eax, as a sign that ebx has the address of boot information.

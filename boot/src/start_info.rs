@@ -15,8 +15,8 @@
 use core::fmt;
 
 use crate::command_line::MAX_LINE;
+use crate::little_endian::{u32_at, u64_at};
 use crate::memory_map::ENTRY_BYTES;
-use crate::physical::{u32_at, u64_at};
 use crate::{BootInfo, Loader, MAX_REGIONS, MapError, MemoryMap, PhysicalMemory, Span};
 
 const MAGIC: u32 = 0x336e_c578;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::acpi::{Description, IsaLine, Polarity, Trigger};
-use crate::physical::{u16_at, u32_at, u64_at};
+use crate::little_endian::{u16_at, u32_at, u64_at};
 
 /// Resources that are read of a list.
 const MAX_RESOURCES: usize = 64;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::Multiboot2Error::*;
 use super::*;
-use crate::physical::fake::Blocks;
+use crate::testing::Blocks;
 
 const INFO: u64 = 0x1_0000;
 const LINE: &[u8] = b"app=bridge \"a=vtnet1\"\0";

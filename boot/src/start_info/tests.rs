@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::StartInfoError::*;
 use super::*;
-use crate::physical::fake::Blocks;
+use crate::testing::Blocks;
 
 const INFO: u64 = 0x1000;
 const MAP: u64 = 0x2000;
