@@ -11,19 +11,18 @@
 //!    ▼
 //! start_info, multiboot2 ──► BootInfo { memory map, command line, RSDP, loader }
 //!    ├─ command_line   words `key=value`
-//!    ├─ acpi           processors, interrupt controllers, configuration space, timers, power-off
-//!    ├─ aml            what ACPI says in programs: interrupt routes, devices, power-off
-//!    └─ frames         who owns which page of RAM
+//!    └─ frames         which pages of RAM are free
 //! tsc                  the frequency of the time stamp counter
 //! ```
 //!
 //! [`line_queue`] is the console's: text that waits for the serial port.
 //!
-//! Everything below the trampoline is plain computation: no hardware, no `unsafe`, and no heap but where
-//! `acpi` says what it has found. What the loader
-//! left in memory is read through [`PhysicalMemory`], so that the readers run in host tests on made-up and
-//! broken input. A loader's data is not trusted to be well formed: each reader ends in a value or in an error
-//! that says what is wrong, never in a panic or an endless loop.
+//! Everything below the trampoline is plain computation: no hardware, no heap, no `unsafe`. The readers access the loader's
+//! data through [`PhysicalMemory`], so that host tests can run them on made-up and malformed input. The loader's data is not
+//! trusted to be well formed: each reader returns a value or an error that says what is wrong, and never panics or loops
+//! without end.
+//!
+//! The RSDP leads to the tables of ACPI; the crate `millrace-acpi` reads them.
 //!
 //! There are two hand-overs: direct boot (the PVH ABI of Xen: `docs/misc/pvh`,
 //! `public/arch-x86/hvm/start_info.h`) and Multiboot2 (its specification, version 2.0). One image has the marks
@@ -31,12 +30,9 @@
 //! a reader of its own, and both readers fill in the same [`BootInfo`].
 #![no_std]
 
-extern crate alloc;
 #[cfg(any(test, feature = "testing"))]
 extern crate std;
 
-pub mod acpi;
-pub mod aml;
 mod boot_info;
 pub mod command_line;
 pub mod frames;

@@ -19,7 +19,7 @@
 use alloc::boxed::Box;
 use core::fmt::{self, Write};
 
-use millrace_boot::acpi::Trigger;
+use millrace_acpi::tables::Trigger;
 use millrace_boot::line_queue::LineQueue;
 use millrace_drivers::hal::{Hal, LineSource};
 use spin::Mutex;

@@ -26,8 +26,8 @@
 //! An exception is always a fault of the kernel, and ends the machine with a dump. What happens for each packet is in
 //! `nm-core` and the drivers; nothing here runs per packet.
 //!
-//! What has an algorithm is not in this crate but in one that is tested on the host (`millrace-boot` for the
-//! memory map, frames, command line and the console's queue, `millrace-drivers`, `nm-core`). What is left touches the machine.
+//! What has an algorithm is not in this crate but in one that is tested on the host (`millrace-boot` for the memory map, frames,
+//! command line and the console's queue, `millrace-acpi`, `millrace-drivers`, `nm-core`). What is left touches the machine.
 //! `unsafe` is confined to the files that open with the reason for it.
 #![no_std]
 

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use millrace_boot::acpi::Register;
+use millrace_acpi::tables::Register;
 use millrace_drivers::hal::Hal;
 use millrace_drivers::registers::IoRegion;
 

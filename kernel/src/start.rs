@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use millrace_boot::acpi::{Description, Tables};
+use millrace_acpi::tables::{Description, Tables};
 use millrace_boot::{BootInfo, Loader, multiboot2, start_info, trampoline};
 use millrace_drivers::hal::Hal;
 

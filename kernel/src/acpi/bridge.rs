@@ -5,8 +5,8 @@
 
 use alloc::vec::Vec;
 
-use millrace_boot::acpi::ConfigWindow;
-use millrace_boot::aml::{PciRoutes, Resource, ResourceKind, may_have_other_root_buses, resources};
+use millrace_acpi::aml::{PciRoutes, Resource, ResourceKind, may_have_other_root_buses, resources};
+use millrace_acpi::tables::ConfigWindow;
 use millrace_drivers::pci::Window;
 use spin::{Mutex, MutexGuard, Once};
 

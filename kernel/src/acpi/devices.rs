@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
-use millrace_boot::acpi::{Description, IsaLine};
-use millrace_boot::aml::{Interpreter, Path, Resource, ResourceKind, resources};
+use millrace_acpi::aml::{Interpreter, Path, Resource, ResourceKind, resources};
+use millrace_acpi::tables::{Description, IsaLine};
 use spin::Once;
 
 use super::hardware::PciHost;

@@ -2,7 +2,7 @@
 //! and io ports are refused, so that no firmware writes where this kernel does not know of it; what a block cannot answer
 //! without them has its fallback.
 
-use millrace_boot::aml::{Host, Space};
+use millrace_acpi::aml::{Host, Space};
 use millrace_drivers::pci::Address;
 
 use super::pci;

@@ -1,13 +1,12 @@
-//! What the firmware says about the machine: its tables, read once at boot, and its programs, run when they are needed.
+//! What the firmware says about the machine: the tables of ACPI, read once at boot, and AML, interpreted on demand.
 //!
 //! ```text
-//! boot::acpi   tables, where the firmware left them ──► Description   processors, interrupt controllers, …
-//! boot::aml    definition blocks ──► interpreter ──► bridge           root buses, if there may be more than bus 0; and PCI,
-//!                                                                    on a machine whose tables say nothing of it
-//!                                ──► routes          where the pins of PCI slots lead
-//!                                    (for a card without messages)
-//!                                ──► devices         virtio-mmio devices
-//!                                ──► power           how the machine is switched off
+//! millrace_acpi::tables   the tables in memory ──► Description    processors, interrupt controllers, …
+//! millrace_acpi::aml      definition blocks ──► interpreter ──► bridge    root buses, if there may be more than bus 0; PCI
+//!                                                                         configuration space, if the tables do not give it
+//!                                                           ──► routes    interrupt routing of PCI slots (NICs without MSI-X)
+//!                                                           ──► devices   virtio-mmio devices
+//!                                                           ──► power     power-off
 //! ```
 
 mod bridge;
@@ -20,8 +19,8 @@ mod routes;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use millrace_boot::acpi::{Description, Tables};
-use millrace_boot::aml::Interpreter;
+use millrace_acpi::aml::Interpreter;
+use millrace_acpi::tables::{Description, Tables};
 use millrace_drivers::hal::Hal;
 use spin::Once;
 

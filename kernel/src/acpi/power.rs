@@ -5,8 +5,8 @@
 
 use core::hint::spin_loop;
 
-use millrace_boot::acpi::{FixedHardware, Register, SwitchOn};
-use millrace_boot::aml::{Path, Value};
+use millrace_acpi::aml::{Path, Value};
+use millrace_acpi::tables::{FixedHardware, Register, SwitchOn};
 use millrace_drivers::hal::Hal;
 use millrace_drivers::registers::IoRegion;
 

@@ -7,8 +7,8 @@
 
 use alloc::vec::Vec;
 
-use millrace_boot::acpi::{Description, IsaLine, Polarity, Trigger};
-use millrace_boot::aml::Pin;
+use millrace_acpi::aml::Pin;
+use millrace_acpi::tables::{Description, IsaLine, Polarity, Trigger};
 use millrace_drivers::hal::LineSource;
 use millrace_drivers::pci::IntxPin;
 

@@ -8,7 +8,7 @@ use core::fmt::Display;
 
 use millrace::Machine;
 use millrace::pci::Pci;
-use millrace_boot::acpi::IommuMaker;
+use millrace_acpi::tables::IommuMaker;
 use millrace_drivers::iommu::ActiveIommu;
 use millrace_drivers::pci::{self, Function};
 use millrace_drivers::{Card, Options, ProbeError, probe, probe_mmio};

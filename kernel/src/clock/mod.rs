@@ -8,7 +8,7 @@ mod stamp;
 mod tsc;
 
 use log::Level;
-use millrace_boot::acpi::Description;
+use millrace_acpi::tables::Description;
 use millrace_drivers::hal::Hal;
 use spin::Once;
 

@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use millrace_boot::acpi::{Description, IoApic, IsaLine, Polarity, Trigger};
+use millrace_acpi::tables::{Description, IoApic, IsaLine, Polarity, Trigger};
 use millrace_drivers::hal::{Hal, Message};
 use millrace_drivers::registers::IoRegion;
 use spin::Mutex;

@@ -14,7 +14,7 @@
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use millrace_boot::acpi::{IsaLine, Trigger};
+use millrace_acpi::tables::{IsaLine, Trigger};
 use millrace_drivers::hal::{InterruptLine, SharedHandler, SharedLine};
 use spin::{Mutex, Once};
 

@@ -5,7 +5,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use millrace_boot::acpi::ConfigWindow;
+use millrace_acpi::tables::ConfigWindow;
 use millrace_drivers::hal::Hal;
 use millrace_drivers::pci::{Address, ConfigSpace};
 use millrace_drivers::registers::IoRegion;

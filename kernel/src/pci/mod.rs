@@ -14,8 +14,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use millrace_acpi::tables::ConfigWindow;
 use millrace_boot::Span;
-use millrace_boot::acpi::ConfigWindow;
 use millrace_drivers::hal::Hal;
 use millrace_drivers::pci::{ConfigSpace, RootBuses, Window, assign_memory};
 

@@ -7,7 +7,7 @@ use core::hint::spin_loop;
 use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering;
 
-use millrace_boot::acpi::Description;
+use millrace_acpi::tables::Description;
 use millrace_boot::{PAGE_BYTES, Span, processor_start, trampoline};
 use millrace_drivers::hal::Hal;
 

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use millrace_boot::acpi::Description;
+use millrace_acpi::tables::Description;
 use millrace_boot::tsc::Timer;
 use millrace_drivers::hal::Hal;
 use millrace_drivers::registers::IoRegion;

@@ -19,7 +19,7 @@ mod stated;
 
 use core::fmt;
 
-use millrace_boot::acpi::Description;
+use millrace_acpi::tables::Description;
 use millrace_drivers::hal::Hal;
 
 /// What is assumed when there is no way to know. Hardly any processor's TSC is faster: no delay is shorter than asked for.

@@ -29,7 +29,7 @@
 //! Integers have 64 bits always. Those of a block whose DSDT has revision 1 should have 32 (5.2.11.1): what such a block
 //! complements, shifts out or lets overflow has bits here that it does not expect.
 //!
-//! The crate `acpi` has an interpreter, too; [`acpi`](crate::acpi) says why it is not used.
+//! The crate `acpi` has an interpreter, too; the crate docs say why it is not used.
 
 mod code;
 mod control;

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Table;
-use crate::little_endian::{u16_at, u64_at};
+use millrace_boot::little_endian::{u16_at, u64_at};
 
 /// Bytes in front of the structures of either table.
 const STRUCTURES: usize = 48;

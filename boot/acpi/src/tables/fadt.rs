@@ -1,6 +1,6 @@
 //! FADT: where the DSDT and the PM timer are, and the registers by which the machine is switched off (ACPI 6.5, 5.2.9).
 
-use crate::little_endian::{u32_at, u64_at};
+use millrace_boot::little_endian::{u32_at, u64_at};
 
 /// Offsets in the table (table 5.9).
 const DSDT: usize = 40;

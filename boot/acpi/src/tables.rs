@@ -27,8 +27,8 @@ mod mcfg;
 #[cfg(test)]
 mod tests;
 
-use crate::little_endian::{u32_at, u64_at};
-use crate::{PhysicalMemory, Span};
+use millrace_boot::little_endian::{u32_at, u64_at};
+use millrace_boot::{PhysicalMemory, Span};
 
 pub use description::Description;
 pub use fadt::{FixedHardware, PmTimer, Register, SwitchOn};

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::acpi::{Description, IsaLine, Polarity, Trigger};
-use crate::little_endian::{u16_at, u32_at, u64_at};
+use crate::tables::{Description, IsaLine, Polarity, Trigger};
+use millrace_boot::little_endian::{u16_at, u32_at, u64_at};
 
 /// Resources that are read of a list.
 const MAX_RESOURCES: usize = 64;

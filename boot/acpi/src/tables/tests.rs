@@ -5,7 +5,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::Blocks;
+use millrace_boot::testing::Blocks;
 
 const WINDOW: ConfigWindow = ConfigWindow { base: 0xb000_0000, first_bus: 0, last_bus: 255 };
 /// Number of the processor that the tests run on.

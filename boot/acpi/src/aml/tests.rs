@@ -10,7 +10,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::acpi::{Polarity, Trigger};
+use crate::tables::{Polarity, Trigger};
 
 mod bridges;
 mod limits;

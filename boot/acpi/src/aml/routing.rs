@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::object::Value;
 use super::resource::{Resource, resources};
 use super::{AmlError, Host, HostBridge, Interpreter, Path, host_bridges};
-use crate::acpi::{Polarity, Trigger};
+use crate::tables::{Polarity, Trigger};
 
 /// Entries of a table that are read: 32 slots with four pins, and as many again.
 const MAX_ENTRIES: usize = 256;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::HEADER_BYTES;
-use crate::little_endian::{u16_at, u64_at};
+use millrace_boot::little_endian::{u16_at, u64_at};
 
 /// Windows that are kept: a segment with more is none.
 const MAX_WINDOWS: usize = 16;

@@ -1,7 +1,7 @@
 //! Several host bridges and what each says of its bus, links that are switched off, and interrupts of the ISA bus.
 
 use super::*;
-use crate::acpi::{Description, IsaLine, Override, Tables};
+use crate::tables::{Description, IsaLine, Override, Tables};
 
 /// Terms of a host bridge, and a function in slot 1 with a byte of its configuration space under the name BYTE.
 fn bridge(name: &[u8], terms: &[u8]) -> Vec<u8> {

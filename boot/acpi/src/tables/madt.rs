@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::HEADER_BYTES;
-use crate::little_endian::{u16_at, u32_at};
+use millrace_boot::little_endian::{u16_at, u32_at};
 
 /// Where the list of structures begins.
 const STRUCTURES: usize = HEADER_BYTES + 8;
