@@ -35,5 +35,6 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod address_space;
 pub mod aml;
 pub mod tables;

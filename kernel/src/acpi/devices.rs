@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use millrace_acpi::aml::{Interpreter, Path, Resource, ResourceKind, resources};
-use millrace_acpi::tables::{Description, IsaLine};
+use millrace_acpi::tables::{Description, InterruptInput};
 use spin::Once;
 
 use super::hardware::PciHost;
@@ -21,7 +21,7 @@ pub struct MmioPlace {
     /// Length of its registers in bytes, not 0.
     pub bytes: u64,
     /// Its interrupt; a device without one is not used.
-    pub line: IsaLine,
+    pub line: InterruptInput,
 }
 
 /// The devices that are present, in the order of the namespace.
@@ -30,7 +30,7 @@ pub fn mmio_devices() -> &'static [MmioPlace] {
 }
 
 /// The line that such a device says it has at this input, if one was looked for and does.
-pub(super) fn line_at(gsi: u32) -> Option<IsaLine> {
+pub(super) fn line_at(gsi: u32) -> Option<InterruptInput> {
     DEVICES.get()?.iter().map(|place| place.line).find(|line| line.gsi == gsi)
 }
 

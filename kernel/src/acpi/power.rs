@@ -6,7 +6,7 @@
 use core::hint::spin_loop;
 
 use millrace_acpi::aml::{Path, Value};
-use millrace_acpi::tables::{FixedHardware, Register, SwitchOn};
+use millrace_acpi::tables::{AcpiEnable, FixedHardware, RegisterAddress};
 use millrace_drivers::hal::Hal;
 use millrace_drivers::registers::IoRegion;
 
@@ -22,8 +22,8 @@ const REDUCED_SLEEP: u8 = 1 << 5;
 /// Kinds of sleep have three bits.
 const KINDS: u64 = 0b111;
 
-/// How long the firmware may take to switch ACPI on, in microseconds.
-const SWITCH_ON_US: u64 = 300_000;
+/// How long the firmware may take to hand over the registers, in microseconds.
+const ENABLE_US: u64 = 300_000;
 /// How long the machine may take to go off.
 const OFF_US: u64 = 1_000_000;
 
@@ -38,8 +38,8 @@ pub(crate) fn power_off() {
             let value = a << REDUCED_KIND_SHIFT | u64::from(REDUCED_SLEEP);
             with(hal, register, 1, |bank| bank.write8(0, value as u8));
         }
-        FixedHardware::Pm1 { a: first, b: second, switch_on } => {
-            switch_on_acpi(hal, first, switch_on);
+        FixedHardware::Pm1 { a: first, b: second, enable } => {
+            enable_acpi(hal, first, enable);
             sleep(hal, first, a);
             if let Some(second) = second {
                 sleep(hal, second, b);
@@ -61,27 +61,27 @@ fn kinds() -> Option<[u64; 2]> {
 }
 
 /// Writes a PM1 control register; its other bits stay.
-fn sleep(hal: &dyn Hal, register: Register, kind: u64) {
+fn sleep(hal: &dyn Hal, register: RegisterAddress, kind: u64) {
     with(hal, register, 2, |bank| {
         let others = bank.read16(0) & !((KINDS as u16) << KIND_SHIFT | SLEEP);
         bank.write16(0, others | (kind as u16) << KIND_SHIFT | SLEEP);
     });
 }
 
-/// The registers work only once the firmware has let go of them.
-fn switch_on_acpi(hal: &dyn Hal, register: Register, switch_on: Option<SwitchOn>) {
+/// Takes control of the PM1 registers, unless the operating system has it already (4.8.2.5).
+fn enable_acpi(hal: &dyn Hal, register: RegisterAddress, enable: Option<AcpiEnable>) {
     let is_on = || {
         let mut is_on = true;
         with(hal, register, 2, |bank| is_on = bank.read16(0) & ACPI_ON != 0);
         is_on
     };
-    let Some(SwitchOn { port, value }) = switch_on.filter(|_| !is_on()) else { return };
-    with(hal, Register::Port(port), 1, |bank| bank.write8(0, value));
-    wait(SWITCH_ON_US, is_on);
+    let Some(AcpiEnable { port, value }) = enable.filter(|_| !is_on()) else { return };
+    with(hal, RegisterAddress::Port(port), 1, |bank| bank.write8(0, value));
+    wait(ENABLE_US, is_on);
 }
 
 /// Does something with a register, if it can be reached.
-fn with(hal: &dyn Hal, register: Register, bytes: u16, access: impl FnOnce(&dyn IoRegion)) {
+fn with(hal: &dyn Hal, register: RegisterAddress, bytes: u16, access: impl FnOnce(&dyn IoRegion)) {
     if let Some(bank) = registers::open(hal, register, bytes) {
         access(bank.as_ref());
     }

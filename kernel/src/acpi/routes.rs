@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use millrace_acpi::aml::Pin;
-use millrace_acpi::tables::{Description, IsaLine, Polarity, Trigger};
+use millrace_acpi::tables::{Description, InterruptInput, Polarity, Trigger};
 use millrace_drivers::hal::LineSource;
 use millrace_drivers::pci::IntxPin;
 
@@ -20,12 +20,12 @@ use super::pci;
 const LAST_OF_8259: u8 = 15;
 
 /// The input that a line leads to; `None` when nobody says.
-pub(crate) fn input(source: LineSource) -> Option<IsaLine> {
+pub(crate) fn input(source: LineSource) -> Option<InterruptInput> {
     let acpi = super::description()?;
     match source {
         LineSource::Number(number) => {
-            let usual = IsaLine { gsi: number, polarity: Polarity::High, trigger: Trigger::Edge };
-            let isa = |irq| acpi.isa_line(irq);
+            let usual = InterruptInput { gsi: number, polarity: Polarity::High, trigger: Trigger::Edge };
+            let isa = |irq| acpi.isa_input(irq);
             Some(line_at(number).unwrap_or_else(|| u8::try_from(number).map_or(usual, isa)))
         }
         LineSource::Intx { pin, firmware_line } => {
@@ -35,7 +35,7 @@ pub(crate) fn input(source: LineSource) -> Option<IsaLine> {
 }
 
 /// As the definition blocks say it.
-fn by_firmware(acpi: &Description, pin: IntxPin) -> Option<IsaLine> {
+fn by_firmware(acpi: &Description, pin: IntxPin) -> Option<InterruptInput> {
     let way = pci::way_to_root(pin)?;
     let bus = way.last()?.function.bus();
     let pins: Vec<_> = way.iter().map(on_its_bus).collect();
@@ -49,8 +49,8 @@ fn on_its_bus(at: &IntxPin) -> Pin {
 }
 
 /// Without routes: the input of the 8259s that the firmware has noted.
-fn by_register(acpi: &Description, firmware_line: u8) -> Option<IsaLine> {
+fn by_register(acpi: &Description, firmware_line: u8) -> Option<InterruptInput> {
     let irq = Some(firmware_line).filter(|irq| (1..=LAST_OF_8259).contains(irq))?;
-    let usual = IsaLine { gsi: irq.into(), polarity: Polarity::Low, trigger: Trigger::Level };
-    Some(acpi.overrides.iter().find(|entry| entry.irq == irq).map_or(usual, |entry| entry.line))
+    let usual = InterruptInput { gsi: irq.into(), polarity: Polarity::Low, trigger: Trigger::Level };
+    Some(acpi.overrides.iter().find(|entry| entry.irq == irq).map_or(usual, |entry| entry.input))
 }

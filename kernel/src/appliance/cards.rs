@@ -8,7 +8,7 @@ use core::fmt::Display;
 
 use millrace::Machine;
 use millrace::pci::Pci;
-use millrace_acpi::tables::IommuMaker;
+use millrace_acpi::tables::IommuVendor;
 use millrace_drivers::iommu::ActiveIommu;
 use millrace_drivers::pci::{self, Function};
 use millrace_drivers::{Card, Options, ProbeError, probe, probe_mmio};
@@ -54,9 +54,9 @@ pub(super) fn attach(
 pub(super) fn active_iommu(machine: &Machine) -> Option<ActiveIommu> {
     let hal = machine.hal.as_ref();
     let mut units = machine.acpi.iommus.iter();
-    let active = units.find_map(|unit| match unit.maker {
-        IommuMaker::Intel => ActiveIommu::intel(hal, unit.registers),
-        IommuMaker::Amd => ActiveIommu::amd(hal, unit.registers),
+    let active = units.find_map(|unit| match unit.vendor {
+        IommuVendor::Intel => ActiveIommu::intel(hal, unit.registers),
+        IommuVendor::Amd => ActiveIommu::amd(hal, unit.registers),
     });
     let on_pci = |Pci { config, roots }: &Pci| ActiveIommu::virtio(hal, config.as_ref(), roots);
     active.or_else(|| machine.pci.as_ref().and_then(on_pci))

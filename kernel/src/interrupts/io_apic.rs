@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use millrace_acpi::tables::{Description, IoApic, IsaLine, Polarity, Trigger};
+use millrace_acpi::tables::{Description, InterruptInput, IoApic, Polarity, Trigger};
 use millrace_drivers::hal::{Hal, Message};
 use millrace_drivers::registers::IoRegion;
 use spin::Mutex;
@@ -29,7 +29,7 @@ const LOW: u32 = 1 << 13;
 const INPUTS_MAX: u32 = 120;
 
 /// Where the first is on a machine that does not say (3.1).
-const USUAL: IoApic = IoApic { address: 0xfec0_0000, first_gsi: 0 };
+const USUAL: IoApic = IoApic { address: 0xfec0_0000, gsi_base: 0 };
 
 /// The controllers of this machine.
 pub(super) struct IoApics(Vec<Controller>);
@@ -37,7 +37,7 @@ pub(super) struct IoApics(Vec<Controller>);
 struct Controller {
     /// Taken with interrupts held back: handlers take it, too.
     registers: Mutex<Registers>,
-    first_gsi: u32,
+    gsi_base: u32,
     inputs: u32,
 }
 
@@ -68,7 +68,7 @@ impl IoApics {
     }
 
     /// Has the input of `line` send `message`; whether there is such an input.
-    pub(super) fn connect(&self, line: IsaLine, message: Message) -> bool {
+    pub(super) fn connect(&self, line: InterruptInput, message: Message) -> bool {
         let level = if line.trigger == Trigger::Level { LEVEL } else { 0 };
         let low = if line.polarity == Polarity::Low { LOW } else { 0 };
         // A message has the number of the processor where its address differs from others' (Intel SDM volume 3, 11.11.1).
@@ -100,7 +100,7 @@ impl IoApics {
 impl Controller {
     /// Which of its inputs has this number.
     fn input(&self, gsi: u32) -> Option<u32> {
-        gsi.checked_sub(self.first_gsi).filter(|input| *input < self.inputs)
+        gsi.checked_sub(self.gsi_base).filter(|input| *input < self.inputs)
     }
 
     /// Maps the registers, and masks all inputs. `None` when none are there.
@@ -113,7 +113,7 @@ impl Controller {
             return None;
         }
         (0..inputs).for_each(|input| registers.write(TABLE + 2 * input, MASKED));
-        Some(Self { registers: Mutex::new(registers), first_gsi: place.first_gsi, inputs })
+        Some(Self { registers: Mutex::new(registers), gsi_base: place.gsi_base, inputs })
     }
 }
 

@@ -14,7 +14,7 @@
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use millrace_acpi::tables::{IsaLine, Trigger};
+use millrace_acpi::tables::{InterruptInput, Trigger};
 use millrace_drivers::hal::{InterruptLine, SharedHandler, SharedLine};
 use spin::{Mutex, Once};
 
@@ -37,7 +37,7 @@ static IS_ANY_MASKED: AtomicBool = AtomicBool::new(false);
 
 struct Input {
     /// What leads there, once somebody has asked.
-    line: Once<IsaLine>,
+    line: Once<InterruptInput>,
     /// Its vector, until the first card is connected.
     vector: Mutex<Option<Box<dyn InterruptLine>>>,
     handlers: [Once<SharedHandler>; CARDS],
@@ -64,7 +64,7 @@ pub(super) enum NoLine {
 }
 
 /// A place at the input that `line` leads to.
-pub(super) fn take(io_apics: &'static IoApics, line: IsaLine) -> Result<Box<dyn SharedLine>, NoLine> {
+pub(super) fn take(io_apics: &'static IoApics, line: InterruptInput) -> Result<Box<dyn SharedLine>, NoLine> {
     let is_it = |input: &&Input| input.line.get().is_none_or(|other| other.gsi == line.gsi);
     let input = INPUT.iter().find(is_it).ok_or(NoLine::AllTaken)?;
     if input.line.get().is_none() {

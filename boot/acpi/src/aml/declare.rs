@@ -5,6 +5,7 @@ use super::frame::Frame;
 use super::name::{Name, Path};
 use super::object::{Access, Bits, Method, Node, Object, Value};
 use super::{AmlError, Host, Interpreter, Space};
+use crate::address_space::{PCI_CONFIG, SYSTEM_IO, SYSTEM_MEMORY};
 
 impl<H: Host> Interpreter<H> {
     /// Follows the term if it is one that gives a name; else `false`, and the cursor stays.
@@ -136,9 +137,9 @@ impl<H: Host> Interpreter<H> {
         let start = self.number(frame, code)?;
         let bytes = self.number(frame, code)?;
         let space = match kind {
-            0 => Some(Space::Memory),
-            1 => Some(Space::Ports),
-            2 => self.pci_function(frame),
+            SYSTEM_MEMORY => Some(Space::Memory),
+            SYSTEM_IO => Some(Space::Ports),
+            PCI_CONFIG => self.pci_function(frame),
             _ => None,
         };
         let object = space.map_or(Object::Unreachable, |space| Object::Region { space, start, bytes });

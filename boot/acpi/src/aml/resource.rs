@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::tables::{Description, IsaLine, Polarity, Trigger};
+use crate::tables::{Description, InterruptInput, Polarity, Trigger};
 use millrace_boot::little_endian::{u16_at, u32_at, u64_at};
 
 /// Resources that are read of a list.
@@ -47,11 +47,11 @@ pub enum Resource {
 impl Resource {
     /// The input that an interrupt is, on a machine with these tables: a number on the ISA bus leads where and how an override
     /// says (5.2.12.5), else to the input of that number, as the resource has it. `None` for other resources.
-    pub fn line(&self, acpi: &Description) -> Option<IsaLine> {
+    pub fn line(&self, acpi: &Description) -> Option<InterruptInput> {
         let &Self::Interrupt { number: gsi, polarity, trigger, is_isa } = self else { return None };
-        let own = IsaLine { gsi, polarity, trigger };
+        let own = InterruptInput { gsi, polarity, trigger };
         let found = acpi.overrides.iter().find(|entry| is_isa && u32::from(entry.irq) == gsi);
-        Some(found.map_or(own, |entry| entry.line))
+        Some(found.map_or(own, |entry| entry.input))
     }
 }
 

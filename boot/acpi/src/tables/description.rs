@@ -1,54 +1,56 @@
-//! What the tables say, in one value.
+//! The contents of all tables as one value.
 
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::madt::Controllers;
-use super::{
-    ConfigWindow, FixedHardware, IoApic, Iommu, IsaLine, Override, PmTimer, Polarity, Tables, Trigger, fadt,
-    hpet, iommu, mcfg,
-};
+use super::fadt::{self, FixedHardware, PmTimer};
+use super::find::Tables;
+use super::hpet;
+use super::interrupt::{InterruptInput, Polarity, SourceOverride, Trigger};
+use super::iommu::{self, Iommu};
+use super::madt::{IoApic, MadtEntries};
+use super::mcfg::{self, ConfigWindow};
 
-/// What the tables say about the machine. Where one is missing:
+/// What the tables say about the machine. Without a table, its part has this fallback:
 ///
-/// | without | there is |
+/// | absent | fallback |
 /// |---|---|
-/// | MADT | the processor that runs, and no I/O APIC |
-/// | MCFG | no window: configuration space is looked for at its io ports |
+/// | MADT | the running processor only, no I/O APIC |
+/// | MCFG | no window: configuration space is accessed through I/O ports |
 /// | HPET | no high precision event timer |
 /// | FADT | no power-off, no PM timer |
-/// | DMAR, IVRS | no IOMMU of Intel or AMD |
+/// | DMAR, IVRS | no Intel or AMD IOMMU |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
-    /// Numbers of the local APICs of the processors that can be used: of the one that runs first, then the others in the
-    /// order of the table. 1024 at most.
+    /// Local APIC ids of the usable processors: the running processor first, then the others in the order of the MADT. At
+    /// least 1, at most 1024.
     pub processors: Vec<u32>,
-    /// Further processors that the table lists.
+    /// Number of usable processors beyond those in `processors`.
     pub processors_omitted: usize,
-    /// Controllers that the lines of devices lead to, 16 at most.
+    /// I/O APICs, at most 16.
     pub io_apics: Vec<IoApic>,
-    /// Interrupts of the ISA bus that lead elsewhere than to the input of their own number, 64 at most.
-    pub overrides: Vec<Override>,
-    /// Windows to PCI configuration space, of segment group 0.
+    /// Interrupt source overrides of the ISA bus, at most 64.
+    pub overrides: Vec<SourceOverride>,
+    /// Windows to the PCI configuration space of segment group 0, at most 16.
     pub config_windows: Vec<ConfigWindow>,
-    /// The registers by which the machine is switched off.
+    /// The registers for power-off.
     pub fixed_hardware: Option<FixedHardware>,
     /// The power management timer.
     pub pm_timer: Option<PmTimer>,
     /// Physical address of the registers of the high precision event timer (HPET).
     pub hpet: Option<u64>,
-    /// Units that can translate the addresses that devices use, 16 of each maker at most.
+    /// IOMMUs of segment group 0, at most 16 of each vendor.
     pub iommus: Vec<Iommu>,
 }
 
 impl Description {
-    /// Reads the tables, on the processor whose local APIC has this number.
+    /// Decodes the tables. `running` is the local APIC id of the running processor.
     pub fn read(tables: &Tables<'_>, running: u32) -> Self {
-        let mut controllers = Controllers::of(running);
+        let mut entries = MadtEntries::without_table(running);
         if let Some(madt) = tables.madt {
-            controllers.read(madt.bytes());
+            entries.read(madt.bytes());
         }
-        let Controllers { processors, processors_omitted, io_apics, overrides } = controllers;
+        let MadtEntries { processors, processors_omitted, io_apics, overrides } = entries;
         Self {
             processors,
             processors_omitted,
@@ -62,16 +64,16 @@ impl Description {
         }
     }
 
-    /// How many processors the tables list, and that run or can be started: at least 1.
+    /// Number of usable processors, at least 1.
     pub fn processor_count(&self) -> usize {
         self.processors.len().saturating_add(self.processors_omitted)
     }
 
-    /// Where the interrupt `irq` of the ISA bus leads: as an override says, else to the input of its number, as a high
-    /// edge.
-    pub fn isa_line(&self, irq: u8) -> IsaLine {
-        let usual = IsaLine { gsi: irq.into(), polarity: Polarity::High, trigger: Trigger::Edge };
-        self.overrides.iter().find(|entry| entry.irq == irq).map_or(usual, |entry| entry.line)
+    /// The input that interrupt `irq` of the ISA bus is connected to: as a source override says, else the input of the same
+    /// number, on an active-high edge (5.2.12.5).
+    pub fn isa_input(&self, irq: u8) -> InterruptInput {
+        let usual = InterruptInput { gsi: irq.into(), polarity: Polarity::High, trigger: Trigger::Edge };
+        self.overrides.iter().find(|entry| entry.irq == irq).map_or(usual, |entry| entry.input)
     }
 }
 

@@ -1,15 +1,14 @@
-//! HPET: where the registers of the high precision event timer are (IA-PC HPET Specification 1.0a, 3.2.4).
+//! HPET: the high precision event timer (IA-PC HPET Specification 1.0a, 3.2.4).
 
-use super::Register;
-use super::fadt::register;
+use super::register::RegisterAddress;
 
-/// Offset of the address in the table.
-const ADDRESS: usize = 40;
+/// Offset of the base address, a Generic Address Structure.
+const BASE_ADDRESS: usize = 40;
 
-/// Physical address of the registers; `None` when they are not in memory.
+/// Physical address of the timer's registers; `None` if they are not in memory.
 pub(super) fn address(hpet: &[u8]) -> Option<u64> {
-    match register(hpet, ADDRESS)? {
-        Register::Memory(address) => Some(address),
-        Register::Port(_) => None,
+    match RegisterAddress::generic(hpet, BASE_ADDRESS)? {
+        RegisterAddress::Memory(address) => Some(address),
+        RegisterAddress::Port(_) => None,
     }
 }

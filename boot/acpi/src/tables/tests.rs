@@ -1,14 +1,19 @@
+//! The tables on made-up machines: valid, damaged and arbitrary ones.
+
 use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::signature::{DMAR, DSDT, FADT, HPET, IVRS, MADT, MCFG, RSDP, RSDT, SSDT, XSDT};
+use super::table::{HEADER_BYTES, MAX_TABLE_BYTES};
 use super::*;
+use crate::address_space::{PCI_CONFIG, SYSTEM_IO, SYSTEM_MEMORY};
 use millrace_boot::testing::Blocks;
 
 const WINDOW: ConfigWindow = ConfigWindow { base: 0xb000_0000, first_bus: 0, last_bus: 255 };
-/// Number of the processor that the tests run on.
+/// Local APIC id of the running processor.
 const RUNNING: u32 = 7;
 
 fn with_checksum(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
@@ -17,10 +22,10 @@ fn with_checksum(mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
     bytes
 }
 
-fn make_table(signature: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn make_table(signature: [u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = signature.to_vec();
-    bytes.extend((36 + body.len() as u32).to_le_bytes());
-    bytes.resize(36, 0);
+    bytes.extend(((HEADER_BYTES + body.len()) as u32).to_le_bytes());
+    bytes.resize(HEADER_BYTES, 0);
     bytes.extend(body);
     with_checksum(bytes, 9)
 }
@@ -33,15 +38,15 @@ fn window_entry(segment: u16, window: ConfigWindow) -> Vec<u8> {
 }
 
 fn mcfg(entries: &[Vec<u8>]) -> Vec<u8> {
-    make_table(b"MCFG", &[[0; 8].to_vec(), entries.concat()].concat())
+    make_table(MCFG, &[[0; 8].to_vec(), entries.concat()].concat())
 }
 
 fn madt(flags: u32, structures: &[&[u8]]) -> Vec<u8> {
     let head = [0xfee0_0000u32.to_le_bytes(), flags.to_le_bytes()].concat();
-    make_table(b"APIC", &[head, structures.concat()].concat())
+    make_table(MADT, &[head, structures.concat()].concat())
 }
 
-/// As QEMU's machines have it.
+/// A MADT as QEMU builds it.
 fn usual_madt() -> Vec<u8> {
     madt(
         1,
@@ -60,17 +65,17 @@ fn usual_madt() -> Vec<u8> {
     )
 }
 
-/// A table of 276 bytes with these fields in it.
+/// A FADT of 276 bytes with these fields.
 fn fadt(fields: &[(usize, &[u8])]) -> Vec<u8> {
     let mut body = vec![0; 240];
     for (offset, bytes) in fields {
-        body[offset - 36..][..bytes.len()].copy_from_slice(bytes);
+        body[offset - HEADER_BYTES..][..bytes.len()].copy_from_slice(bytes);
     }
-    make_table(b"FACP", &body)
+    make_table(FADT, &body)
 }
 
 fn port(number: u64) -> [u8; 12] {
-    generic(1, number)
+    generic(SYSTEM_IO, number)
 }
 
 fn generic(space: u8, address: u64) -> [u8; 12] {
@@ -81,7 +86,7 @@ fn generic(space: u8, address: u64) -> [u8; 12] {
 }
 
 fn pointer(revision: u8, rsdt: u32, xsdt: u64) -> Vec<u8> {
-    let mut bytes = b"RSD PTR \0MILLRA".to_vec();
+    let mut bytes = [RSDP.as_slice(), b"\0MILLRA"].concat();
     bytes.push(revision);
     bytes.extend(rsdt.to_le_bytes());
     bytes = with_checksum(bytes, 8);
@@ -94,11 +99,11 @@ fn pointer(revision: u8, rsdt: u32, xsdt: u64) -> Vec<u8> {
     bytes
 }
 
-/// A machine with the old root table at 0x1000 and these tables, 0x2000 bytes apart, from 0x10000 on.
+/// A machine with an RSDT at 0x1000 and these tables, 0x2000 bytes apart, from 0x10000 on.
 fn machine(tables: &[Vec<u8>]) -> Blocks {
     let places = (0u32..).map(|number| 0x1_0000 + 0x2000 * number);
     let list: Vec<u8> = places.clone().take(tables.len()).flat_map(u32::to_le_bytes).collect();
-    let root = make_table(b"RSDT", &[0x9000u32.to_le_bytes().to_vec(), list].concat());
+    let root = make_table(RSDT, &[0x9000u32.to_le_bytes().to_vec(), list].concat());
     let memory = Blocks::default().with(0x500, pointer(0, 0x1000, 0)).with(0x1000, root);
     places.zip(tables).fold(memory, |memory, (place, table)| memory.with(place.into(), table.clone()))
 }
@@ -111,7 +116,7 @@ fn windows(tables: Vec<u8>) -> Vec<ConfigWindow> {
     describe(&machine(&[tables])).config_windows
 }
 
-/// What there is without any table.
+/// The description of a machine without tables.
 fn nothing() -> Description {
     Description {
         processors: vec![RUNNING],
@@ -131,13 +136,13 @@ fn tables_are_found_through_either_root_table() {
     assert_eq!(windows(mcfg(&[window_entry(0, WINDOW)])), [WINDOW]);
     let new = Blocks::default()
         .with(0x500, pointer(2, 0, 0x2000))
-        .with(0x2000, make_table(b"XSDT", &0x3000u64.to_le_bytes()))
+        .with(0x2000, make_table(XSDT, &0x3000u64.to_le_bytes()))
         .with(0x3000, mcfg(&[window_entry(0, WINDOW)]));
     assert_eq!(describe(&new).config_windows, [WINDOW]);
 }
 
 #[test]
-fn windows_of_other_segments_and_nonsense_are_skipped() {
+fn windows_of_other_segments_and_invalid_windows_are_skipped() {
     let backwards = ConfigWindow { first_bus: 9, last_bus: 3, ..WINDOW };
     let nowhere = ConfigWindow { base: 0, ..WINDOW };
     let list = [
@@ -152,7 +157,7 @@ fn windows_of_other_segments_and_nonsense_are_skipped() {
 }
 
 #[test]
-fn what_is_damaged_is_absent() {
+fn a_damaged_table_is_ignored() {
     let good = mcfg(&[window_entry(0, WINDOW)]);
     let mut flipped = good.clone();
     flipped[44] ^= 1;
@@ -165,41 +170,41 @@ fn what_is_damaged_is_absent() {
     assert_eq!(windows(with_checksum(short, 9)), []);
     let mut damaged = good.clone();
     damaged[20] ^= 1;
-    assert_eq!(
-        describe(&machine(&[damaged, good])).config_windows,
-        [WINDOW],
-        "the next of its kind is taken"
-    );
+    assert_eq!(describe(&machine(&[damaged, good])).config_windows, [WINDOW], "the next of its kind is used");
     for rsdp in [None, Some(0), Some(0x500), Some(u64::MAX)] {
         assert_eq!(Description::read(&Tables::find(&Blocks::default(), rsdp), RUNNING), nothing());
     }
 }
 
 #[test]
-fn processors_and_interrupt_controllers_are_those_of_the_madt() {
+fn processors_and_interrupt_controllers_come_from_the_madt() {
     let found = describe(&machine(&[usual_madt()]));
-    assert_eq!(found.processors, [RUNNING, 0, 0x100], "the one that runs is first, none is there twice");
+    assert_eq!(found.processors, [RUNNING, 0, 0x100], "the running processor first, no duplicates");
     let io_apics = [(0xfec0_0000, 0), (0xfec1_0000, 24)];
-    assert_eq!(found.io_apics, io_apics.map(|(address, first_gsi)| IoApic { address, first_gsi }));
-    let line = |gsi, polarity, trigger| IsaLine { gsi, polarity, trigger };
-    assert_eq!(found.isa_line(0), line(2, Polarity::High, Trigger::Edge));
-    assert_eq!(found.isa_line(4), line(4, Polarity::High, Trigger::Edge));
-    assert_eq!(found.isa_line(9), line(20, Polarity::Low, Trigger::Level));
-    assert_eq!(found.isa_line(10), line(10, Polarity::High, Trigger::Level));
+    assert_eq!(found.io_apics, io_apics.map(|(address, gsi_base)| IoApic { address, gsi_base }));
+    let input = |gsi, polarity, trigger| InterruptInput { gsi, polarity, trigger };
+    assert_eq!(found.isa_input(0), input(2, Polarity::High, Trigger::Edge));
+    assert_eq!(found.isa_input(4), input(4, Polarity::High, Trigger::Edge));
+    assert_eq!(found.isa_input(9), input(20, Polarity::Low, Trigger::Level));
+    assert_eq!(found.isa_input(10), input(10, Polarity::High, Trigger::Level));
 }
 
 #[test]
-fn a_list_of_structures_ends_where_it_makes_no_sense() {
+fn a_list_of_structures_ends_at_an_invalid_length() {
     let processor: &[u8] = &[0, 8, 0, 1, 1, 0, 0, 0];
-    let after = |nonsense: &[u8]| {
-        describe(&machine(&[madt(1, &[processor, nonsense, &[0, 8, 0, 2, 1, 0, 0, 0]])])).processors
+    let after = |middle: &[u8]| {
+        describe(&machine(&[madt(1, &[processor, middle, &[0, 8, 0, 2, 1, 0, 0, 0]])])).processors
     };
     assert_eq!(after(&[]), [RUNNING, 1, 2]);
-    assert_eq!(after(&[0x80, 3, 9]), [RUNNING, 1, 2], "a kind that nobody knows is skipped");
-    assert_eq!(after(&[0, 4, 0, 5]), [RUNNING, 1, 2], "and so is one that is too short for its kind");
-    assert_eq!(after(&[0, 0]), [RUNNING, 1], "a length of nothing");
-    assert_eq!(after(&[0, 1]), [RUNNING, 1], "less than kind and length");
-    assert_eq!(after(&[0, 200]), [RUNNING, 1], "beyond the end");
+    assert_eq!(after(&[0x80, 3, 9]), [RUNNING, 1, 2], "a structure of unknown type is skipped");
+    assert_eq!(
+        after(&[0, 4, 0, 5]),
+        [RUNNING, 1, 2],
+        "a structure that is too short for its type is skipped"
+    );
+    assert_eq!(after(&[0, 0]), [RUNNING, 1], "length 0");
+    assert_eq!(after(&[0, 1]), [RUNNING, 1], "shorter than type and length");
+    assert_eq!(after(&[0, 200]), [RUNNING, 1], "longer than the table");
 }
 
 #[test]
@@ -211,7 +216,7 @@ fn every_processor_is_counted_and_a_bounded_number_is_kept() {
     };
     let count = |structures: &[&[u8]]| {
         let memory = Blocks::default().with(0x500, pointer(0, 0x1000, 0));
-        let root = make_table(b"RSDT", &0x10_0000u32.to_le_bytes());
+        let root = make_table(RSDT, &0x10_0000u32.to_le_bytes());
         let found = describe(&memory.with(0x1000, root).with(0x10_0000, madt(1, structures)));
         assert!(found.to_string().starts_with(&std::format!("processors {},", found.processor_count())));
         (found.processors.len(), found.processor_count())
@@ -222,39 +227,39 @@ fn every_processor_is_counted_and_a_bounded_number_is_kept() {
     assert_eq!(
         count(&[&wide(255..5000), &wide(255..1000)]),
         (1024, 4746),
-        "those kept are not counted twice"
+        "kept processors are not counted twice"
     );
 }
 
 #[test]
-fn registers_for_power_off_are_those_of_the_fadt() {
+fn registers_for_power_off_come_from_the_fadt() {
     let fixed = |fields: &[(usize, &[u8])]| describe(&machine(&[fadt(fields)])).fixed_hardware;
-    let pm1 = |a, b, switch_on| Some(FixedHardware::Pm1 { a, b, switch_on });
+    let pm1 = |a, b, enable| Some(FixedHardware::Pm1 { a, b, enable });
     let (narrow, command) = (0x604u32.to_le_bytes(), 0xb2u32.to_le_bytes());
-    let switch_on = Some(SwitchOn { port: 0xb2, value: 2 });
+    let enable = Some(AcpiEnable { port: 0xb2, value: 2 });
     assert_eq!(fixed(&[]), None);
-    assert_eq!(fixed(&[(64, &narrow)]), pm1(Register::Port(0x604), None, None));
+    assert_eq!(fixed(&[(64, &narrow)]), pm1(RegisterAddress::Port(0x604), None, None));
     assert_eq!(
         fixed(&[(64, &narrow), (48, &command), (52, &[2])]),
-        pm1(Register::Port(0x604), None, switch_on)
+        pm1(RegisterAddress::Port(0x604), None, enable)
     );
-    assert_eq!(fixed(&[(64, &narrow), (48, &command)]), pm1(Register::Port(0x604), None, None));
+    assert_eq!(fixed(&[(64, &narrow), (48, &command)]), pm1(RegisterAddress::Port(0x604), None, None));
     assert_eq!(
-        fixed(&[(64, &narrow), (172, &port(0x404)), (184, &generic(0, 0x1_0000_0000))]),
-        pm1(Register::Port(0x404), Some(Register::Memory(0x1_0000_0000)), None),
-        "the wide ones go first"
+        fixed(&[(64, &narrow), (172, &port(0x404)), (184, &generic(SYSTEM_MEMORY, 0x1_0000_0000))]),
+        pm1(RegisterAddress::Port(0x404), Some(RegisterAddress::Memory(0x1_0000_0000)), None),
+        "the extended fields take precedence"
     );
-    assert_eq!(fixed(&[(172, &port(0x10000))]), None, "no such port");
-    assert_eq!(fixed(&[(172, &generic(2, 0x404))]), None, "a space that is not reached");
+    assert_eq!(fixed(&[(172, &port(0x10000))]), None, "not a valid port");
+    assert_eq!(fixed(&[(172, &generic(PCI_CONFIG, 0x404))]), None, "an unsupported address space");
     let reduced: (usize, &[u8]) = (112, &[0, 0, 0x10, 0]);
-    assert_eq!(fixed(&[reduced, (64, &narrow)]), None, "it has no such registers");
+    assert_eq!(fixed(&[reduced, (64, &narrow)]), None, "hardware-reduced ACPI has no PM1 registers");
     assert_eq!(
-        fixed(&[reduced, (244, &generic(0, 0xfea0_0200))]),
-        Some(FixedHardware::SleepControl(Register::Memory(0xfea0_0200)))
+        fixed(&[reduced, (244, &generic(SYSTEM_MEMORY, 0xfea0_0200))]),
+        Some(FixedHardware::SleepControl(RegisterAddress::Memory(0xfea0_0200)))
     );
 }
 
-/// A structure of DMAR for a unit, with so many bytes behind its fields.
+/// A DMAR structure that defines a unit, with `scope` bytes of device scopes.
 fn drhd(segment: u16, registers: u64, scope: usize) -> Vec<u8> {
     let mut bytes = [0u16, 16 + scope as u16, 1, segment].map(u16::to_le_bytes).concat();
     bytes.extend(registers.to_le_bytes());
@@ -262,7 +267,7 @@ fn drhd(segment: u16, registers: u64, scope: usize) -> Vec<u8> {
     bytes
 }
 
-/// A structure of IVRS for a unit, of 24 bytes and more.
+/// An IVRS structure that defines a unit, with `entries` bytes of device entries.
 fn ivhd(kind: u8, segment: u16, registers: u64, entries: usize) -> Vec<u8> {
     let mut bytes = vec![kind, 0xff, 24 + entries as u8, 0, 0x10, 0, 0x40, 0];
     bytes.extend(registers.to_le_bytes());
@@ -271,19 +276,19 @@ fn ivhd(kind: u8, segment: u16, registers: u64, entries: usize) -> Vec<u8> {
     bytes
 }
 
-fn iommus(tables: &[(&[u8; 4], Vec<Vec<u8>>)]) -> Vec<(IommuMaker, u64)> {
-    let table = |(signature, structures): &(&[u8; 4], Vec<Vec<u8>>)| {
-        make_table(signature, &[[0xee; 12].to_vec(), structures.concat()].concat())
+fn iommus(tables: &[([u8; 4], Vec<Vec<u8>>)]) -> Vec<(IommuVendor, u64)> {
+    let table = |(signature, structures): &([u8; 4], Vec<Vec<u8>>)| {
+        make_table(*signature, &[[0xee; 12].to_vec(), structures.concat()].concat())
     };
     let tables: Vec<_> = tables.iter().map(table).collect();
-    describe(&machine(&tables)).iommus.iter().map(|unit| (unit.maker, unit.registers)).collect()
+    describe(&machine(&tables)).iommus.iter().map(|unit| (unit.vendor, unit.registers)).collect()
 }
 
 #[test]
-fn iommus_are_those_of_dmar_and_ivrs() {
-    use IommuMaker::{Amd, Intel};
+fn iommus_come_from_dmar_and_ivrs() {
+    use IommuVendor::{Amd, Intel};
     const UNIT: u64 = 0xfed9_0000;
-    // Reserved memory, ATS, a unit of another segment, one without registers, units with scopes of devices.
+    // Reserved memory, ATS, a unit of another segment, a unit without registers, units with device scopes.
     let dmar = vec![
         vec![1, 0, 8, 0, 1, 2, 3, 4],
         drhd(0, UNIT, 8),
@@ -292,8 +297,8 @@ fn iommus_are_those_of_dmar_and_ivrs() {
         drhd(0, 0, 0),
         drhd(0, 1 << 40, 0),
     ];
-    assert_eq!(iommus(&[(b"DMAR", dmar)]), [(Intel, UNIT), (Intel, 1 << 40)]);
-    // One unit in the old form and in a new one, another in the newest, one of another segment, memory.
+    assert_eq!(iommus(&[(DMAR, dmar)]), [(Intel, UNIT), (Intel, 1 << 40)]);
+    // One unit in types 0x10 and 0x11, memory, a unit in type 0x40, a unit of another segment.
     let ivrs = vec![
         ivhd(0x10, 0, UNIT, 8),
         ivhd(0x11, 0, UNIT, 16),
@@ -301,23 +306,30 @@ fn iommus_are_those_of_dmar_and_ivrs() {
         ivhd(0x40, 0, 0x5000, 0),
         ivhd(0x10, 3, 0x6000, 0),
     ];
-    assert_eq!(iommus(&[(b"IVRS", ivrs.clone())]), [(Amd, UNIT), (Amd, 0x5000)]);
-    let both = [(b"IVRS", ivrs), (b"DMAR", vec![drhd(0, UNIT, 0)])];
+    assert_eq!(iommus(&[(IVRS, ivrs.clone())]), [(Amd, UNIT), (Amd, 0x5000)]);
+    let both = [(IVRS, ivrs), (DMAR, vec![drhd(0, UNIT, 0)])];
     assert_eq!(iommus(&both), [(Intel, UNIT), (Amd, UNIT), (Amd, 0x5000)]);
     let (first, second) = (drhd(0, 1, 0), drhd(0, 2, 0));
-    let after =
-        |nonsense: &[u8]| iommus(&[(b"DMAR", vec![first.clone(), nonsense.to_vec(), second.clone()])]);
-    assert_eq!(after(&[9, 9, 6, 0, 1, 1]), [(Intel, 1), (Intel, 2)], "a type that is not known is skipped");
-    assert_eq!(after(&[0, 0, 8, 0, 0, 0, 0, 0]), [(Intel, 1), (Intel, 2)], "too short for its type");
-    assert_eq!(after(&[0, 0, 0xff, 0xff]), [(Intel, 1)], "beyond the end");
-    assert_eq!(after(&[0, 0, 0, 0]), [(Intel, 1)], "a length of nothing");
-    assert_eq!(after(&[0, 0, 3, 0]), [(Intel, 1)], "less than type and length");
+    let after = |middle: &[u8]| iommus(&[(DMAR, vec![first.clone(), middle.to_vec(), second.clone()])]);
+    assert_eq!(
+        after(&[9, 9, 6, 0, 1, 1]),
+        [(Intel, 1), (Intel, 2)],
+        "a structure of unknown type is skipped"
+    );
+    assert_eq!(
+        after(&[0, 0, 8, 0, 0, 0, 0, 0]),
+        [(Intel, 1), (Intel, 2)],
+        "a structure that is too short for its type is skipped"
+    );
+    assert_eq!(after(&[0, 0, 0xff, 0xff]), [(Intel, 1)], "longer than the table");
+    assert_eq!(after(&[0, 0, 0, 0]), [(Intel, 1)], "length 0");
+    assert_eq!(after(&[0, 0, 3, 0]), [(Intel, 1)], "shorter than type and length");
     let many = (1..100).map(|unit| drhd(0, unit, 0)).collect();
-    assert_eq!(iommus(&[(b"DMAR", many)]).len(), 16);
+    assert_eq!(iommus(&[(DMAR, many)]).len(), 16);
 }
 
 #[test]
-fn timers_are_those_of_fadt_and_hpet_table() {
+fn timers_come_from_fadt_and_hpet() {
     let pm = |fields: &[(usize, &[u8])]| {
         let timer = describe(&machine(&[fadt(fields)])).pm_timer;
         timer.map(|PmTimer { register, mask }| (register, mask))
@@ -325,29 +337,29 @@ fn timers_are_those_of_fadt_and_hpet_table() {
     let narrow: (usize, &[u8]) = (76, &[8, 6, 0, 0]);
     let length: (usize, &[u8]) = (91, &[4]);
     assert_eq!(pm(&[]), None);
-    assert_eq!(pm(&[narrow]), None, "a length of 0 means that there is none");
+    assert_eq!(pm(&[narrow]), None, "length 0 means no PM timer");
     assert_eq!(pm(&[length]), None);
-    assert_eq!(pm(&[narrow, length]), Some((Register::Port(0x608), 0xff_ffff)));
-    assert_eq!(pm(&[narrow, length, (113, &[1])]), Some((Register::Port(0x608), u32::MAX)));
-    let wide: (usize, &[u8]) = (208, &generic(0, 0xfed0_8000));
-    assert_eq!(pm(&[narrow, length, wide]), Some((Register::Memory(0xfed0_8000), 0xff_ffff)));
-    assert_eq!(pm(&[narrow, length, (112, &[0, 0, 0x10, 0])]), None, "reduced hardware has none");
+    assert_eq!(pm(&[narrow, length]), Some((RegisterAddress::Port(0x608), 0xff_ffff)));
+    assert_eq!(pm(&[narrow, length, (113, &[1])]), Some((RegisterAddress::Port(0x608), u32::MAX)));
+    let wide: (usize, &[u8]) = (208, &generic(SYSTEM_MEMORY, 0xfed0_8000));
+    assert_eq!(pm(&[narrow, length, wide]), Some((RegisterAddress::Memory(0xfed0_8000), 0xff_ffff)));
+    assert_eq!(pm(&[narrow, length, (112, &[0, 0, 0x10, 0])]), None, "hardware-reduced ACPI has no PM timer");
 
     let hpet = |address: [u8; 12]| {
         let body = [[0; 4].as_slice(), &address, &[0, 0x80, 0, 0]].concat();
-        describe(&machine(&[make_table(b"HPET", &body)])).hpet
+        describe(&machine(&[make_table(HPET, &body)])).hpet
     };
-    assert_eq!(hpet(generic(0, 0xfed0_0000)), Some(0xfed0_0000));
-    assert_eq!(hpet(port(0x400)), None, "it is in memory");
-    assert_eq!(hpet(generic(0, 0)), None);
-    assert_eq!(describe(&machine(&[make_table(b"HPET", &[0; 8])])).hpet, None, "too short");
+    assert_eq!(hpet(generic(SYSTEM_MEMORY, 0xfed0_0000)), Some(0xfed0_0000));
+    assert_eq!(hpet(port(0x400)), None, "the registers must be in memory");
+    assert_eq!(hpet(generic(SYSTEM_MEMORY, 0)), None);
+    assert_eq!(describe(&machine(&[make_table(HPET, &[0; 8])])).hpet, None, "too short");
 }
 
 #[test]
-fn definition_blocks_come_with_the_dsdt_first_and_say_where_they_are() {
-    let (dsdt, ssdt) = (make_table(b"DSDT", b"first"), make_table(b"SSDT", b"second"));
+fn definition_blocks_begin_with_the_dsdt_and_have_spans() {
+    let (dsdt, ssdt) = (make_table(DSDT, b"first"), make_table(SSDT, b"second"));
     let with = |fields: &[(usize, &[u8])]| {
-        let tables = [ssdt.clone(), fadt(fields), make_table(b"SSDT", b"third")];
+        let tables = [ssdt.clone(), fadt(fields), make_table(SSDT, b"third")];
         let memory = machine(&tables).with(0x7000, dsdt.clone());
         let tables = Tables::find(&memory, Some(0x500));
         let blocks: Vec<Vec<u8>> = tables.definition_blocks().map(<[u8]>::to_vec).collect();
@@ -358,39 +370,43 @@ fn definition_blocks_come_with_the_dsdt_first_and_say_where_they_are() {
         with(&[(40, &[0, 0x70, 0, 0])]),
         (all.map(<[u8]>::to_vec).to_vec(), vec![0x1_2000, 0x7000, 0x1_0000, 0x1_4000])
     );
-    assert_eq!(with(&[(40, &[1, 0x70, 0, 0]), (140, &[0, 0x70])]).0.len(), 3, "the wide address goes first");
-    assert_eq!(with(&[(40, &[0, 0x70, 0, 0]), (140, &[1, 0x70])]).0.len(), 3, "unless nothing is there");
-    assert_eq!(with(&[]).0.len(), 0, "a secondary block is nothing without the first");
+    assert_eq!(
+        with(&[(40, &[1, 0x70, 0, 0]), (140, &[0, 0x70])]).0.len(),
+        3,
+        "the extended address takes precedence"
+    );
+    assert_eq!(with(&[(40, &[0, 0x70, 0, 0]), (140, &[1, 0x70])]).0.len(), 3, "unless there is no table");
+    assert_eq!(with(&[]).0.len(), 0, "no SSDT without a DSDT");
 }
 
 #[test]
-fn secondary_blocks_are_kept_once_and_only_so_many_bytes_of_them() {
+fn ssdts_are_kept_once_and_up_to_a_total_size() {
     let kept = |addresses: &[u64], table: &[u8]| {
         let list: Vec<u8> = addresses.iter().flat_map(|at| (*at as u32).to_le_bytes()).collect();
-        let root = make_table(b"RSDT", &[0x5000u32.to_le_bytes().to_vec(), list].concat());
+        let root = make_table(RSDT, &[0x5000u32.to_le_bytes().to_vec(), list].concat());
         let memory = Blocks::default().with(0x500, pointer(0, 0x1000, 0)).with(0x1000, root);
         let memory =
-            memory.with(0x5000, fadt(&[(40, &[0, 0x70, 0, 0])])).with(0x7000, make_table(b"DSDT", b"first"));
+            memory.with(0x5000, fadt(&[(40, &[0, 0x70, 0, 0])])).with(0x7000, make_table(DSDT, b"first"));
         let places: std::collections::BTreeSet<_> = addresses.iter().copied().collect();
         let memory = places.into_iter().fold(memory, |memory, at| memory.with(at, table.to_vec()));
         Tables::find(&memory, Some(0x500)).definition_blocks().skip(1).map(<[u8]>::len).collect::<Vec<_>>()
     };
-    let (small, large) = (make_table(b"SSDT", b"x"), make_table(b"SSDT", &vec![0; MAX_TABLE_BYTES - 36]));
-    assert_eq!(kept(&[0x10_0000; 40], &large), [MAX_TABLE_BYTES - 36], "one that is there forty times");
+    let (small, large) = (make_table(SSDT, b"x"), make_table(SSDT, &vec![0; MAX_TABLE_BYTES - HEADER_BYTES]));
+    assert_eq!(kept(&[0x10_0000; 40], &large), [MAX_TABLE_BYTES - HEADER_BYTES], "listed forty times");
     let apart: Vec<u64> = (1..6).map(|number| number << 24).collect();
-    assert_eq!(kept(&apart, &large).len(), 2, "2 MiB are full");
+    assert_eq!(kept(&apart, &large).len(), 2, "2 MiB in total");
     assert_eq!(kept(&apart, &small).len(), 5);
 }
 
 proptest! {
     #[test]
-    fn any_tables_are_read_or_absent(
-        kind in prop::sample::select(vec![*b"MCFG", *b"APIC", *b"FACP", *b"HPET", *b"DMAR", *b"IVRS"]),
+    fn any_tables_are_read_or_ignored(
+        kind in prop::sample::select(vec![MCFG, MADT, FADT, HPET, DMAR, IVRS]),
         body in prop::collection::vec(prop_oneof![3 => 0u8..16, 1 => any::<u8>()], 0..300),
         revision in 0u8..4,
         address in any::<u64>(),
     ) {
-        let memory = machine(&[make_table(&kind, &body)]).with(0x800, pointer(revision, 0x1000, address));
+        let memory = machine(&[make_table(kind, &body)]).with(0x800, pointer(revision, 0x1000, address));
         for rsdp in [0x800, 0x500, address] {
             let found = Description::read(&Tables::find(&memory, Some(rsdp)), RUNNING);
             prop_assert_eq!(found.processors.first(), Some(&RUNNING));

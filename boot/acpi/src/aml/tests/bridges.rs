@@ -1,7 +1,7 @@
 //! Several host bridges and what each says of its bus, links that are switched off, and interrupts of the ISA bus.
 
 use super::*;
-use crate::tables::{Description, IsaLine, Override, Tables};
+use crate::tables::{Description, InterruptInput, SourceOverride, Tables};
 
 /// Terms of a host bridge, and a function in slot 1 with a byte of its configuration space under the name BYTE.
 fn bridge(name: &[u8], terms: &[u8]) -> Vec<u8> {
@@ -188,9 +188,9 @@ fn a_link_that_is_switched_off_has_no_input() {
 #[test]
 fn interrupts_of_the_isa_bus_lead_where_the_overrides_say() {
     let mut acpi = Description::read(&Tables::default(), 0);
-    let line = |gsi, polarity, trigger| IsaLine { gsi, polarity, trigger };
+    let line = |gsi, polarity, trigger| InterruptInput { gsi, polarity, trigger };
     let moved = line(20, Polarity::Low, Trigger::Level);
-    acpi.overrides.push(Override { irq: 9, line: moved });
+    acpi.overrides.push(SourceOverride { irq: 9, input: moved });
     let lines = |list: &[u8]| resources(list).iter().map(|found| found.line(&acpi)).collect::<Vec<_>>();
     assert_eq!(lines(&[0x22, 0x00, 0x02]), [Some(moved)], "IRQ 9");
     assert_eq!(lines(&[0x22, 0x20, 0x00]), [Some(line(5, Polarity::High, Trigger::Edge))], "IRQ 5");
