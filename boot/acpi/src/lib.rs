@@ -11,7 +11,7 @@
 //!
 //! Everything here is plain computation on bytes: no hardware access, no `unsafe`, and the heap only for results. Tables are
 //! read through [`PhysicalMemory`](millrace_boot::PhysicalMemory), which refuses addresses that are not readable memory. AML
-//! reaches operation regions through [`aml::Host`], which the kernel implements and which may refuse any access. So all
+//! reaches operation regions through [`aml::RegionHandler`], which the kernel implements and which may refuse any access. So all
 //! of it is tested on the host, against the tables of real machines and against damaged ones.
 //!
 //! The firmware is trusted to be truthful, not to be well formed. What a table says about the machine (the address of an I/O

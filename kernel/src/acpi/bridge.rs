@@ -5,18 +5,18 @@
 
 use alloc::vec::Vec;
 
-use millrace_acpi::aml::{PciRoutes, Resource, ResourceKind, may_have_other_root_buses, resources};
+use millrace_acpi::aml::{PciRoutes, RangeKind, Resource, may_have_other_root_buses, resources};
 use millrace_acpi::tables::ConfigWindow;
 use millrace_drivers::pci::Window;
 use spin::{Mutex, MutexGuard, Once};
 
-use super::hardware::PciHost;
+use super::hardware::PciConfigHandler;
 
 /// `None` in it when there are no definition blocks.
-static ROUTES: Once<Option<Mutex<PciRoutes<PciHost>>>> = Once::new();
+static ROUTES: Once<Option<Mutex<PciRoutes<PciConfigHandler>>>> = Once::new();
 
 /// What the definition blocks say of host bridges and routes.
-pub(super) fn pci_routes() -> Option<MutexGuard<'static, PciRoutes<PciHost>>> {
+pub(super) fn pci_routes() -> Option<MutexGuard<'static, PciRoutes<PciConfigHandler>>> {
     let find = || super::interpreter().map(|aml| Mutex::new(PciRoutes::new(aml)));
     ROUTES.call_once(find).as_ref().map(Mutex::lock)
 }
@@ -62,9 +62,9 @@ pub(crate) fn host_bridge() -> Option<HostBridge> {
             _ => None,
         })
     };
-    let (first, count) = ranges(ResourceKind::Buses).next().unwrap_or((0, 256));
+    let (first, count) = ranges(RangeKind::BusNumber).next().unwrap_or((0, 256));
     let first_bus = u8::try_from(first).ok()?;
     let last_bus = u8::try_from(first.saturating_add(count - 1)).unwrap_or(u8::MAX);
-    let memory = ranges(ResourceKind::Memory).map(|(first, bytes)| Window { first, bytes }).collect();
+    let memory = ranges(RangeKind::Memory).map(|(first, bytes)| Window { first, bytes }).collect();
     Some(HostBridge { config: ConfigWindow { base, first_bus, last_bus }, memory })
 }

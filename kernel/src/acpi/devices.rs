@@ -3,11 +3,11 @@
 
 use alloc::vec::Vec;
 
-use millrace_acpi::aml::{Interpreter, Path, Resource, ResourceKind, resources};
+use millrace_acpi::aml::{Interpreter, NamespacePath, RangeKind, Resource, resources};
 use millrace_acpi::tables::{Description, InterruptInput};
 use spin::Once;
 
-use super::hardware::PciHost;
+use super::hardware::PciConfigHandler;
 
 const ID: &str = "LNRO0005";
 
@@ -44,18 +44,22 @@ fn find() -> Vec<MmioPlace> {
     devices.iter().filter_map(|device| place(&mut aml, device, &acpi.description)).collect()
 }
 
-fn place(aml: &mut Interpreter<PciHost>, device: &Path, acpi: &Description) -> Option<MmioPlace> {
-    if !aml.is_one_of(device, &[ID]) || !aml.is_present(device) {
+fn place(
+    aml: &mut Interpreter<PciConfigHandler>,
+    device: &NamespacePath,
+    acpi: &Description,
+) -> Option<MmioPlace> {
+    if !aml.has_id(device, &[ID]) || !aml.is_present(device) {
         return None;
     }
     let listed = aml.bytes(&device.join(*b"_CRS"));
     let listed = listed.inspect_err(|error| log::warn!(target: "acpi", "{device}: {error}"));
     let listed = resources(&listed.ok()?);
     let memory = listed.iter().find_map(|resource| match *resource {
-        Resource::Range { kind: ResourceKind::Memory, first, count } => Some((first, count)),
+        Resource::Range { kind: RangeKind::Memory, first, count } => Some((first, count)),
         _ => None,
     });
-    let line = listed.iter().find_map(|resource| resource.line(acpi));
+    let line = listed.iter().find_map(|resource| resource.interrupt_input(acpi));
     let (address, bytes) = memory?;
     Some(MmioPlace { address, bytes, line: line? })
 }

@@ -25,7 +25,7 @@ use millrace_drivers::hal::Hal;
 use spin::Once;
 
 use crate::cpu;
-use hardware::PciHost;
+use hardware::PciConfigHandler;
 
 pub use devices::{MmioPlace, mmio_devices};
 
@@ -61,7 +61,7 @@ pub(crate) fn description() -> Option<&'static Description> {
 }
 
 /// A new interpreter with all definition blocks loaded; `None` when there are none.
-fn interpreter() -> Option<Interpreter<PciHost>> {
+fn interpreter() -> Option<Interpreter<PciConfigHandler>> {
     let blocks = &ACPI.get()?.blocks;
-    (!blocks.is_empty()).then(|| Interpreter::new(PciHost, blocks.iter().cloned()))
+    (!blocks.is_empty()).then(|| Interpreter::new(PciConfigHandler, blocks.iter().cloned()))
 }

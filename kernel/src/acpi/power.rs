@@ -5,7 +5,7 @@
 
 use core::hint::spin_loop;
 
-use millrace_acpi::aml::{Path, Value};
+use millrace_acpi::aml::{NamespacePath, Value};
 use millrace_acpi::tables::{AcpiEnable, FixedHardware, RegisterAddress};
 use millrace_drivers::hal::Hal;
 use millrace_drivers::registers::IoRegion;
@@ -51,7 +51,7 @@ pub(crate) fn power_off() {
 
 /// What `\_S5` says for either register.
 fn kinds() -> Option<[u64; 2]> {
-    let elements = super::interpreter()?.elements(&Path::root().join(*b"_S5_")).ok()?;
+    let elements = super::interpreter()?.elements(&NamespacePath::root().join(*b"_S5_")).ok()?;
     let number = |value: Option<&Value>| match value {
         Some(Value::Integer(number)) => Some(number & KINDS),
         _ => None,

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use millrace_acpi::aml::Pin;
+use millrace_acpi::aml::InterruptPin;
 use millrace_acpi::tables::{Description, InterruptInput, Polarity, Trigger};
 use millrace_drivers::hal::LineSource;
 use millrace_drivers::pci::IntxPin;
@@ -40,12 +40,15 @@ fn by_firmware(acpi: &Description, pin: IntxPin) -> Option<InterruptInput> {
     let bus = way.last()?.function.bus();
     let pins: Vec<_> = way.iter().map(on_its_bus).collect();
     let found = pci_routes()?.find(bus, &pins);
-    found.inspect_err(|error| log::warn!(target: "acpi", "route of {pin}: {error}")).ok()??.line(acpi)
+    found
+        .inspect_err(|error| log::warn!(target: "acpi", "route of {pin}: {error}"))
+        .ok()??
+        .interrupt_input(acpi)
 }
 
 /// A pin without the number of its bus.
-fn on_its_bus(at: &IntxPin) -> Pin {
-    Pin { device: at.function.device(), function: at.function.function(), pin: at.pin }
+fn on_its_bus(at: &IntxPin) -> InterruptPin {
+    InterruptPin { device: at.function.device(), function: at.function.function(), pin: at.pin }
 }
 
 /// Without routes: the input of the 8259s that the firmware has noted.

@@ -1,122 +1,126 @@
-//! Running code: lists of terms, what decides which of them run, and methods.
+//! Term lists, statements that transfer control (20.2.5.3), and control method invocation.
 
 use alloc::vec::Vec;
 
 use super::code::Cursor;
-use super::frame::{ARGUMENTS, Frame, LOCALS};
-use super::object::{Method, Value};
-use super::{AmlError, Host, Interpreter};
+use super::context::{ARGUMENTS, EvalContext, LOCALS};
+use super::object::Method;
+use super::opcode::{BREAK_OP, BREAK_POINT_OP, CONTINUE_OP, ELSE_OP, IF_OP, NOOP_OP, RETURN_OP, WHILE_OP};
+use super::value::Value;
+use super::{AmlError, Interpreter, RegionHandler};
 
-/// Where it goes on behind a term.
+/// How a term completes: what runs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
-    Next,
+pub(super) enum Completion {
+    /// The term behind it.
+    Normal,
+    /// The term behind the innermost While.
     Break,
+    /// The predicate of the innermost While.
     Continue,
+    /// The caller of the method, with the method's result.
     Return(Value),
 }
 
-impl<H: Host> Interpreter<H> {
-    /// Runs a list of terms.
-    pub(super) fn run(&mut self, frame: &Frame, mut code: Cursor) -> Result<Flow, AmlError> {
-        let frame = frame.deeper()?;
+impl<H: RegionHandler> Interpreter<H> {
+    /// Runs a term list up to its end, or to a term that transfers control out of it.
+    pub(super) fn run(&mut self, context: &EvalContext, mut code: Cursor) -> Result<Completion, AmlError> {
+        let context = context.nested()?;
         while !code.is_at_end() {
-            match self.term(&frame, &mut code)? {
-                Flow::Next => {}
-                other => return Ok(other),
+            match self.term(&context, &mut code)? {
+                Completion::Normal => {}
+                transfer => return Ok(transfer),
             }
         }
-        Ok(Flow::Next)
+        Ok(Completion::Normal)
     }
 
-    /// One step more.
-    pub(super) fn step(&mut self) -> Result<(), AmlError> {
-        self.steps = self.steps.checked_sub(1).ok_or(AmlError::TooLong)?;
-        Ok(())
-    }
-
-    /// Runs one term.
-    fn term(&mut self, frame: &Frame, code: &mut Cursor) -> Result<Flow, AmlError> {
+    fn term(&mut self, context: &EvalContext, code: &mut Cursor) -> Result<Completion, AmlError> {
         match self.code.peek(code).ok_or(AmlError::Truncated)? {
-            0xa0 => self.branch(frame, code),
-            0xa2 => self.repeat(frame, code),
-            0x9f => self.leave(code, Flow::Continue),
-            0xa5 => self.leave(code, Flow::Break),
-            0xa4 => {
+            IF_OP => self.if_else(context, code),
+            WHILE_OP => self.while_loop(context, code),
+            CONTINUE_OP => self.without_operands(code, Completion::Continue),
+            BREAK_OP => self.without_operands(code, Completion::Break),
+            RETURN_OP => {
                 self.code.byte(code)?;
-                let value = self.value(frame, code)?;
-                Ok(Flow::Return(value))
+                self.value(context, code).map(Completion::Return)
             }
-            0xa3 | 0xcc => self.leave(code, Flow::Next),
-            _ if self.declare(frame, code)? => Ok(Flow::Next),
-            _ => self.value(frame, code).map(|_| Flow::Next),
+            NOOP_OP | BREAK_POINT_OP => self.without_operands(code, Completion::Normal),
+            _ if self.declare(context, code)? => Ok(Completion::Normal),
+            _ => self.value(context, code).map(|_| Completion::Normal),
         }
     }
 
-    fn leave(&mut self, code: &mut Cursor, flow: Flow) -> Result<Flow, AmlError> {
+    /// A statement that is only an opcode.
+    fn without_operands(
+        &mut self,
+        code: &mut Cursor,
+        completion: Completion,
+    ) -> Result<Completion, AmlError> {
         self.step()?;
         self.code.byte(code)?;
-        Ok(flow)
+        Ok(completion)
     }
 
-    /// If, and the else behind it.
-    fn branch(&mut self, frame: &Frame, code: &mut Cursor) -> Result<Flow, AmlError> {
+    /// If, with the Else that may follow.
+    fn if_else(&mut self, context: &EvalContext, code: &mut Cursor) -> Result<Completion, AmlError> {
         self.step()?;
         self.code.byte(code)?;
         let mut then = self.code.package(code)?;
-        let otherwise = if self.code.peek(code) == Some(0xa1) {
+        let otherwise = if self.code.peek(code) == Some(ELSE_OP) {
             self.code.byte(code)?;
             Some(self.code.package(code)?)
         } else {
             None
         };
-        let condition = self.number(&frame.deeper()?, &mut then)?;
+        let predicate = self.integer_value(&context.nested()?, &mut then)?;
         match otherwise {
-            _ if condition != 0 => self.run(frame, then),
-            Some(otherwise) => self.run(frame, otherwise),
-            None => Ok(Flow::Next),
+            _ if predicate != 0 => self.run(context, then),
+            Some(otherwise) => self.run(context, otherwise),
+            None => Ok(Completion::Normal),
         }
     }
 
-    fn repeat(&mut self, frame: &Frame, code: &mut Cursor) -> Result<Flow, AmlError> {
+    fn while_loop(&mut self, context: &EvalContext, code: &mut Cursor) -> Result<Completion, AmlError> {
         self.code.byte(code)?;
-        let whole = self.code.package(code)?;
-        let inside = frame.deeper()?;
+        let package = self.code.package(code)?;
+        let inside = context.nested()?;
         loop {
             self.step()?;
-            let mut body = whole;
-            if self.number(&inside, &mut body)? == 0 {
-                return Ok(Flow::Next);
+            let mut body = package;
+            if self.integer_value(&inside, &mut body)? == 0 {
+                return Ok(Completion::Normal);
             }
             match self.run(&inside, body)? {
-                Flow::Next | Flow::Continue => {}
-                Flow::Break => return Ok(Flow::Next),
+                Completion::Normal | Completion::Continue => {}
+                Completion::Break => return Ok(Completion::Normal),
                 returns => return Ok(returns),
             }
         }
     }
 
-    /// Calls a method. What it declares is forgotten when it returns.
-    pub(super) fn call(
+    /// Invokes a control method. The objects that it declares are deleted when it returns (5.5.2.3). The result of a method
+    /// without Return is 0.
+    pub(super) fn invoke(
         &mut self,
         method: Method,
         arguments: Vec<Value>,
         depth: u32,
     ) -> Result<Value, AmlError> {
         self.step()?;
-        let mut variables = [Value::Nothing; LOCALS + ARGUMENTS];
-        for (place, argument) in variables.iter_mut().skip(LOCALS).zip(arguments) {
-            *place = argument;
+        let mut variables = [Value::Uninitialized; LOCALS + ARGUMENTS];
+        for (variable, argument) in variables.iter_mut().skip(LOCALS).zip(arguments) {
+            *variable = argument;
         }
-        let cells = self.arena.new_cells(&variables)?;
-        let frame = Frame::of_method(method.scope, cells, depth);
+        let variables = self.arena.add_variables(&variables)?;
+        let context = EvalContext::of_invocation(method.scope, variables, depth);
         let declared_before = self.declared.len();
-        let flow = self.run(&frame, method.body);
+        let completion = self.run(&context, method.body);
         for path in self.declared.split_off(declared_before.min(self.declared.len())) {
-            self.names.forget(&path);
+            self.namespace.remove(&path);
         }
-        match flow? {
-            Flow::Return(value) => Ok(value),
+        match completion? {
+            Completion::Return(value) => Ok(value),
             _ => Ok(Value::Integer(0)),
         }
     }

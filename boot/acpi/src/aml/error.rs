@@ -1,46 +1,49 @@
-//! Why code is not run any further.
+//! Why the evaluation of a term fails.
 
 use core::fmt;
 
-use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_PATH_PARTS, MAX_STEPS};
+use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_PATH_SEGMENTS, MAX_STEPS};
 
-/// Why code cannot be followed.
+/// Why the evaluation of a term fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AmlError {
-    /// It ends within a term, or says that a part is longer than the whole.
+    /// The code ends within a term, or a package is longer than the package around it.
     Truncated,
-    /// An operation that this interpreter does not know; behind 0x5b it has two bytes.
-    UnknownOperation(u16),
-    /// A name that nothing has, by its last part.
-    NoSuchName([u8; 4]),
-    /// A value of another kind was needed.
-    WrongKind,
-    /// There is no such element, byte or bit.
+    /// An unknown or unsupported opcode. Extended opcodes have ExtOpPrefix (0x5b) in the upper byte.
+    UnknownOpcode(u16),
+    /// No object has this name, given by its last segment.
+    NotFound([u8; 4]),
+    /// An object or a value has a type that the operator does not accept.
+    WrongType,
+    /// An index or a divisor is out of range, or a number is too large.
     OutOfRange,
-    /// It takes too many steps: [`MAX_STEPS`].
-    TooLong,
-    /// It is nested too deeply ([`MAX_DEPTH`]), or a name is ([`MAX_PATH_PARTS`]).
-    TooDeep,
-    /// It needs too much memory: [`MAX_BYTES`].
-    TooLarge,
-    /// The hardware is not to be reached.
-    Refused,
+    /// The interpreter has executed [`MAX_STEPS`] terms.
+    StepLimit,
+    /// Terms are nested deeper than [`MAX_DEPTH`], or a path is longer than [`MAX_PATH_SEGMENTS`].
+    DepthLimit,
+    /// Values and names need more than [`MAX_BYTES`].
+    MemoryLimit,
+    /// An operation region is in an unsupported address space, or its handler refuses the access.
+    AccessRefused,
 }
 
 impl fmt::Display for AmlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => f.write_str("the code is truncated"),
-            Self::UnknownOperation(number) => write!(f, "unknown opcode {number:#x}"),
-            Self::NoSuchName(name) => write!(f, "there is no object {}", name.escape_ascii()),
-            Self::WrongKind => f.write_str("a value has the wrong type"),
-            Self::OutOfRange => f.write_str("an index is out of range"),
-            Self::TooLong => write!(f, "it needs more than {MAX_STEPS} steps"),
-            Self::TooDeep => {
-                write!(f, "it is nested more than {MAX_DEPTH} deep, or a name more than {MAX_PATH_PARTS}")
+            Self::Truncated => f.write_str("the AML code is truncated"),
+            Self::UnknownOpcode(opcode) => write!(f, "unknown AML opcode {opcode:#x}"),
+            Self::NotFound(name) => write!(f, "there is no object {}", name.escape_ascii()),
+            Self::WrongType => f.write_str("a value has the wrong type"),
+            Self::OutOfRange => f.write_str("an index or number is out of range"),
+            Self::StepLimit => write!(f, "more than {MAX_STEPS} terms executed"),
+            Self::DepthLimit => {
+                write!(
+                    f,
+                    "terms nested deeper than {MAX_DEPTH}, or a path of more than {MAX_PATH_SEGMENTS} names"
+                )
             }
-            Self::TooLarge => write!(f, "it needs more than {MAX_BYTES} bytes"),
-            Self::Refused => f.write_str("it accesses hardware that is off limits for it"),
+            Self::MemoryLimit => write!(f, "more than {MAX_BYTES} bytes of values and names"),
+            Self::AccessRefused => f.write_str("access to an operation region is refused"),
         }
     }
 }

@@ -1,143 +1,160 @@
-//! Names (20.2.2): parts of four characters, and paths made of them.
+//! Names (20.2.2): name segments, NameStrings as code has them, and paths in the namespace.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::code::{Code, Cursor};
 use super::error::AmlError;
-use super::limits::MAX_PATH_PARTS;
+use super::limits::MAX_PATH_SEGMENTS;
+use super::opcode::{DUAL_NAME_PREFIX, MULTI_NAME_PREFIX, NULL_NAME, PARENT_PREFIX_CHAR, ROOT_CHAR};
 
-const ROOT: u8 = b'\\';
-const PARENT: u8 = b'^';
-const TWO_PARTS: u8 = 0x2e;
-const MANY_PARTS: u8 = 0x2f;
-const NO_PARTS: u8 = 0;
+/// A name segment: four characters, shorter names padded with `_`.
+pub type NameSeg = [u8; 4];
 
-/// A path from the root.
+/// What error reports show for the root, which has no name segment.
+const ROOT_SEG: NameSeg = *b"\\   ";
+/// Bytes counted for a name or path besides its segments.
+const OVERHEAD_BYTES: usize = 64;
+
+/// The absolute path of an object in the namespace (5.3).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Path(Vec<[u8; 4]>);
+pub struct NamespacePath(Vec<NameSeg>);
 
-impl Path {
-    /// That of the root itself.
+impl NamespacePath {
+    /// The path of the root.
     pub fn root() -> Self {
         Self(Vec::new())
     }
 
-    /// That of what is called `name` in this scope.
-    pub fn join(&self, name: [u8; 4]) -> Self {
-        let mut parts = self.0.clone();
-        parts.push(name);
-        Self(parts)
+    /// The path of the object `name` in this scope.
+    pub fn join(&self, name: NameSeg) -> Self {
+        let mut segments = self.0.clone();
+        segments.push(name);
+        Self(segments)
     }
 
-    /// The scope that this is in; `None` for the root.
+    /// The path of the scope that contains this object; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
         Some(Self(rest.to_vec()))
     }
 
-    /// Its last part.
-    pub(super) fn last(&self) -> [u8; 4] {
-        self.0.last().copied().unwrap_or(*b"\\   ")
+    /// The last segment.
+    pub(super) fn last(&self) -> NameSeg {
+        self.0.last().copied().unwrap_or(ROOT_SEG)
     }
 
-    /// How many bytes it takes, about.
+    /// Bytes that the path counts for ([`MAX_BYTES`](super::MAX_BYTES)).
     pub(super) fn bytes(&self) -> usize {
-        64 + 4 * self.0.len()
+        OVERHEAD_BYTES + size_of::<NameSeg>() * self.0.len()
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for NamespacePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("\\")?;
-        for (number, part) in self.0.iter().enumerate() {
-            write!(f, "{}{}", if number == 0 { "" } else { "." }, part.escape_ascii())?;
+        for (number, segment) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if number == 0 { "" } else { "." }, segment.escape_ascii())?;
         }
         Ok(())
     }
 }
 
-/// A name as it stands in the code.
+/// A NameString: the name of an object as code has it, absolute or relative to a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct NameString {
     is_absolute: bool,
-    ups: usize,
-    parts: Vec<[u8; 4]>,
+    /// Number of parent prefixes.
+    parents: usize,
+    segments: Vec<NameSeg>,
 }
 
-impl Name {
-    /// Whether a term that begins with this byte is a name.
+impl NameString {
+    /// Whether `byte` begins a NameString other than NullName.
     pub(super) fn begins_with(byte: u8) -> bool {
-        matches!(byte, ROOT | PARENT | TWO_PARTS | MANY_PARTS | b'_' | b'A'..=b'Z')
+        let is_prefix = matches!(byte, ROOT_CHAR | PARENT_PREFIX_CHAR | DUAL_NAME_PREFIX | MULTI_NAME_PREFIX);
+        is_prefix || matches!(byte, b'_' | b'A'..=b'Z')
     }
 
-    /// The next name. One that goes up or down more than [`MAX_PATH_PARTS`] scopes is an error: nothing can be there.
+    /// Reads a NameString. More than [`MAX_PATH_SEGMENTS`] segments or parent prefixes are an error: no object can have that
+    /// name.
     pub(super) fn read(code: &Code, cursor: &mut Cursor) -> Result<Self, AmlError> {
-        let mut name = Self { is_absolute: false, ups: 0, parts: Vec::new() };
-        if code.peek(cursor) == Some(ROOT) {
+        let mut name = Self { is_absolute: false, parents: 0, segments: Vec::new() };
+        if code.peek(cursor) == Some(ROOT_CHAR) {
             code.byte(cursor)?;
             name.is_absolute = true;
         }
-        while code.peek(cursor) == Some(PARENT) {
+        while code.peek(cursor) == Some(PARENT_PREFIX_CHAR) {
             code.byte(cursor)?;
-            name.ups += 1;
-            within_limit(name.ups)?;
+            name.parents += 1;
+            check_limit(name.parents)?;
         }
-        let count = match code.peek(cursor).ok_or(AmlError::Truncated)? {
-            NO_PARTS => code.byte(cursor).map(|_| 0)?,
-            TWO_PARTS => code.byte(cursor).map(|_| 2)?,
-            MANY_PARTS => {
-                code.byte(cursor)?;
-                code.byte(cursor)?.into()
-            }
-            _ => 1,
-        };
-        within_limit(count)?;
+        let count = segment_count(code, cursor)?;
+        check_limit(count)?;
         for _ in 0..count {
-            let part = code.take(cursor, 4)?.first_chunk().copied();
-            name.parts.push(part.ok_or(AmlError::Truncated)?);
+            let segment = code.take(cursor, size_of::<NameSeg>())?.first_chunk().copied();
+            name.segments.push(segment.ok_or(AmlError::Truncated)?);
         }
         Ok(name)
     }
 
-    /// What it means in `scope`, when it is declared there: a path of [`MAX_PATH_PARTS`] at most.
-    pub(super) fn declared_in(&self, scope: &Path) -> Result<Path, AmlError> {
-        let path = self.meant_in(scope);
-        within_limit(path.0.len())?;
+    /// The path of an object that is declared by this name in `scope`. A path of more than [`MAX_PATH_SEGMENTS`] is an error.
+    pub(super) fn declared_in(&self, scope: &NamespacePath) -> Result<NamespacePath, AmlError> {
+        let path = self.relative_to(scope);
+        check_limit(path.0.len())?;
         Ok(path)
     }
 
-    fn meant_in(&self, scope: &Path) -> Path {
-        let mut parts = if self.is_absolute { Vec::new() } else { scope.0.clone() };
-        parts.truncate(parts.len().saturating_sub(self.ups));
-        parts.extend(&self.parts);
-        Path(parts)
+    fn relative_to(&self, scope: &NamespacePath) -> NamespacePath {
+        let mut segments = if self.is_absolute { Vec::new() } else { scope.0.clone() };
+        segments.truncate(segments.len().saturating_sub(self.parents));
+        segments.extend(&self.segments);
+        NamespacePath(segments)
     }
 
-    /// What it means in `scope`: the nearest path at which something `is_there`. A single part is looked for in all scopes
-    /// around as well (5.3).
-    pub(super) fn find_in(&self, scope: &Path, is_there: impl Fn(&Path) -> bool) -> Option<Path> {
-        let is_searched = !self.is_absolute && self.ups == 0 && self.parts.len() == 1;
-        let mut path = self.meant_in(scope);
-        while !is_there(&path) {
-            // The last part takes the place of the one in front of it.
+    /// Resolves the name in `scope` to the path of an object that `exists`. A single segment without prefixes is searched in
+    /// `scope` and then in every enclosing scope up to the root (5.3).
+    pub(super) fn find_in(
+        &self,
+        scope: &NamespacePath,
+        exists: impl Fn(&NamespacePath) -> bool,
+    ) -> Option<NamespacePath> {
+        let is_searched = !self.is_absolute && self.parents == 0 && self.segments.len() == 1;
+        let mut path = self.relative_to(scope);
+        while !exists(&path) {
+            // One scope up: the last segment replaces the one before it.
             let innermost = path.0.len().checked_sub(2).filter(|_| is_searched)?;
             path.0.swap_remove(innermost);
         }
         Some(path)
     }
 
-    /// How many bytes it takes, about.
-    pub(super) fn bytes(&self) -> usize {
-        64 + 4 * self.parts.len()
+    /// The last segment.
+    pub(super) fn last(&self) -> NameSeg {
+        self.segments.last().copied().unwrap_or(ROOT_SEG)
     }
 
-    /// Its last part.
-    pub(super) fn last(&self) -> [u8; 4] {
-        self.parts.last().copied().unwrap_or(*b"\\   ")
+    /// Bytes that the name counts for ([`MAX_BYTES`](super::MAX_BYTES)).
+    pub(super) fn bytes(&self) -> usize {
+        OVERHEAD_BYTES + size_of::<NameSeg>() * self.segments.len()
     }
 }
 
-fn within_limit(parts: usize) -> Result<(), AmlError> {
-    if parts > MAX_PATH_PARTS { Err(AmlError::TooDeep) } else { Ok(()) }
+/// Reads the prefix of a NamePath: the number of segments that follow.
+fn segment_count(code: &Code, cursor: &mut Cursor) -> Result<usize, AmlError> {
+    let count = match code.peek(cursor).ok_or(AmlError::Truncated)? {
+        NULL_NAME => 0,
+        DUAL_NAME_PREFIX => 2,
+        MULTI_NAME_PREFIX => {
+            code.byte(cursor)?;
+            return code.byte(cursor).map(usize::from);
+        }
+        _ => return Ok(1),
+    };
+    code.byte(cursor)?;
+    Ok(count)
+}
+
+fn check_limit(segments: usize) -> Result<(), AmlError> {
+    if segments > MAX_PATH_SEGMENTS { Err(AmlError::DepthLimit) } else { Ok(()) }
 }

@@ -1,122 +1,116 @@
-//! Places: where a value is, and how it gets there.
+//! Locations: which one a term names, reading it, and storing to it.
 
 use super::code::Cursor;
-use super::frame::Frame;
-use super::name::Name;
-use super::object::{Node, Object, Place, Value};
-use super::{AmlError, Host, Interpreter, MAX_DEPTH};
+use super::context::EvalContext;
+use super::name::NameString;
+use super::object::Object;
+use super::opcode::{ARG0_OP, ARG6_OP, EXT_OP_PREFIX, LOCAL0_OP, LOCAL7_OP, NULL_NAME, ext, extended};
+use super::value::{Location, ObjectId, Value};
+use super::{AmlError, Interpreter, MAX_DEPTH, RegionHandler};
 
-impl<H: Host> Interpreter<H> {
-    /// The place that a term names (20.2.2: SuperName, Target).
-    pub(super) fn place(&mut self, frame: &Frame, code: &mut Cursor) -> Result<Place, AmlError> {
+impl<H: RegionHandler> Interpreter<H> {
+    /// The location that the next term names (20.2.2: SuperName, Target).
+    pub(super) fn location(
+        &mut self,
+        context: &EvalContext,
+        code: &mut Cursor,
+    ) -> Result<Location, AmlError> {
         self.step()?;
         let lead = self.code.peek(code).ok_or(AmlError::Truncated)?;
         match lead {
-            0x00 => self.code.byte(code).map(|_| Place::Nowhere),
-            0x60..=0x67 => {
+            NULL_NAME => self.code.byte(code).map(|_| Location::Null),
+            LOCAL0_OP..=LOCAL7_OP | ARG0_OP..=ARG6_OP => {
                 self.code.byte(code)?;
-                frame.local(lead - 0x60).map(Place::Local)
+                self.variable(context, lead)
             }
-            0x68..=0x6e => {
+            EXT_OP_PREFIX => {
                 self.code.byte(code)?;
-                frame.argument(lead - 0x68).map(Place::Argument)
-            }
-            0x5b => {
-                // The debugger, which is not there: nothing else in this place begins so.
-                match self.code.number(code, 2)? {
-                    0x315b => Ok(Place::Nowhere),
-                    other => Err(AmlError::UnknownOperation(other.swap_bytes() as u16)),
+                match self.code.byte(code)? {
+                    // DebugObj: there is no debugger to show the value.
+                    ext::DEBUG_OP => Ok(Location::Null),
+                    other => Err(AmlError::UnknownOpcode(extended(other))),
                 }
             }
-            _ if Name::begins_with(lead) => {
-                let name = Name::read(&self.code, code)?;
-                let node = self.names.find(&frame.scope, &name);
-                node.map(Place::Named).ok_or(AmlError::NoSuchName(name.last()))
-            }
-            _ => match self.value(&frame.deeper()?, code)? {
-                Value::Reference(place) => Ok(place),
-                _ => Err(AmlError::WrongKind),
+            _ if NameString::begins_with(lead) => self.read_object(context, code).map(Location::Object),
+            _ => match self.value(&context.nested()?, code)? {
+                Value::Reference(location) => Ok(location),
+                _ => Err(AmlError::WrongType),
             },
         }
     }
 
-    /// What is at a place.
-    pub(super) fn load_place(&mut self, place: Place) -> Result<Value, AmlError> {
-        match place {
-            Place::Nowhere => Ok(Value::Nothing),
-            Place::Local(cell) | Place::Argument(cell) => Ok(*self.arena.cell(cell)?),
-            Place::Named(node) => self.value_of(node),
-            Place::Element(package, number) => Ok(*self.arena.element(package, number)?),
-            Place::Byte(buffer, number) => {
-                let byte = self.arena.buffer(buffer)?.get(number).copied();
+    /// The local variable or argument with this opcode, from Local0Op to Arg6Op.
+    pub(super) fn variable(&self, context: &EvalContext, opcode: u8) -> Result<Location, AmlError> {
+        match opcode.checked_sub(ARG0_OP) {
+            Some(number) => context.argument(number).map(Location::Argument),
+            None => context.local(opcode - LOCAL0_OP).map(Location::Local),
+        }
+    }
+
+    /// The value at a location.
+    pub(super) fn read_location(&mut self, location: Location) -> Result<Value, AmlError> {
+        match location {
+            Location::Null => Ok(Value::Uninitialized),
+            Location::Local(variable) | Location::Argument(variable) => {
+                self.arena.variable_mut(variable).copied()
+            }
+            Location::Object(object) => self.read_object_value(object),
+            Location::Element(package, index) => self.arena.element_mut(package, index).copied(),
+            Location::Byte(bytes, index) => {
+                let byte = self.arena.bytes_mut(bytes)?.get(index).copied();
                 byte.map(|byte| Value::Integer(byte.into())).ok_or(AmlError::OutOfRange)
             }
         }
     }
 
-    /// What is behind a reference or a name.
-    pub(super) fn follow(&mut self, value: Value) -> Result<Value, AmlError> {
+    /// The value that a reference, or a name in a package, refers to.
+    pub(super) fn dereference(&mut self, value: Value) -> Result<Value, AmlError> {
         match value {
-            Value::Reference(place) => self.load_place(place),
-            Value::Name(_) => {
-                let node = self.node_of(value)?;
-                self.value_of(node)
-            }
-            _ => Err(AmlError::WrongKind),
-        }
-    }
-
-    /// What a name in a package stands for.
-    pub(super) fn node_of(&self, value: Value) -> Result<Node, AmlError> {
-        match value {
-            Value::Reference(Place::Named(node)) => Ok(node),
+            Value::Reference(location) => self.read_location(location),
             Value::Name(handle) => {
                 let (scope, name) = self.arena.name(handle)?;
-                self.names.find(scope, name).ok_or(AmlError::NoSuchName(name.last()))
+                let object = self.namespace.find(scope, name).ok_or(AmlError::NotFound(name.last()))?;
+                self.read_object_value(object)
             }
-            _ => Err(AmlError::WrongKind),
+            _ => Err(AmlError::WrongType),
         }
     }
 
-    /// Stores a copy of `value`. An argument that is a reference passes it on to what it refers to.
-    pub(super) fn store(&mut self, value: Value, place: Place) -> Result<(), AmlError> {
+    /// Stores a copy of `value`. Storing to an argument that is a reference stores to the location that it refers to (19.3.5.8).
+    pub(super) fn store(&mut self, value: Value, target: Location) -> Result<(), AmlError> {
         let value = self.arena.copy(value, MAX_DEPTH)?;
-        let place = match place {
-            Place::Argument(cell) => match *self.arena.cell(cell)? {
-                Value::Reference(behind) => behind,
-                _ => place,
+        let target = match target {
+            Location::Argument(variable) => match *self.arena.variable_mut(variable)? {
+                Value::Reference(referenced) => referenced,
+                _ => target,
             },
-            _ => place,
+            _ => target,
         };
-        match place {
-            Place::Nowhere => Ok(()),
-            Place::Local(cell) | Place::Argument(cell) => {
-                *self.arena.cell(cell)? = value;
-                Ok(())
+        match target {
+            Location::Null => {}
+            Location::Local(variable) | Location::Argument(variable) => {
+                *self.arena.variable_mut(variable)? = value;
             }
-            Place::Element(package, number) => {
-                *self.arena.element(package, number)? = value;
-                Ok(())
-            }
-            Place::Byte(buffer, number) => {
+            Location::Element(package, index) => *self.arena.element_mut(package, index)? = value,
+            Location::Byte(bytes, index) => {
                 let byte = self.to_integer(value)? as u8;
-                *self.arena.buffer(buffer)?.get_mut(number).ok_or(AmlError::OutOfRange)? = byte;
-                Ok(())
+                *self.arena.bytes_mut(bytes)?.get_mut(index).ok_or(AmlError::OutOfRange)? = byte;
             }
-            Place::Named(node) => self.store_named(value, node),
+            Location::Object(object) => self.store_to_object(value, object)?,
         }
+        Ok(())
     }
 
-    fn store_named(&mut self, value: Value, node: Node) -> Result<(), AmlError> {
-        if self.store_field(node, value)?.is_some() {
+    fn store_to_object(&mut self, value: Value, object: ObjectId) -> Result<(), AmlError> {
+        if self.store_to_field(object, value)?.is_some() {
             return Ok(());
         }
-        match self.names.object_mut(node) {
-            Some(Object::Value(now)) => {
-                *now = value;
+        match self.namespace.object_mut(object) {
+            Some(Object::Value(stored)) => {
+                *stored = value;
                 Ok(())
             }
-            _ => Err(AmlError::WrongKind),
+            _ => Err(AmlError::WrongType),
         }
     }
 }
