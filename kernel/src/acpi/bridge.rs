@@ -1,7 +1,7 @@
-//! The PCI host bridges as the definition blocks have them: which root buses they lead to, where interrupts of the slots
-//! behind them go, and, for a machine whose tables say nothing of PCI, where its configuration space is.
+//! The PCI host bridges that the definition blocks describe: their root buses, the interrupt routing of the slots behind them,
+//! and, on a machine whose tables do not describe PCI, the address of configuration space.
 //!
-//! The interpreter is made when one of these is asked for first, and kept for the others.
+//! The interpreter is created on the first query and kept for the others.
 
 use alloc::vec::Vec;
 
@@ -12,10 +12,10 @@ use spin::{Mutex, MutexGuard, Once};
 
 use super::hardware::PciConfigHandler;
 
-/// `None` in it when there are no definition blocks.
+/// `None` inside when there are no definition blocks.
 static ROUTES: Once<Option<Mutex<PciRoutes<PciConfigHandler>>>> = Once::new();
 
-/// What the definition blocks say of host bridges and routes.
+/// The host bridges and the interrupt routing of the definition blocks.
 pub(super) fn pci_routes() -> Option<MutexGuard<'static, PciRoutes<PciConfigHandler>>> {
     let find = || super::interpreter().map(|aml| Mutex::new(PciRoutes::new(aml)));
     ROUTES.call_once(find).as_ref().map(Mutex::lock)
@@ -33,14 +33,14 @@ pub(crate) fn root_buses() -> Option<Vec<u8>> {
     Some(buses)
 }
 
-/// Where configuration space is, and which addresses of memory go through to the bus.
+/// The configuration space behind a host bridge, and the memory that it forwards to the bus.
 pub(crate) struct HostBridge {
     pub(crate) config: ConfigWindow,
     pub(crate) memory: Vec<Window>,
 }
 
 impl HostBridge {
-    /// What configuration space occupies: 1 MiB a bus.
+    /// The memory that configuration space occupies: 1 MiB for each bus.
     pub(crate) fn config_memory(&self) -> Option<Window> {
         let ConfigWindow { base, first_bus, last_bus } = self.config;
         let first = base.checked_add(u64::from(first_bus) << 20)?;
@@ -49,7 +49,7 @@ impl HostBridge {
     }
 }
 
-/// The host bridge to bus 0, if it says where its configuration space is (PCI Firmware Specification 3.3, 4.1.3: `_CBA`).
+/// The host bridge to bus 0, if it has the address of its configuration space (`_CBA`; PCI Firmware Specification 3.3, 4.1.3).
 pub(crate) fn host_bridge() -> Option<HostBridge> {
     let mut routes = pci_routes()?;
     let bridge = routes.bridge_to(0)?.path.clone();

@@ -13,23 +13,23 @@ const ID: &str = "LNRO0005";
 
 static DEVICES: Once<Vec<MmioPlace>> = Once::new();
 
-/// Where a virtio-mmio device is.
+/// The resources of a virtio-mmio device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MmioPlace {
     /// Physical address of its registers.
     pub address: u64,
     /// Length of its registers in bytes, not 0.
     pub bytes: u64,
-    /// Its interrupt; a device without one is not used.
+    /// Input that its interrupt is connected to. A device without an interrupt is not used.
     pub line: InterruptInput,
 }
 
-/// The devices that are present, in the order of the namespace.
+/// The devices that are present, in order of their paths.
 pub fn mmio_devices() -> &'static [MmioPlace] {
     DEVICES.call_once(find)
 }
 
-/// The line that such a device says it has at this input, if one was looked for and does.
+/// The input `gsi` as a virtio-mmio device describes it; `None` if no such device has been found.
 pub(super) fn line_at(gsi: u32) -> Option<InterruptInput> {
     DEVICES.get()?.iter().map(|place| place.line).find(|line| line.gsi == gsi)
 }

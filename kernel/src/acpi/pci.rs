@@ -1,5 +1,5 @@
-//! PCI for the definition blocks and for interrupt routing. The kernel's `pci` finds configuration space and root buses,
-//! for which it asks ACPI; it sets here what it has found.
+//! PCI configuration space and root buses for the definition blocks and for interrupt routing. The kernel's `pci` finds them,
+//! with the help of ACPI, and sets them here.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ pub(crate) fn set_root_buses(roots: RootBuses) {
     ROOT_BUSES.call_once(|| roots);
 }
 
-/// The configuration space, once it was found.
+/// The configuration space, once it is known.
 pub(super) fn config_space() -> Option<&'static dyn ConfigSpace> {
     CONFIG_SPACE.get().map(AsRef::as_ref)
 }

@@ -1,9 +1,9 @@
-//! Which input of an I/O APIC a line leads to.
+//! Which I/O APIC input an interrupt line is connected to.
 //!
-//! | the line | is known by | else |
+//! | line | source | fallback |
 //! |---|---|---|
-//! | a number on the board | the device that the definition blocks describe with it, then the overrides of the MADT | it is the input's own number, on a high edge |
-//! | a pin of a PCI function | `_PRT` of the first bridge above it that has a route, up to the host bridge of its root bus, unless the link that the route names is switched off | the function's interrupt line register, as the MADT's overrides have it; an input without one is a low level |
+//! | ISA interrupt or GSI, by number | the virtio-mmio device that the definition blocks describe with this number, then the source overrides of the MADT | the input of the same number, on an active-high edge |
+//! | INTx pin of a PCI function | `_PRT` of the first bridge above it that has an entry, up to the host bridge of its root bus, unless the entry's link device is disabled | the function's interrupt line register, with the source overrides of the MADT, else active low and level-triggered |
 
 use alloc::vec::Vec;
 
@@ -16,10 +16,10 @@ use super::bridge::pci_routes;
 use super::devices::line_at;
 use super::pci;
 
-/// In a function's interrupt line register: the inputs of the 8259s, of which the second is at the third of the first.
+/// Highest input of the two 8259s, as a function's interrupt line register numbers them.
 const LAST_OF_8259: u8 = 15;
 
-/// The input that a line leads to; `None` when nobody says.
+/// The input that a line is connected to; `None` if it is unknown.
 pub(crate) fn input(source: LineSource) -> Option<InterruptInput> {
     let acpi = super::description()?;
     match source {
@@ -34,7 +34,7 @@ pub(crate) fn input(source: LineSource) -> Option<InterruptInput> {
     }
 }
 
-/// As the definition blocks say it.
+/// By the `_PRT` of the definition blocks.
 fn by_firmware(acpi: &Description, pin: IntxPin) -> Option<InterruptInput> {
     let way = pci::way_to_root(pin)?;
     let bus = way.last()?.function.bus();
@@ -46,12 +46,12 @@ fn by_firmware(acpi: &Description, pin: IntxPin) -> Option<InterruptInput> {
         .interrupt_input(acpi)
 }
 
-/// A pin without the number of its bus.
+/// The pin without the number of its bus.
 fn on_its_bus(at: &IntxPin) -> InterruptPin {
     InterruptPin { device: at.function.device(), function: at.function.function(), pin: at.pin }
 }
 
-/// Without routes: the input of the 8259s that the firmware has noted.
+/// By the interrupt line register: the input of the 8259s that the firmware has set up.
 fn by_register(acpi: &Description, firmware_line: u8) -> Option<InterruptInput> {
     let irq = Some(firmware_line).filter(|irq| (1..=LAST_OF_8259).contains(irq))?;
     let usual = InterruptInput { gsi: irq.into(), polarity: Polarity::Low, trigger: Trigger::Level };
