@@ -115,6 +115,12 @@ impl Netmap {
         self.hub.next_due_ns()
     }
 
+    /// The time in nanoseconds of the platform's clock, which starts at some point before this netmap and never goes back
+    /// ([`Platform::now_ns`]). For rates, timeouts and time stamps of applications.
+    pub fn now_ns(&self) -> u64 {
+        self.hub.now_ns()
+    }
+
     /// The interfaces, in the order in which they were attached.
     pub fn interfaces(&self) -> Vec<InterfaceInfo> {
         self.interfaces.all().iter().map(|interface| interface.info()).collect()

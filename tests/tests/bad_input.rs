@@ -125,7 +125,7 @@ fn mtu_for_which_a_card_needs_larger_buffers(machine: Machine) -> Result<()> {
 }
 
 fn bad_waiting(machine: Machine) -> Result<()> {
-    refused(machine, 2, "app=bridge wait=never", &["wait=never", "spin poll adaptive"])
+    refused(machine, 2, "app=bridge wait=never", &["wait=never", "spin, poll, adaptive"])
 }
 
 fn unclosed_quote(machine: Machine) -> Result<()> {

@@ -3,9 +3,10 @@
 //! 1. Boot the bridge without naming the application: two cards are bridged.
 //! 2. `?` and `h` print what can be typed; a letter that means nothing is ignored, and frames pass on.
 //! 3. `s` prints the counters and since when they count, and again later, with the frames in between and the time since then.
-//! 4. `m` prints the memory region with its users and a line for each pool; `t` prints every tunable, those of the command
+//! 4. `:stats` and Enter print the counters as well; a command line with an unknown command is answered with those that there are.
+//! 5. `m` prints the memory region with its users and a line for each pool; `t` prints every tunable, those of the command
 //!    line as they were set. No line of `s` and `m` is longer than 132 characters.
-//! 5. `q` stops it with QEMU's status 33, after an `EXIT code=0x10` line.
+//! 6. `q` stops it with QEMU's status 33, after an `EXIT code=0x10` line.
 //!
 //! Asleep:
 //! 1. Boot the bridge with `wait=poll`.
@@ -64,6 +65,13 @@ fn letters_are_answered(machine: Machine) -> Result<()> {
     let is_second = |line: &String| line.contains(" s, last report ") && line.ends_with(" s ago");
     assert!(first.is_some_and(is_first), "{first:?}");
     assert!(second.is_some_and(is_second), "{second:?}");
+
+    let mark = appliance.guest.console().mark();
+    appliance.guest.type_in(":stats\r")?;
+    appliance.guest.wait_for(mark, " stats: vtnet0 rx0 ")?;
+    appliance.guest.type_in(":start\r")?;
+    let (line, _) = appliance.guest.wait_for(mark, "unknown command \"start\"")?;
+    assert!(line.contains("allowed: help stats memory "), "{line}");
 
     let mark = appliance.guest.console().mark();
     appliance.guest.type_in("m")?;

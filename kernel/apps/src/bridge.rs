@@ -18,6 +18,7 @@
 //! is `n` modulo `w`, and nobody else touches them. A flow stays with one worker, in order, as long as the cards keep it in
 //! one ring.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
@@ -27,7 +28,9 @@ use nm_core::poll::{Interest, PollError, Polled, Timeout, poll_any};
 use nm_core::ring::DifferentRegion;
 use nm_core::{Netmap, Port, RxRing, SyncError, TxRing};
 
-use crate::{AppError, Application, Progress};
+use crate::apps::AppConfig;
+use crate::keys::PortKey;
+use crate::{AppError, Application, Progress, keys};
 
 /// The bridge between two ports.
 #[derive(Debug)]
@@ -39,9 +42,34 @@ pub struct Bridge {
     idle_steps: u32,
 }
 
+const NAME: &str = "bridge";
+
 /// A transmit ring is synced with the frames that it gets. So that none stays behind when no more come, all are synced once in so
 /// many steps that find nothing.
 const IDLE_STEPS_PER_FLUSH: u32 = 64;
+
+keys! {
+    /// Which ports the bridge connects.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct BridgeConfig {
+        /// One port of the bridge: `vtnet0`, `netmap:em0`, one ring `vtnet0-0`, or by MAC address `mac-525400000001` (`mac-` and 12
+        /// hexadecimal digits)
+        "a" a: Option<PortKey> = None, "the first card";
+        /// The other port
+        "b" b: Option<PortKey> = None, "the first card that `a` is not";
+    }
+}
+
+impl AppConfig for BridgeConfig {
+    const NAME: &'static str = NAME;
+    const HELP: &'static str = "connects two ports; each frame that one receives is sent by the other";
+
+    fn start(&self, netmap: &Netmap, workers: NonZeroUsize) -> Result<Vec<Box<dyn Application>>, AppError> {
+        let [a, b] = [&self.a, &self.b].map(|port| port.as_ref().map(PortKey::name));
+        let bridges = Bridge::open(netmap, a, b, workers)?;
+        Ok(bridges.into_iter().map(|bridge| Box::new(bridge) as Box<dyn Application>).collect())
+    }
+}
 
 impl Bridge {
     /// Opens ports `a` and `b`; without a name, the first interfaces that the other does not use. Returns a bridge for each
@@ -101,7 +129,7 @@ fn same_port(error: AppError, a: &str) -> AppError {
 
 impl Application for Bridge {
     fn name(&self) -> &'static str {
-        "bridge"
+        NAME
     }
 
     fn ports(&self) -> &[String] {

@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use core::hint::spin_loop;
 use core::time::Duration;
 
-use crate::config::Wait;
+use crate::machine::Wait;
 use crate::{AppError, Application, Progress};
 
 /// How long an `adaptive` worker goes on looking when nothing comes, in microseconds.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::{LONG, assert_all_home, frame, start_workers};
 use nm_apps::bridge::Bridge;
-use nm_apps::config::Wait;
+use nm_apps::machine::Wait;
 use nm_apps::{AppError, Application, Progress, Worker};
 use nm_core::Netmap;
 use nm_core::platform::Platform;

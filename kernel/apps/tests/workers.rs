@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Instant;
 
 use common::{LONG, assert_all_home, frame, start_workers};
-use nm_apps::config::Wait;
+use nm_apps::machine::Wait;
 use nm_apps::{Application, Worker};
 use nm_core::Netmap;
 use nm_core::platform::Platform;

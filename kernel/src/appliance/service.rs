@@ -1,81 +1,79 @@
-//! The loop that the machine spends its life in; in between, links are looked at, and letters that a person has typed.
+//! The boot processor's loop: rounds of the first worker, and in between the tasks that are due.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::convert::Infallible;
 
-use millrace::console::Output;
-use millrace::{ExitCode, clock, console, exit, interrupts};
+use millrace::{ExitCode, clock, exit};
+use nm_apps::APPS;
+use nm_apps::console::{CommandInfo, Console, Context, StopRequest};
+use nm_apps::links::Links;
+use nm_apps::report::CounterReport;
+use nm_apps::task::Tasks;
 use nm_core::Netmap;
 
-use super::crew::Crew;
 use super::failure::Failure;
-use super::links::Links;
-use super::report::{self, Report};
+use super::tasks::{Answers, MaskedLines, Terminal};
+use super::workers::WorkerPool;
 
-/// Time from one look at the console to the next, in microseconds; longer while the application waits, by
-/// [`LONGEST_WAIT`](nm_apps::worker::LONGEST_WAIT) at most, where the console does not interrupt.
-const CONSOLE_PERIOD_US: u64 = 5_000;
-/// The same while text waits for the port: a serial port at full speed sends what it can hold in 1.4 ms.
-const OUTPUT_PERIOD_US: u64 = 1_000;
-
-/// Letters that are answered in one look, as many as a serial port keeps: frames do not wait for a pasted text.
-const LETTERS: usize = 16;
-
-/// Lets the workers work until a letter from the console ends it, or until one fails.
-pub(super) fn run(mut crew: Crew, netmap: &Netmap) -> Result<Infallible, Failure> {
-    let (period, output_period) =
-        (clock::ticks_in_us(CONSOLE_PERIOD_US), clock::ticks_in_us(OUTPUT_PERIOD_US));
-    let mut next_look = clock::ticks();
-    let mut links = Links::new();
-    let mut report = Report::new();
+/// Runs workers and tasks until a command ends the run or a worker fails.
+pub(super) fn run(mut workers: WorkerPool, netmap: &Netmap) -> Result<Infallible, Failure> {
+    let (report, stop) = (Arc::new(CounterReport::new(netmap)), StopRequest::default());
+    let now_ns = || netmap.now_ns();
+    let mut tasks = tasks(netmap, &report, &stop);
+    let mut next_ticks = 0;
     loop {
-        if let Err(error) = crew.round() {
-            drop(crew);
-            report.print(netmap);
+        if let Err(error) = workers.round() {
+            drop(workers);
+            report.print(netmap, &mut Answers);
             return Err(error.into());
         }
-        if console::has_event() || clock::ticks() >= next_look {
-            links.watch(netmap);
-            interrupts::complain();
-            for letter in core::iter::from_fn(console::poll).take(LETTERS) {
-                if letter == b'q' {
-                    drop(crew);
-                    finish(netmap, &mut report);
-                }
-                answer(letter, netmap, &mut report);
+        if tasks.are_notified() || clock::ticks() >= next_ticks {
+            tasks.run(&now_ns);
+            if stop.is_sent() {
+                drop(workers);
+                finish(netmap, &report);
             }
-            // Behind the keys: an interrupt of the port is an edge only when there was neither key nor room before.
-            let is_waiting = console::send() != Output::Idle;
-            next_look = clock::ticks() + if is_waiting { output_period } else { period };
+            next_ticks = tasks.next_ns().map_or(u64::MAX, clock::ticks_at_ns);
         }
     }
 }
 
-/// Answers a key; ignores keys without a meaning.
-fn answer(letter: u8, netmap: &Netmap, report: &mut Report) {
-    match letter {
-        b's' => {
-            report.print(netmap);
-        }
-        b'm' => report::print_regions(netmap),
-        b't' => report::print_tunables(netmap),
-        #[cfg(feature = "fault-injection")]
-        b'r' => millrace::faults::reset_cards(netmap),
-        #[cfg(feature = "fault-injection")]
-        b'f' => millrace::faults::overflow_elsewhere(),
-        #[cfg(feature = "fault-injection")]
-        b'k' => millrace::faults::mask_levels(),
-        #[cfg(feature = "fault-injection")]
-        b'l' => millrace::faults::read_low_page(),
-        b'h' | b'?' => console::line(format_args!(
-            "s: counters, m: memory regions, t: tunables, q: stop and check that every buffer was returned, h: this help"
-        )),
-        _ => {}
+fn tasks(netmap: &Netmap, report: &Arc<CounterReport>, stop: &StopRequest) -> Tasks {
+    let mut console = Console::new(netmap.clone(), report.clone(), stop.clone(), APPS);
+    for &(keys, name, help, run) in FAULT_COMMANDS {
+        let info = CommandInfo { name, keys, arguments: "", help };
+        let run = move |context: &mut Context<'_>, _: &[&str]| {
+            run(context.netmap);
+            Ok(())
+        };
+        console.add(info, Box::new(run));
     }
+    let mut tasks = Tasks::default();
+    tasks.add(Links::new(netmap.clone()));
+    tasks.add(MaskedLines);
+    tasks.add(Terminal(console));
+    tasks
 }
+
+/// A command of test images: key, name, help, and what runs.
+type FaultCommand = (&'static str, &'static str, &'static str, fn(&Netmap));
+
+#[cfg(feature = "fault-injection")]
+const FAULT_COMMANDS: &[FaultCommand] = &[
+    ("r", "reset-cards", "resets the cards of all open ports", millrace::faults::reset_cards),
+    ("f", "overflow-elsewhere", "overflows the stack of processor 1", |_| {
+        millrace::faults::overflow_elsewhere()
+    }),
+    ("k", "mask-levels", "masks the level-triggered interrupt lines", |_| millrace::faults::mask_levels()),
+    ("l", "read-low-page", "reads the page that processors start in", |_| millrace::faults::read_low_page()),
+];
+#[cfg(not(feature = "fault-injection"))]
+const FAULT_COMMANDS: &[FaultCommand] = &[];
 
 /// Ends the machine after its ports were closed: every buffer must be back in the pool.
-fn finish(netmap: &Netmap, report: &mut Report) -> ! {
-    let memory = report.print(netmap);
+fn finish(netmap: &Netmap, report: &CounterReport) -> ! {
+    let memory = report.print(netmap, &mut Answers);
     if memory.lost() > 0 || memory.held > 0 {
         let (held, lost) = (memory.held, memory.lost());
         exit(

@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use millrace_boot::command_line;
-use nm_apps::Config;
+use nm_apps::{APPS, Config};
 
 use super::failure::Failure;
 
@@ -15,7 +15,7 @@ pub(super) fn read(line: &[u8]) -> Result<Config, Failure> {
     let words = words.map_err(|error| Failure::CommandLine(error.to_string()))?;
     #[cfg(feature = "fault-injection")]
     inject(&words)?;
-    Config::parse(words).map_err(|error| Failure::CommandLine(error.to_string()))
+    Config::parse(&words, APPS).map_err(|error| Failure::CommandLine(error.to_string()))
 }
 
 /// Provokes the fault that a word `fault=KIND` asks for. Returns only if there is no such word.

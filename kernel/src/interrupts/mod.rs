@@ -136,9 +136,9 @@ pub(crate) fn shared_line(source: LineSource) -> Option<Box<dyn SharedLine>> {
     shared::take(&interrupts.io_apics, line).inspect_err(|error| without(error)).ok()
 }
 
-/// Says which inputs were masked since the last time because nobody acknowledged their interrupts, and asks the cards at those
-/// that are, for who never sleeps. Not for handlers.
-pub fn complain() {
+/// Reports the inputs that were masked since the last call because no card acknowledged their interrupts, and polls the cards on
+/// all masked inputs, for processors that never sleep. Not for handlers.
+pub fn report_masked() {
     shared::ask_masked();
     for gsi in shared::newly_masked() {
         log::warn!(target: "interrupts", "input {gsi} is masked: it interrupts continuously and no NIC reports the cause");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nm_apps::{AppError, Application, Config, start};
+use nm_apps::{APPS, AppError, Application, Config};
 use nm_core::Netmap;
 use nm_core::testing::Wire;
 
@@ -20,8 +20,8 @@ pub fn start_workers(
     words: &[(&str, &str)],
     workers: usize,
 ) -> Result<Vec<Box<dyn Application>>, AppError> {
-    let config = Config::parse(words.iter().copied()).unwrap();
-    start(&config, netmap, workers.try_into().unwrap())
+    let config = Config::parse(words, APPS).unwrap();
+    config.start(netmap, workers.try_into().unwrap())
 }
 
 pub fn assert_all_home(netmap: &Netmap, wires: &[Wire]) {
