@@ -13,7 +13,7 @@ use core::num::NonZeroUsize;
 use nm_core::Netmap;
 
 use crate::apps::{AppEntry, ErasedConfig};
-use crate::keys::{KeyHelp, Keys, Shown};
+use crate::keys::{KeyHelp, Keys, Shown, list};
 use crate::machine::MachineConfig;
 use crate::{AppError, Application};
 
@@ -123,14 +123,14 @@ fn pick<'a>(words: &[(&str, &str)], apps: &'a [AppEntry]) -> Result<&'a AppEntry
     };
     let unknown = || {
         let (key, value) = word.copied().unwrap_or((APP, ""));
-        let names: Vec<_> = apps.iter().map(|app| app.name).collect();
-        error(key, value, Problem::UnknownApplication { allowed: names.join(" ") })
+        let allowed = list(&mut apps.iter().map(|app| app.name));
+        error(key, value, Problem::UnknownApplication { allowed })
     };
     entry.ok_or_else(unknown)
 }
 
 fn unknown_key(app: &AppEntry) -> Problem {
-    let names = |keys: Vec<KeyHelp>| keys.into_iter().map(|key| key.name).collect::<Vec<_>>().join(" ");
+    let names = |keys: Vec<KeyHelp>| list(&mut keys.into_iter().map(|key| key.name));
     let (machine, own) = (names(MachineConfig::describe()), names(app.keys()));
     Problem::UnknownKey { allowed: alloc::format!("{APP} {machine}; with {APP}={}: {own}", app.name) }
 }

@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use nm_core::Netmap;
 
 use crate::apps::AppEntry;
-use crate::keys::{KeyHelp, Keys};
+use crate::keys::{KeyHelp, Keys, list};
 use crate::machine::MachineConfig;
 use crate::report::{self, CounterReport, Output};
 
@@ -38,6 +38,17 @@ pub struct CommandInfo {
     pub arguments: &'static str,
     /// What it does, in a line.
     pub help: &'static str,
+}
+
+/// A command as it is typed: its name, and its arguments if it has some.
+struct Usage(CommandInfo);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CommandInfo { name, arguments, .. } = self.0;
+        let gap = if arguments.is_empty() { "" } else { " " };
+        write!(f, ":{name}{gap}{arguments}")
+    }
 }
 
 /// Runs a command with the arguments of its line.
@@ -160,8 +171,7 @@ impl Console {
         match self.commands.iter().position(|command| command.name == name) {
             Some(place) => self.run(place, &words, out),
             None => {
-                let names: Vec<_> = self.commands.iter().map(|command| command.name).collect();
-                let allowed = names.join(" ");
+                let allowed = list(&mut self.commands.iter().map(|command| command.name));
                 out.line(TARGET, format_args!("unknown command \"{name}\"; allowed: {allowed}"));
             }
         }
@@ -170,14 +180,11 @@ impl Console {
     fn run(&mut self, place: usize, arguments: &[&str], out: &mut dyn Output) {
         let Self { netmap, report, stop, apps, commands, handlers, .. } = self;
         let (Some(info), Some(run)) = (commands.get(place), handlers.get_mut(place)) else { return };
-        let (name, usage) = (info.name, info.arguments);
+        let (info, name) = (*info, info.name);
         let mut context = Context { netmap, report, stop, commands, apps, out };
         match run(&mut context, arguments) {
             Ok(()) => {}
-            Err(CommandError::Arguments) if usage.is_empty() => {
-                out.line(TARGET, format_args!("{name} takes no arguments"));
-            }
-            Err(CommandError::Arguments) => out.line(TARGET, format_args!("usage: {name} {usage}")),
+            Err(CommandError::Arguments) => out.line(TARGET, format_args!("usage: {}", Usage(info))),
             Err(CommandError::Failed(reason)) => out.line(TARGET, format_args!("{name}: {reason}")),
         }
     }
@@ -235,9 +242,9 @@ fn no_arguments(arguments: &[&str]) -> Result<(), CommandError> {
 fn help(context: &mut Context<'_>, arguments: &[&str]) -> Result<(), CommandError> {
     no_arguments(arguments)?;
     context.out.line("help", format_args!("keys run a command at once; a command line is :NAME and Enter"));
-    for CommandInfo { name, keys, arguments, help } in context.commands {
-        let gap = if arguments.is_empty() { "" } else { " " };
-        context.out.line("help", format_args!("{keys:3} :{name}{gap}{arguments}  {help}"));
+    for command in context.commands {
+        let CommandInfo { keys, help, .. } = command;
+        context.out.line("help", format_args!("{keys:3} {}  {help}", Usage(*command)));
     }
     Ok(())
 }
@@ -266,8 +273,8 @@ fn keys(context: &mut Context<'_>, arguments: &[&str]) -> Result<(), CommandErro
         [name] => match context.apps.iter().find(|app| app.name == *name) {
             Some(app) => app.keys(),
             None => {
-                let names: Vec<_> = context.apps.iter().map(|app| app.name).collect();
-                let reason = alloc::format!("unknown application \"{name}\"; allowed: {}", names.join(" "));
+                let allowed = list(&mut context.apps.iter().map(|app| app.name));
+                let reason = alloc::format!("unknown application \"{name}\"; allowed: {allowed}");
                 return Err(CommandError::Failed(reason));
             }
         },
@@ -368,8 +375,8 @@ mod tests {
         let (mut console, stop) = console();
         for (line, answer) in [
             ("stop", "console: unknown command \"stop\"; allowed: help stats memory tunables keys quit"),
-            ("quit now", "console: quit takes no arguments"),
-            ("keys a b", "console: usage: keys [APP]"),
+            ("quit now", "console: usage: :quit"),
+            ("keys a b", "console: usage: :keys [APP]"),
             ("keys router", "console: keys: unknown application \"router\"; allowed: bridge"),
         ] {
             let lines = answers(&mut console, format!(":{line}\r").as_bytes());

@@ -125,6 +125,12 @@ impl Value for PortKey {
     }
 }
 
+/// Names with blanks between them, for messages that list what is allowed.
+#[inline(never)]
+pub(crate) fn list(names: &mut dyn Iterator<Item = &'static str>) -> String {
+    names.collect::<Vec<_>>().join(" ")
+}
+
 /// The error message for a text that is none of the values of `T`.
 pub fn not_allowed<T: Field>() -> String {
     format!("allowed: {}", T::values())
@@ -137,7 +143,7 @@ pub struct Key<C> {
     pub name: &'static str,
     /// Its default, as help shows it.
     pub default: &'static str,
-    /// What it is for.
+    /// What it is for: the lines of its documentation.
     pub help: &'static str,
     /// Whether it may be given more than once.
     pub repeats: bool,
@@ -157,7 +163,7 @@ pub struct KeyHelp {
     /// Its default.
     pub default: &'static str,
     /// What it is for.
-    pub help: String,
+    pub help: &'static str,
 }
 
 /// A configuration whose fields are keys: what [`keys!`] defines.
@@ -182,7 +188,7 @@ pub trait Keys: Sized + 'static {
             name: key.name,
             values: (key.values)(),
             default: key.default,
-            help: key.help.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
+            help: key.help.trim_ascii(),
         };
         Self::KEYS.iter().map(describe).collect()
     }

@@ -85,7 +85,7 @@ pub struct LogLevel(pub LevelFilter);
 
 impl Value for LogLevel {
     fn values() -> String {
-        LevelFilter::iter().map(|level| level.as_str().to_ascii_lowercase()).collect::<Vec<_>>().join(", ")
+        "off, error, warn, info, debug, trace".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, String> {

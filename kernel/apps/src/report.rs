@@ -62,7 +62,7 @@ impl fmt::Display for Seconds {
 const ROW_MAX: usize = 104;
 
 /// Prints a row: its name, then `key=value` words. Words that do not fit the line go to further lines with the same name.
-fn print_row(row: &impl ToString, out: &mut dyn Output) {
+fn print_row(row: &dyn fmt::Display, out: &mut dyn Output) {
     let text = row.to_string();
     let name_end = text.split_once('=').and_then(|(head, _)| head.rfind(' ')).unwrap_or(text.len());
     let (name, values) = text.split_at(name_end);
