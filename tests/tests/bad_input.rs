@@ -107,7 +107,7 @@ fn buffers_too_small_for_the_card(machine: Machine) -> Result<()> {
 }
 
 fn mtu_out_of_range(machine: Machine) -> Result<()> {
-    refused(machine, 2, "app=bridge mtu=9001", &["mtu=9001", "from 68 to 9000"])
+    refused(machine, 2, "app=bridge mtu=9001", &["mtu=9001", "allowed: 68 to 9000"])
 }
 
 fn mtu_above_the_card_s(machine: Machine) -> Result<()> {
