@@ -1,8 +1,8 @@
 //! Tables of configuration keys.
 //!
-//! The keys of one owner (the machine, or an application) are the fields of a struct that [`keys!`] defines. Each field has its
-//! name on the command line, its type, its default and its help in one place. The type says which values there are. From that
-//! one table come the parser, its error messages, the console's `keys` command and the table in README.
+//! The keys of one owner (the machine, or an application) are the fields of a struct that [`keys!`](macro@crate::keys) defines. Each
+//! field has its name on the command line, its type, its default and its help in one place. The type says which values there are.
+//! From that one table come the parser, its error messages, the console's `keys` command and the table in README.
 //!
 //! ```text
 //! keys! {                                          Keys::set("mtu", "9000")     parse and check
@@ -166,7 +166,7 @@ pub struct KeyHelp {
     pub help: &'static str,
 }
 
-/// A configuration whose fields are keys: what [`keys!`] defines.
+/// A configuration whose fields are keys: what [`keys!`](macro@crate::keys) defines.
 pub trait Keys: Sized + 'static {
     /// The table, in the order of help.
     const KEYS: &'static [Key<Self>];
