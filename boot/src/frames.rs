@@ -38,7 +38,7 @@ impl fmt::Display for FreeError {
 
 impl core::error::Error for FreeError {}
 
-/// Owner of all page frames that nobody else owns.
+/// Owner of all page frames that have no other owner.
 #[derive(Debug, Clone)]
 pub struct FrameAllocator<const N: usize> {
     free: SpanSet<N>,

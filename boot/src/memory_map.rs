@@ -1,4 +1,4 @@
-//! The memory map: which physical addresses are RAM that nobody else claims.
+//! The memory map: which physical addresses are free RAM.
 //!
 //! Loaders list regions with a kind, in any order, sometimes overlapping. What counts here is the set of
 //! addresses that some region calls RAM and no region calls anything else.
@@ -19,7 +19,7 @@ const TYPE_RAM: u32 = 1;
 /// What a region of the loader's list is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryKind {
-    /// RAM for whoever was loaded.
+    /// RAM that the loaded image may use.
     Ram,
     /// Anything else: devices, firmware, ACPI tables, broken or persistent memory.
     Other,

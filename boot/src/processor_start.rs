@@ -46,7 +46,7 @@ static ARGUMENT: AtomicU64 = AtomicU64::new(0);
 ///
 /// # Safety
 /// What was prepared before was taken, or [withdrawn](withdraw). The tables map the image, with its permissions, and the
-/// stack, which nobody else uses, for as long as a processor that is started after this runs.
+/// stack, which has no other user, for as long as a processor that is started after this runs.
 pub unsafe fn prepare(start: Start) {
     TABLES.store(start.tables, Ordering::Relaxed);
     ENTRY.store(start.entry as usize as u64, Ordering::Relaxed);

@@ -39,7 +39,7 @@ pub unsafe trait Hal: Platform {
     }
 
     /// The interrupt line that leads there from `source`, which other cards may have as well. `None` when there is none, or
-    /// nobody knows where it leads, or when the machine takes no interrupts: then the card is looked at now and then.
+    /// its route is unknown, or when the machine takes no interrupts: then the card is looked at now and then.
     fn shared_line(&self, source: LineSource) -> Option<Box<dyn SharedLine>> {
         let _ = source;
         None
@@ -93,7 +93,7 @@ impl fmt::Display for LineSource {
     }
 }
 
-/// An interrupt line that nobody handles yet. Dropped, it goes back to the machine.
+/// An interrupt line without a handler yet. Dropping it gives it back to the machine.
 pub trait InterruptLine: Send {
     /// From now on `handler` runs whenever a card sends the message that is returned. Cards are found once and stay, and
     /// so do the handlers of their lines.

@@ -8,7 +8,7 @@ use nm_driver::events::Events;
 use crate::hal::Handler;
 
 /// Handlers for a card with so many queues each way, pair by pair: that of the receive queue, then that of the transmit
-/// queue. An interrupt that is not netmap's is nobody's.
+/// queue. An interrupt that is not netmap's is counted as no card's.
 pub(crate) fn for_pairs(events: &Events, pairs: u16) -> Vec<Handler> {
     let of_pair = |pair| {
         let (receive, transmit) = (events.clone(), events.clone());

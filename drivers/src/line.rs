@@ -25,7 +25,7 @@ pub(crate) struct Causes {
 pub(crate) enum CardLine {
     /// There is none.
     None,
-    /// Nobody handles it yet.
+    /// It has no handler yet.
     Free(Box<dyn SharedLine>),
     /// It is handled.
     Connected,

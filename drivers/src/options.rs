@@ -4,7 +4,7 @@ use core::num::NonZeroU16;
 
 use crate::iommu::ActiveIommu;
 
-/// What whoever sets up a driver decides about its card.
+/// Settings of a driver for its card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// The most queue pairs that are used of those that the card has. The others are never set up.

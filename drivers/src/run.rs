@@ -12,7 +12,7 @@ use nm_driver::platform::DmaMemory;
 /// Whether a card runs, and the memory of its queues and commands while it does.
 ///
 /// A device that cannot be stopped may still write to its queues. It is cut off from memory by other means, and the
-/// queues' memory is given up for good: nobody gets memory that a device may write to.
+/// queues' memory is given up for good: memory that a device may write to is not handed out again.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     state: State,

@@ -5,6 +5,6 @@
 /// loader handed over, which loader it was, and the time stamp counter at the image's entry.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_entry(hand_over: u64, loader: u32, entry_tsc: u64) -> ! {
-    // SAFETY: nobody but the trampoline calls this, once, with these very values.
+    // SAFETY: only the trampoline calls this, once, with these very values.
     unsafe { millrace::start::start(hand_over, loader, entry_tsc, crate::appliance::run) }
 }

@@ -30,7 +30,7 @@ impl Hardware {
     }
 }
 
-// SAFETY: the frame allocator hands out runs of pages of RAM that belong to nobody else, aligned as asked;
+// SAFETY: the frame allocator hands out runs of pages of RAM without another owner, aligned as asked;
 // RAM is mapped writable at its own address, where devices see it too; it is memory of the machine, so its
 // bytes have some value.
 unsafe impl Platform for Hardware {

@@ -32,7 +32,7 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Prints what somebody asked for as a log line, whatever the level of the log.
+/// Prints an answer as a log line, whatever the log level.
 pub fn answer(target: &str, text: fmt::Arguments<'_>) {
     write(Level::Info, target, &text);
 }

@@ -1,5 +1,5 @@
 //! A Rust panic is a fault of the kernel: it says where, and ends the machine.
-#![expect(unsafe_code, reason = "takes the console from whoever panicked")]
+#![expect(unsafe_code, reason = "takes the console from the code that panicked")]
 
 use core::panic::PanicInfo;
 

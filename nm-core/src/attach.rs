@@ -106,7 +106,7 @@ impl Attachment {
     }
 
     /// A card with rings that can also pass frames one by one, as `device`. Which of them ports get, the tunable `admode`
-    /// says whenever one is opened on an interface that nobody has open (see
+    /// says whenever one is opened on a closed interface (see
     /// [`AdapterMode::choose`](crate::tunables::AdapterMode::choose)).
     pub fn both<N: Nic, D: FrameDevice>(nic: N, device: D) -> Self {
         Self { second: Some(AdapterSpec::generic(device)), ..Self::rings(nic) }

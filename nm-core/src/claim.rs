@@ -1,8 +1,8 @@
-//! Claims: an interface that belongs to somebody, such as a switch, and cannot be opened by its name.
+//! Claims: an interface that has an owner, such as a switch, and cannot be opened by its name.
 //!
 //! | | [`Netmap::claim`] | open by name | [`Claim::open`] |
 //! |---|---|---|---|
-//! | nobody has it | claimed | opened | |
+//! | closed | claimed | opened | |
 //! | a port is open on it | [`InUse`](OpenError::InUse) | as its rings allow | |
 //! | claimed | [`Owned`](OpenError::Owned) | [`Owned`](OpenError::Owned) | as its rings allow |
 //! | detached | [`Unknown`](OpenError::Unknown) | [`Unknown`](OpenError::Unknown) | [`Gone`](OpenError::Gone) |
@@ -20,7 +20,7 @@ use crate::netmap::Netmap;
 use crate::open_error::OpenError;
 use crate::port::Port;
 
-/// An interface that belongs to the holder. Dropping it gives the interface back: anybody can open it again, as far as
+/// An interface that belongs to the holder. Dropping it gives the interface back: it can be opened by name again, as far as
 /// ports that were opened here leave rings.
 #[doc(alias = "NETMAP_OWNED_BY_KERN")]
 pub struct Claim {
@@ -32,7 +32,7 @@ pub struct Claim {
 
 impl Netmap {
     /// Makes the interface `name` belong to `owner`, who is named to all others that want it. Refused if a port is open on
-    /// it, or if it belongs to somebody already.
+    /// it, or if it has an owner already.
     pub fn claim(&self, name: &str, owner: &str) -> Result<Claim, OpenError> {
         let interface = self.list().named(name)?;
         interface.claim(owner)?;
@@ -46,7 +46,7 @@ impl Claim {
         self.interface.name()
     }
 
-    /// Whom it belongs to.
+    /// Its owner.
     pub fn owner(&self) -> &str {
         &self.owner
     }

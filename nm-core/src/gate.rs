@@ -84,7 +84,7 @@ impl<T> Gate<T> {
         self.state.load(Ordering::Relaxed) & GONE != 0
     }
 
-    /// Lets nobody in any more, and waits until nobody is inside.
+    /// Closes the gate, and waits until no sync is inside.
     #[doc(alias = "netmap_disable_ring")]
     pub(crate) fn stop(&self, why: Stop) {
         self.stop_for(why, |_| ());

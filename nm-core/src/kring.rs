@@ -202,7 +202,7 @@ impl Kring {
         log::info!(target: "netmap", "{name}: {when} {what} head={head} cur={cur} tail={tail} hwcur={hwcur} hwtail={hwtail}");
     }
 
-    /// Makes the ring one that nobody has used yet: what was submitted and not taken over is forgotten, what was
+    /// Makes the ring as new: what was submitted and not taken over is forgotten, what was
     /// received is released.
     pub(crate) fn reset(&mut self, direction: Direction) {
         let head = match direction {

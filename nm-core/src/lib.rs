@@ -57,8 +57,8 @@
 //!
 //! **Interfaces come and go.** [`Netmap::detach`] turns every later call of an interface's ports into
 //! [`SyncError::Gone`], while views stay valid memory; [`Netmap::reset`] resets a card under its ports. An interface has
-//! rings of its own, passes frames one by one, or can do both ([`Attachment`]); whoever opens one that nobody has open
-//! gets what `admode` says and the card as it is at that time. What a [`Claim`] gives to an owner opens for nobody else.
+//! rings of its own, passes frames one by one, or can do both ([`Attachment`]); a port that opens a closed one
+//! gets what `admode` says and the card as it is at that time. What a [`Claim`] gives to an owner opens for no other.
 //!
 //! **Rings move.** [`Port::split`] takes a port apart into rings that are `Send` and sync on their own: one core, one
 //! ring. The last ring to be dropped closes the port.

@@ -71,7 +71,7 @@ impl Netmap {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
         let interface = self.interfaces.find(name, port.interface)?;
         let wanted = Wanted { rings: port.rings, sharing, hands, offsets };
-        interface.bind(Opener::Anybody, wanted, self.interfaces.share(&interface, hands))
+        interface.bind(Opener::ByName, wanted, self.interfaces.share(&interface, hands))
     }
 
     /// Takes the interface `name` away. Ports that are open on it stay valid memory, and each of their syncs says
@@ -101,7 +101,7 @@ impl Netmap {
     }
 
     /// Wakes those who wait for rings that have interrupted (see [`events`](crate::events)). Not for handlers: wakers
-    /// run here. Whoever sleeps until an interrupt calls it afterwards, and again at
+    /// run here. A machine that sleeps until an interrupt calls it afterwards, and again at
     /// [`next_due_ns`](Self::next_due_ns). Returns how many rings were served.
     #[doc(alias = "netmap_notify")]
     pub fn run_pending(&self) -> usize {

@@ -67,7 +67,7 @@ pub enum OpenError {
     Owned {
         /// The interface.
         name: String,
-        /// Whom it belongs to.
+        /// Its owner.
         owner: String,
     },
     /// The interface cannot be claimed: a port is open on it.

@@ -2,7 +2,7 @@
 //!
 //! Each counter has one writer at a time: who syncs the ring, and for the drops of a host receive ring who holds the
 //! lock of its queue. It is a relaxed atomic, so that
-//! anybody may read it at any time without disturbing the writer; two counters read together may be a sync apart.
+//! any reader may read it at any time without disturbing the writer; two counters read together may be a sync apart.
 //! Interrupts are counted by handlers, beside the pending word that they write.
 
 use alloc::string::String;

@@ -49,7 +49,7 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Lets somebody else go on.
+/// Lets another thread go on.
 pub(crate) fn relax() {
     #[cfg(not(loom))]
     core::hint::spin_loop();

@@ -1,4 +1,4 @@
-//! Interfaces that belong to somebody: who can open them, and what happens when they come, go and are given back.
+//! Interfaces that have an owner: who can open them, and what happens when they come, go and are given back.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends here when it fails")]
 
 mod common;

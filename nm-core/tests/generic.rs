@@ -333,7 +333,7 @@ fn who_waits_is_woken_by_a_device_that_tells() {
         assert!(arrival.as_mut().poll(&mut context).is_pending());
         assert_eq!(woken(), 0, "it sleeps");
         line.send(&frame(1, 60));
-        assert_eq!(woken(), 1, "nobody has to serve interrupts");
+        assert_eq!(woken(), 1, "interrupts need not be served");
         assert_eq!(arrival.as_mut().poll(&mut context), Poll::Ready(Ok(Ready { readable: 1, writable: 0 })));
     }
     line.set_room(0);

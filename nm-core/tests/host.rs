@@ -246,7 +246,7 @@ fn host_rings_survive_a_reset_and_end_with_the_interface() {
     drop(port);
     assert_all_home(&netmap, &[&wire]);
     assert_eq!(host.transmit(Outgoing::new(&frame(5, 60))), Err(TransmitError::Gone));
-    assert_eq!(Arc::strong_count(&stack), 1, "nobody else has the stack any more");
+    assert_eq!(Arc::strong_count(&stack), 1, "the stack has no other owner any more");
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
 
-    /// Against two lists: what the stack sent and nobody has released yet, and what it must have received.
+    /// Against two lists: what the stack sent and was not released yet, and what it must have received.
     #[test]
     fn nothing_is_lost_changed_or_out_of_turn(ops in prop::collection::vec(op(), 1..80)) {
         let Hosted { netmap, wire, stack, host } = with_stack(8, Order::Posted, HostRings { rx: 2, ..ONE });

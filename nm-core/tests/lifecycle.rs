@@ -111,7 +111,7 @@ fn a_card_that_does_not_come_back_from_a_reset_is_gone_until_it_is_closed() {
     assert_eq!(port.rx_rings()[0].rxsync(), Err(SyncError::Gone));
     wire.set_starts(true);
     assert_eq!(netmap.reset("em0").unwrap_err().to_string(), "em0 has disappeared");
-    assert!(!wire.is_running(), "nobody would stop the card");
+    assert!(!wire.is_running(), "nothing would stop the card");
     drop(port);
     assert_all_home(&netmap, &[&wire]);
     netmap.open("em0").unwrap().rx_rings()[0].rxsync().unwrap();
@@ -125,7 +125,7 @@ fn a_ring_that_is_opened_again_is_as_new() {
     wire.send(&frame(1, 60));
     rx.rxsync().unwrap();
     assert_eq!(rx.window(), 1);
-    // The receive ring goes, the transmit ring keeps the interface open; a frame arrives for nobody.
+    // The receive ring goes, the transmit ring keeps the interface open; a frame arrives that no ring takes.
     drop(rx);
     wire.send(&frame(2, 60));
     drop(tx);

@@ -129,7 +129,7 @@ fn private_regions_have_numbers_and_vanish_with_their_last_user() {
     assert_eq!(lines.len(), 3);
     assert!(lines[0].starts_with("region 1 shared bytes="), "{}", lines[0]);
 
-    // A number is found as long as somebody holds the region, and then given to the next.
+    // A number is found as long as the region has holders, and then given to the next.
     assert!(Arc::ptr_eq(&regions.find(MemId::new(2)).unwrap(), &two));
     assert!(Arc::ptr_eq(&regions.find(MemId::new(0)).unwrap(), regions.shared()));
     let spare = two.spare().unwrap();

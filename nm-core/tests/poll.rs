@@ -33,7 +33,7 @@ fn readable(readable: u32) -> Ready {
     Ready { readable, writable: 0 }
 }
 
-/// Waits until somebody sleeps for frames.
+/// Waits until a poll sleeps for frames.
 fn until_armed(wire: &Wire) {
     while !wire.is_armed().0 {
         thread::yield_now();
@@ -199,7 +199,7 @@ fn a_card_without_interrupts_is_looked_at_again_and_again() {
         thread::sleep(Duration::from_millis(5));
         wire.send(&frame(1, 60));
         assert_eq!(waiting.join().unwrap(), Ok(readable(1)));
-        assert!(start.elapsed() < patience, "it slept, though nobody would have woken it");
+        assert!(start.elapsed() < patience, "it slept, though nothing would have woken it");
     });
 }
 
@@ -351,7 +351,7 @@ fn without_an_interrupt_rxsync_looks_only_if_told_to() {
         rx.window()
     };
     assert_eq!(syncs_without(rx), 0);
-    assert_eq!(events.rx_interrupt(0), Irq::Resched, "nobody has served the one before");
+    assert_eq!(events.rx_interrupt(0), Irq::Resched, "the one before was not served");
     netmap.reset("em0").unwrap();
     wire.send(&frame(50, 60));
     rx.rxsync().unwrap();
@@ -523,7 +523,7 @@ fn who_waits_for_a_host_ring_sleeps_until_the_stack_sends() {
             assert_eq!(waiting.join().unwrap(), (Ok(readable(1)), vec![frame(number, 60)]));
         });
     }
-    // As a future: woken by the frame itself, with nobody serving interrupts.
+    // As a future: woken by the frame itself, without a call that serves interrupts.
     let (counter, waker) = counting();
     let mut context = Context::from_waker(&waker);
     {
@@ -654,7 +654,7 @@ fn interrupts_are_the_drivers_own_while_it_asks_for_them() {
     assert_eq!(events.rx_interrupt(0), Irq::Completed);
 }
 
-/// A machine whose sleep is interrupted by somebody who wants something else of the sleeper.
+/// A machine whose sleep is interrupted by a request for something else.
 struct Interrupted(Arc<HeapPlatform>);
 
 // SAFETY: the heap's platform is one.
@@ -697,7 +697,7 @@ fn a_sleep_that_is_interrupted_ends_the_poll_with_nothing() {
     wire.connect(netmap.events("em0").unwrap());
     let mut port = netmap.open("em0").unwrap();
     assert_eq!(port.poll(Interest::READABLE, Timeout::Never), Ok(Ready::default()));
-    assert_eq!(wire.is_armed(), (false, false), "nobody waits any more");
+    assert_eq!(wire.is_armed(), (false, false), "there is no waiter any more");
 }
 
 #[test]

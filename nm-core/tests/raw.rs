@@ -71,7 +71,7 @@ impl View {
 
     fn put(self, at: u32, bytes: &[u8]) {
         let header = self.header();
-        // SAFETY: as for `frame`, and nobody else writes the slot.
+        // SAFETY: as for `frame`, and nothing else writes the slot.
         unsafe {
             let slot = self.slot(at);
             let payload = self
@@ -350,7 +350,7 @@ fn raw_ports_come_and_go_beside_another_for_ever() {
     const ROUNDS: u32 = if cfg!(miri) { 10 } else { 1000 };
     let (netmap, wires) = three(64);
     let stays = open_on(&netmap, "em0", 0);
-    // What is left is enough for `em1` and as much for `em2`, which nobody has open, but not twice for `em1`.
+    // What is left is enough for `em1` and as much for `em2`, which is closed, but not twice for `em1`.
     let spares = netmap.region().spares(netmap.memory().free - 300);
     let mut after = None;
     for round in 0..ROUNDS {

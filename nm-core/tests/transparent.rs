@@ -202,7 +202,7 @@ fn transparent_mode_ends_with_the_port_that_asked_for_it() {
     rx.rxsync().unwrap();
     release(rx, 1, |_| true);
     drop(port);
-    // What arrives for nobody goes nowhere, whatever the knob says.
+    // A frame that no ring takes goes nowhere, whatever the tunable says.
     wire.send(&frame(2, 60));
     netmap.knobs().set("fwd", true.into()).unwrap();
     let mut port = netmap.open("em0").unwrap();

@@ -241,7 +241,7 @@ fn are_stopped(tasks: &str) -> std::io::Result<bool> {
     Ok(true)
 }
 
-/// Kills `child` when `limit` has passed and nobody has hung up on the returned end.
+/// Kills `child` when `limit` has passed and the returned end was not dropped.
 fn watch(child: Arc<Mutex<Child>>, limit: Duration) -> mpsc::Sender<()> {
     let (alive, called_off) = mpsc::channel::<()>();
     thread::spawn(move || {

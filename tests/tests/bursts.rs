@@ -2,7 +2,7 @@
 //!
 //! 1. Boot the bridge between two wires, on cards of each model, and with each way to wait. One frame crosses it: QEMU's e1000 takes nothing in the
 //!    first second.
-//! 2. Offer frames to one card until it has taken none for a while, with nobody reading at the other: rings,
+//! 2. Offer frames to one card until it has taken none for a while, with no reader at the other: rings,
 //!    queues and sockets are all full. Count what was taken and what was refused.
 //! 3. Read at the other side until nothing comes any more: what arrives is in order and unchanged.
 //! 4. Ask for the counters: what arrived and what the image says that it dropped are what was taken.

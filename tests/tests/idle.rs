@@ -1,4 +1,4 @@
-//! Objective: an appliance that nobody sends to costs its host next to nothing, and is there when somebody does.
+//! Objective: an appliance without traffic costs its host next to nothing, and forwards when traffic comes.
 //!
 //! Idle:
 //! 1. Boot the bridge with `wait=spin`, on cards that interrupt by message and on cards that do by a line, let a frame cross, and note the processor time that QEMU takes in 2 s in which

@@ -164,7 +164,7 @@ fn lists_all_and_complains_of(appliance: &Appliance, names: &[String], complaint
     Ok(())
 }
 
-/// Sends a few frames to each of the cards that nobody has opened.
+/// Sends a few frames to each of the cards that are not open.
 fn offer_to_others(others: &[(String, Wire)]) -> Result<()> {
     let mut generator = Generator::new();
     for (_, wire) in others {

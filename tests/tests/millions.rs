@@ -44,6 +44,6 @@ fn frames_without_end_and_nothing_lost(setting: Setting) -> Result<()> {
     assert_eq!(counters.dropped(), 0);
     let interrupts = counters.sum(|name| name == "interrupts");
     println!("{interrupts} interrupts");
-    assert!(setting.wait != Wait::Spin || interrupts == 0, "{interrupts} interrupts, and nobody waits");
+    assert!(setting.wait != Wait::Spin || interrupts == 0, "{interrupts} interrupts without a wait");
     Ok(())
 }

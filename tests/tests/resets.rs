@@ -8,7 +8,7 @@
 //! 4. Stop the image: it has no error and no warning to tell, each ring has counted more frames than the last ones, none
 //!    was dropped for a reason of the image's own, no completion made no sense, and all buffers are back.
 //!
-//! What the application holds (on virtio cards, which QEMU makes wait while nobody reads):
+//! What the application holds (on virtio cards, which QEMU makes wait while there is no reader):
 //! 1. Offer frames and read none, until no more are taken: the bridge holds a ring full of them.
 //! 2. Reset both cards, then read: at least those that it held arrive, in order and byte for byte.
 //! 3. Frames pass both ways, and all buffers are back.

@@ -56,7 +56,7 @@ fn root_a_signal_ends_a_busy_bridge() -> Result<()> {
     let (bridge, left, right) = two_hosts()?;
     let pid = bridge.pid()?;
     left.run("ping", &["-c", "200", "-i", "0.002", "-W", "5", RIGHT])?;
-    // More than the bridge can take, for nobody.
+    // More than the bridge can take, for no receiver.
     left.run("ip", &["neigh", "add", "10.77.1.3", "lladdr", "02:00:00:00:00:03", "dev", left.name()])?;
     let flood =
         "for i in 1 2 3 4; do timeout 2 dd if=/dev/zero bs=64 status=none >/dev/udp/10.77.1.3/9 & done; wait";

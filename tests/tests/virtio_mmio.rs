@@ -1,4 +1,4 @@
-//! Objective: virtio-mmio devices are found where the command line says, and what is no card there harms nobody.
+//! Objective: virtio-mmio devices are found where the command line says, and devices there that are not cards do no harm.
 //!
 //! 1. Boot the bridge on microvm with two cards. QEMU appends their places, the higher address first; add, in front of them,
 //!    a place without a device, and one where something else is.

@@ -13,7 +13,7 @@ const SLOTS: usize = 6;
 pub enum Bar {
     /// Memory.
     Memory {
-        /// Physical address, a multiple of `bytes`; 0 when nobody has assigned one.
+        /// Physical address, a multiple of `bytes`; 0 when none is assigned.
         address: u64,
         /// Length, a power of two.
         bytes: u64,
@@ -22,7 +22,7 @@ pub enum Bar {
     },
     /// Io ports.
     Io {
-        /// First port, a multiple of `ports`; 0 when nobody has assigned one.
+        /// First port, a multiple of `ports`; 0 when none is assigned.
         port: u32,
         /// How many, a power of two.
         ports: u32,
@@ -45,7 +45,7 @@ pub enum BarError {
     IoPorts,
     /// It is memory where io ports were wanted.
     Memory,
-    /// Nobody has given it an address.
+    /// It has no address.
     Unassigned,
     /// Its io ports are not among the 65536 that there are.
     NoSuchPort,

@@ -46,7 +46,7 @@ impl Claim {
     }
 
     /// Lets the function assert its INTx line. One that sends messages does not (PCI Local Bus Specification 3.0, 6.8.2), so
-    /// those that somebody before has switched on are switched off.
+    /// those that earlier software has switched on are switched off.
     pub fn allow_line(&self) {
         let config = self.config.as_ref();
         for capability in self.function.capabilities(config) {

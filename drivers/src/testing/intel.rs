@@ -124,7 +124,7 @@ impl IntelDevice {
         self.lock().complete_falsely(ring, word);
     }
 
-    /// Writes the second word of a descriptor, whoever owns it.
+    /// Writes the second word of a descriptor, of either owner.
     pub fn scribble(&self, ring: Ring, position: u16, word: u64) {
         self.lock().scribble(ring, position, word);
     }

@@ -67,7 +67,7 @@ impl Lines {
     }
 }
 
-/// A line that nobody handles yet.
+/// A line without a handler yet.
 struct Line {
     lines: Arc<Lines>,
     /// None once it is connected.

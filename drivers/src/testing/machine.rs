@@ -116,12 +116,12 @@ impl FakeMachine {
         self.lines.set(count);
     }
 
-    /// Interrupt lines that nobody has.
+    /// Free interrupt lines.
     pub fn free_lines(&self) -> usize {
         self.lines.free()
     }
 
-    /// A card sends `message`. Returns whether that is somebody's interrupt.
+    /// A card sends `message`. Returns whether a handler took it.
     pub fn send_message(&self, message: Message) -> bool {
         self.lines.send(message)
     }

@@ -102,7 +102,7 @@ impl LegacyPciTransport {
     }
 }
 
-/// Where the configuration starts: this driver leaves MSI-X as it is, which is off unless somebody before it used it.
+/// Where the configuration starts: this driver leaves MSI-X as it is, which is off unless earlier software used it.
 fn config_offset(config: &dyn ConfigSpace, function: &Function) -> usize {
     let mut capabilities = function.capabilities(config);
     let control =

@@ -1,6 +1,6 @@
 //! virtio over memory-mapped registers without a bus (section 4.2).
 //!
-//! Nothing announces such a device by itself: whoever knows the addresses looks with [`Slot::find`] what is there.
+//! Such a device is not announced: for a known address, [`Slot::find`] says what is there.
 
 mod layout;
 mod version;

@@ -82,7 +82,7 @@ fn decoding_is_off_while_a_bar_moves_and_as_before_then() {
 }
 
 proptest! {
-    /// Whatever windows, BARs and obstacles there are: an address that was given is in a window, aligned, and nobody else's.
+    /// Whatever windows, BARs and obstacles there are: an address that was given is in a window, aligned, and free.
     #[test]
     fn given_addresses_are_good_ones(
         sizes in prop::collection::vec((12u32..40, any::<bool>()), 1..12),

@@ -26,7 +26,7 @@ in_every_way!(
     whatever_a_device_leaves_out_frames_pass,
 );
 
-// In a packed queue it is an answer in a place that has no command, where nobody looks.
+// In a packed queue it is an answer in a place that has no command, where the driver does not look.
 in_every_way_with_split_queues!(a_second_answer_is_no_answer);
 
 const PROMISCUOUS: &[u8] = &[0, 0, 1];

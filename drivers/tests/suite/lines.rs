@@ -107,7 +107,7 @@ fn an_intel_card_tells_the_queue_that_its_causes_name() {
         card.connect(world.told.handlers());
         assert_eq!((card.interrupts(), world.has_line_on()), (Interrupts::Line, true));
         world.set(Offset::Ims as u64, &(1u32 << 7 | 1).to_le_bytes());
-        // A change of the link is noted, and makes nobody interrupt.
+        // A change of the link is noted, and causes no interrupt.
         for (icr, is_ours, told) in [
             (0u32, 0, [0, 0]),
             (1 << 7, 1, [1, 0]),

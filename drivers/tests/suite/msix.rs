@@ -125,7 +125,7 @@ fn sources_share_what_there_is() {
         let places: Vec<_> = (0..5).map(|source| messages.entry(source).unwrap()).collect();
         assert_eq!(places, [0, 1, 0, 1, 0]);
         assert!(slot.machine.send_message(slot.entry(0).0));
-        assert_eq!(counted(&counts), [1, 0, 1, 0, 1], "nobody of those who share is left out");
+        assert_eq!(counted(&counts), [1, 0, 1, 0, 1], "no queue that shares is left out");
         assert!(slot.machine.send_message(slot.entry(1).0));
         assert_eq!(counted(&counts), [1; 5]);
     }

@@ -172,7 +172,7 @@ fn a_queue_that_cannot_be_told_of_is_refused() {
     assert_eq!(refusal(place), TransportError::InUse { queue: 1 });
 }
 
-/// Somebody before us has used MSI-X: two numbers of vectors are in front of the configuration.
+/// Earlier software has used MSI-X: two numbers of vectors are in front of the configuration.
 #[test]
 fn the_configuration_is_behind_the_vectors_while_msi_x_is_on() {
     let mut function = card();

@@ -15,7 +15,7 @@
 //! While a card is reset, which another processor may do at any time, its rings have neither frames nor room.
 //!
 //! Several workers share a bridge whose ports have several rings: worker `n` of `w` has the rings of each port whose number
-//! is `n` modulo `w`, and nobody else touches them. A flow stays with one worker, in order, as long as the cards keep it in
+//! is `n` modulo `w`, and no other worker touches them. A flow stays with one worker, in order, as long as the cards keep it in
 //! one ring.
 
 use alloc::boxed::Box;

@@ -20,7 +20,7 @@ use crate::{AppError, Application, Progress};
 
 /// How long an `adaptive` worker goes on looking when nothing comes, in microseconds.
 pub const PATIENCE_US: u64 = 50;
-/// The longest wait: whoever runs the worker looks at other things in between, such as the console.
+/// The longest wait: the tasks run in between.
 pub const LONGEST_WAIT: Duration = Duration::from_millis(50);
 /// Steps in a round: reading the clock after each would cost more than a step that finds nothing.
 const STEPS_PER_ROUND: u32 = 64;

@@ -212,7 +212,7 @@ fn a_wait_ends_when_its_time_is_over_or_frames_have_come_either_way() {
             thread::spawn(move || {
                 let start = Instant::now();
                 while !wire.is_armed().0 {
-                    assert!(start.elapsed() < LONG, "nobody waits for frames");
+                    assert!(start.elapsed() < LONG, "the bridge does not wait for frames");
                     thread::yield_now();
                 }
                 wire.send(&frame(1, 60));
@@ -248,7 +248,7 @@ fn frames_that_are_held_up_wait_for_room_and_not_for_more_of_them() {
             thread::spawn(move || {
                 let start = Instant::now();
                 while !wire.is_armed().1 {
-                    assert!(start.elapsed() < LONG, "nobody waits for room");
+                    assert!(start.elapsed() < LONG, "the bridge does not wait for room");
                     thread::yield_now();
                 }
                 wire.complete(100);

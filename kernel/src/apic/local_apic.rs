@@ -44,7 +44,7 @@ pub(crate) enum Offset {
     EndOfInterrupt = 0xb0,
     SpuriousVector = 0xf0,
     CommandLow = 0x300,
-    /// Upper eight bits: whom the message is for.
+    /// Upper eight bits: destination of the message.
     CommandHigh = 0x310,
     TimerEntry = 0x320,
     /// The entry of the pin that the 8259 is at.
@@ -160,7 +160,7 @@ impl LocalApic {
                 self.write(Offset::CommandLow, message.command());
             }
             Registers::ModelSpecific => {
-                // What was written before the message is to be seen by whom it wakes; this write waits for nothing by itself
+                // What was written before the message is to be seen by the processor that it wakes; this write waits for nothing by itself
                 // (11.12.3).
                 fence(Ordering::SeqCst);
                 // SAFETY: every 64-bit processor has it.

@@ -45,7 +45,7 @@ struct Controller {
 struct Registers(Arc<dyn IoRegion>);
 
 impl IoApics {
-    /// Maps those that `acpi` describes, or the usual one. Inputs that nobody has asked for do not interrupt.
+    /// Maps those that `acpi` describes, or the usual one. Inputs that were not requested do not interrupt.
     pub(super) fn find(hal: &dyn Hal, acpi: &Description) -> Self {
         let usual = [USUAL];
         let listed = if acpi.io_apics.is_empty() { &usual } else { acpi.io_apics.as_slice() };

@@ -20,14 +20,14 @@ struct Line {
     handler: Once<Handler>,
 }
 
-/// A line that is taken, and that nobody handles yet.
+/// A line that is taken, without a handler yet.
 struct Taken {
     line: &'static Line,
     message: Message,
     is_connected: bool,
 }
 
-/// A line that nobody has; its messages go to `address`.
+/// A free line; its messages go to `address`.
 pub(super) fn take(address: u64) -> Option<Box<dyn InterruptLine>> {
     // Acquire: behind the Release of who gave it back.
     let is_free = |line: &Line| !line.is_taken.swap(true, Ordering::Acquire);
@@ -37,7 +37,7 @@ pub(super) fn take(address: u64) -> Option<Box<dyn InterruptLine>> {
     Some(Box::new(Taken { line, message, is_connected: false }))
 }
 
-/// Runs the handler of the line with this vector, if somebody handles it.
+/// Runs the handler of the line with this vector, if it has one.
 pub(super) fn run(vector: u8) {
     let line = vector.checked_sub(FIRST).and_then(|number| LINES.get(usize::from(number)));
     if let Some(handler) = line.and_then(|line| line.handler.get()) {

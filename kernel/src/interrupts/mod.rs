@@ -8,12 +8,12 @@
 //!                                                        the processor goes on behind its hlt, and looks
 //! ```
 //!
-//! They are taken when somebody wants to wait for them, and not before: an application that only spins runs as if there
+//! They are enabled when a worker wants to wait for them, and not before: an application that only spins runs as if there
 //! were none, but for the interrupts by which further processors are started and halted. From then on an interrupt may come at any instruction. A handler takes no lock but that of an
 //! I/O APIC's registers, whose holders hold interrupts back, and allocates nothing, so it
 //! does not matter which.
 //!
-//! The two 8259 of a PC are masked. A line whose input at an I/O APIC nobody knows has no interrupt here: waiting for its
+//! The two 8259 of a PC are masked. A line whose I/O APIC input is unknown has no interrupt here: waiting for its
 //! cards is looking now and then.
 
 mod io_apic;
@@ -162,7 +162,7 @@ pub(crate) fn handle(vector: u8) {
         TIMER | WAKE => {}
         vector => {
             lines::run(vector);
-            // One that sleeps looks around when it goes on, and calls whom it concerns.
+            // A processor that was halted handles the event itself when it goes on.
             if !processors::current().is_asleep() {
                 processors::wake_others();
             }

@@ -4,9 +4,9 @@
 //! card ─ line ─► I/O APIC, input (GSI) ─ vector ─► local APIC ─► each card's handler in turn: was it yours?
 //! ```
 //!
-//! An input gets a vector when somebody first asks for it. A line that nobody acknowledges would interrupt again as soon
+//! An input gets a vector when it is first requested. A line that no card acknowledges would interrupt again as soon
 //! as it was handled, and nothing else would run: after [`UNHANDLED_MAX`] in a row that no card says were its own, the input
-//! is masked. Its cards are then [asked](ask_masked) by whoever wants to sleep, who does so for a short time only.
+//! is masked. Its cards are then [asked](ask_masked) by processors that want to sleep, which then sleep for a short time only.
 //!
 //! An edge is not there again for a card that asserts the line while another holds it. So all cards at such an input are
 //! asked again until none says that it was its own.
@@ -28,7 +28,7 @@ const INPUTS: usize = 24;
 const CARDS: usize = 16;
 /// Rounds in which the cards at an input for edges are asked, at most.
 const ROUNDS_MAX: u32 = 16;
-/// Interrupts in a row that are nobody's, after which an input is masked.
+/// Spurious interrupts in a row after which an input is masked.
 const UNHANDLED_MAX: u32 = 10_000;
 
 static INPUT: [Input; INPUTS] = [const { Input::new() }; INPUTS];
@@ -36,7 +36,7 @@ static INPUT: [Input; INPUTS] = [const { Input::new() }; INPUTS];
 static IS_ANY_MASKED: AtomicBool = AtomicBool::new(false);
 
 struct Input {
-    /// What leads there, once somebody has asked.
+    /// What leads there, once it was requested.
     line: Once<InterruptInput>,
     /// Its vector, until the first card is connected.
     vector: Mutex<Option<Box<dyn InterruptLine>>>,

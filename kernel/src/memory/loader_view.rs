@@ -31,7 +31,7 @@ impl PhysicalMemory for LoaderView {
         if image::whole().is_some_and(|image| image.overlaps(span)) {
             return None;
         }
-        // SAFETY: the range is mapped and not part of the image, so no Rust object lies in it; nobody writes
+        // SAFETY: the range is mapped and not part of the image, so no Rust object lies in it; nothing writes
         // it while it is borrowed (promised to `new`). Any byte is a valid `u8`.
         Some(unsafe { core::slice::from_raw_parts(span.start() as *const u8, len) })
     }

@@ -51,7 +51,7 @@ impl LowPage {
     /// Puts `code` at the beginning, as much of it as there is room for.
     pub(crate) fn write(&mut self, code: &[u8]) {
         let bytes = code.len().min(PAGE_BYTES as usize);
-        // SAFETY: the page is RAM, mapped writable at its own address until the value is dropped, and nobody but its
+        // SAFETY: the page is RAM, mapped writable at its own address until the value is dropped, and nothing but its
         // owner uses it: the frame allocator leaves out what lies below 1 MiB.
         unsafe { ptr::copy_nonoverlapping(code.as_ptr(), self.0.start() as *mut u8, bytes) }
     }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Locks, in the order in which they are taken: page tables (`window`), then frames. The heap's is never held
-//! while another is taken. Nobody allocates from the heap while holding one of them.
+//! while another is taken. No code allocates from the heap while it holds one of them.
 
 mod error;
 mod frames;

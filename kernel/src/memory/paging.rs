@@ -99,7 +99,7 @@ impl AddressSpace {
         let mut tables = TablePool { unused: None };
         let root = tables.take().ok_or(PagingError::NoMemory)?;
         let root = root.start_address().as_u64() as *mut PageTable;
-        // SAFETY: the frame is a page that nobody else owns, aligned as a table must be, below 4 GiB and
+        // SAFETY: the frame is a page without another owner, aligned as a table must be, below 4 GiB and
         // therefore mapped at its own address; zero bytes are a table of unused entries.
         let root = unsafe {
             root.write_bytes(0, 1);

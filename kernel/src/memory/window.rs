@@ -44,7 +44,7 @@ pub(super) fn map_stack(bytes: u64) -> Option<Span> {
     OPEN.lock().as_mut()?.map_stack(bytes)
 }
 
-/// Takes a page of RAM out of the tables. The caller sees to it that nobody has it in mind: processors other than this
+/// Takes a page of RAM out of the tables. The caller ensures that it has no user: processors other than this
 /// one may still know it for a while.
 pub(super) fn unmap_page(page: Span) -> bool {
     OPEN.lock().as_mut().is_some_and(|window| window.space.unmap_page(page.start()))

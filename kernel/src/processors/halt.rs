@@ -10,10 +10,10 @@ use crate::apic::{self, Ipi};
 /// not hear.
 const PATIENCE: u32 = 10_000_000;
 /// No processor.
-const NOBODY: usize = usize::MAX;
+const NONE: usize = usize::MAX;
 
 /// The processor that ends the machine.
-static OWNER: AtomicUsize = AtomicUsize::new(NOBODY);
+static OWNER: AtomicUsize = AtomicUsize::new(NONE);
 /// Who stands still, a bit for each: one that does may be told to again.
 static HALTED: AtomicU32 = AtomicU32::new(0);
 
@@ -31,7 +31,7 @@ pub(crate) enum Claim {
 /// Claims the end of the machine for this processor. Does not come back if another has it.
 pub(crate) fn claim_end() -> Claim {
     let this = table::number();
-    match OWNER.compare_exchange(NOBODY, this, Ordering::AcqRel, Ordering::Acquire) {
+    match OWNER.compare_exchange(NONE, this, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
             halt_others();
             Claim::First
@@ -43,7 +43,7 @@ pub(crate) fn claim_end() -> Claim {
 
 /// Whether this processor is to stand still, which it was told by an interrupt that nothing holds back.
 pub(crate) fn is_halted() -> bool {
-    ![NOBODY, table::number()].contains(&OWNER.load(Ordering::Acquire))
+    ![NONE, table::number()].contains(&OWNER.load(Ordering::Acquire))
 }
 
 fn halt_others() {

@@ -1,5 +1,5 @@
 //! The report of an exception: everything the processor knows, then the end.
-#![expect(unsafe_code, reason = "takes the console from whoever faulted")]
+#![expect(unsafe_code, reason = "takes the console from the code that faulted")]
 
 use x86_64::registers::control::{Cr2, Cr3};
 

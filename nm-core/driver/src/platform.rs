@@ -65,7 +65,7 @@ pub trait Sleeper {
 pub enum Slept {
     /// There may be something to do, or the time is over.
     On,
-    /// Somebody wants the caller for something else: its wait ends at once, as if its time were over.
+    /// The machine wants the caller for something else: its wait ends at once, as if its time were over.
     #[doc(alias = "EINTR")]
     Interrupted,
 }
@@ -87,14 +87,14 @@ impl core::error::Error for OutOfDmaMemory {}
 
 /// An owned [`DmaBlock`]; dropping it gives the block back to its platform.
 ///
-/// Whoever lets a device use the block keeps the `DmaMemory` until the device has been stopped.
+/// A driver that lets a device use the block keeps the `DmaMemory` until the device has been stopped.
 pub struct DmaMemory {
     block: DmaBlock,
     platform: Arc<dyn Platform>,
 }
 
 // SAFETY: the block belongs to this value alone (contract of `Platform`), and a pointer to it grants nothing by
-// itself: whoever dereferences it states why that is sound.
+// itself: code that dereferences it states why that is sound.
 unsafe impl Send for DmaMemory {}
 // SAFETY: as above; `&DmaMemory` only tells addresses.
 unsafe impl Sync for DmaMemory {}

@@ -2,7 +2,7 @@
 //!
 //! The core waits by way of [`Sleeper`]. A TAP interface does not interrupt; what stands for its interrupts is the
 //! system's word that it has a frame, or room. [`Machine`] asks for that while it sleeps, and [`Tap::tell`] passes it on
-//! to whom the core wants told.
+//! to the wakers that the core registered.
 //!
 //! | asked of the system | while |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | room in an interface | it had none when a frame was last offered, and the core was not told of any since |
 //!
 //! So each arrival is told once. An interface whose frames cannot be taken, because the far side is full, is not asked
-//! about again until somebody has looked at it, and keeps nobody awake.
+//! about again until it was handled, and keeps no thread awake.
 #![expect(unsafe_code, reason = "takes over the memory contract of the heap")]
 
 use std::io::{self, Read};
@@ -56,7 +56,7 @@ impl Machine {
         self.taps.lock().push(Arc::downgrade(tap));
     }
 
-    /// Whether somebody has ended the process. Looks, and does not wait.
+    /// Whether a signal has ended the process. Does not wait.
     pub fn is_over(&self) -> io::Result<bool> {
         self.wait(&[], Some(Duration::ZERO))?;
         Ok(self.is_over.load(Relaxed))

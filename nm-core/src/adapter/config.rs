@@ -1,6 +1,6 @@
-//! The configuration of an adapter: what its card said of itself when nobody had it open.
+//! The configuration of an adapter: what its card said of itself while it was closed.
 //!
-//! | the card says | nobody has the interface open | a port is open |
+//! | the card says | the interface is closed | a port is open |
 //! |---|---|---|
 //! | the same as before | | |
 //! | something else | it is adopted, and noted in the log | what was adopted stays, one warning for each change |
@@ -29,7 +29,7 @@ impl Configuration {
         &self.adopted
     }
 
-    /// Interface `name`, which nobody has open, is what `found` says from now on.
+    /// Interface `name`, which is closed, is what `found` says from now on.
     #[doc(alias = "netmap_update_config")]
     pub(super) fn adopt(&mut self, name: &str, found: NicInfo) -> Result<(), OpenError> {
         self.reported = None;

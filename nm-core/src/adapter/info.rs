@@ -28,7 +28,7 @@ pub struct InterfaceInfo {
     pub mtu: Mtu,
     /// Whether a port is open on it.
     pub is_open: bool,
-    /// Whom it belongs to, if it is [claimed](crate::Netmap::claim).
+    /// Its owner, if it is [claimed](crate::Netmap::claim).
     pub owner: Option<String>,
 }
 

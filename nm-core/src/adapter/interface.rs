@@ -1,6 +1,6 @@
 //! What a name leads to: one or two adapters, of which one at a time has ports.
 //!
-//! | | a port is open | nobody has it open |
+//! | | a port is open | it is closed |
 //! |---|---|---|
 //! | open | the adapter of the open ports | what `admode` chooses now |
 //! | everything else | that adapter | the same; where `admode` finds none, the one that there is |
@@ -53,11 +53,11 @@ struct Control {
     owner: Option<String>,
 }
 
-/// How somebody comes to open an interface.
+/// How an interface is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opener {
-    /// By its name, which leads nowhere while it belongs to somebody.
-    Anybody,
+    /// By its name, which is refused while it has an owner.
+    ByName,
     /// By the claim.
     Owner,
 }
@@ -171,7 +171,7 @@ impl Interface {
     /// From now on it belongs to `owner`, until it is [given back](Self::give_back).
     pub(crate) fn claim(&self, owner: &str) -> Result<(), OpenError> {
         let mut control = self.control.lock();
-        self.check(&control, Opener::Anybody)?;
+        self.check(&control, Opener::ByName)?;
         if self.is_in_use() {
             return Err(OpenError::InUse(self.name().into()));
         }
@@ -179,17 +179,17 @@ impl Interface {
         Ok(())
     }
 
-    /// It belongs to nobody any more.
+    /// It has no owner any more.
     pub(crate) fn give_back(&self) {
         self.control.lock().owner = None;
     }
 
-    /// Why nobody can have it, or only somebody else.
+    /// Why this opener cannot have it.
     fn check(&self, control: &Control, opener: Opener) -> Result<(), OpenError> {
         let name = self.name().to_string();
         match &control.owner {
             _ if control.is_gone => Err(OpenError::Gone(name)),
-            Some(owner) if opener == Opener::Anybody => Err(OpenError::Owned { name, owner: owner.clone() }),
+            Some(owner) if opener == Opener::ByName => Err(OpenError::Owned { name, owner: owner.clone() }),
             _ => Ok(()),
         }
     }
@@ -198,7 +198,7 @@ impl Interface {
         self.current().adapter.reset()
     }
 
-    /// It disappears: nobody opens it any more, its rings do nothing, and nothing touches their memory.
+    /// It disappears: it cannot be opened any more, its rings do nothing, and nothing touches their memory.
     pub(crate) fn disappear(&self) {
         self.control.lock().is_gone = true;
         self.adapters().for_each(|slot| slot.adapter.disappear());

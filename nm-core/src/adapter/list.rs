@@ -50,7 +50,7 @@ impl Interfaces {
         self.0.lock().clone()
     }
 
-    /// The interface that `wanted` points at, which somebody asked for as `name`.
+    /// The interface that `wanted` points at, which was asked for as `name`.
     #[doc(alias = "netmap_get_na")]
     pub(crate) fn find(&self, name: &str, wanted: InterfaceName<'_>) -> Result<Arc<Interface>, OpenError> {
         let all = self.all();
@@ -67,7 +67,7 @@ impl Interfaces {
     }
 
     /// How many buffers an interface that is being opened may have: a fair share of those that its region has for such
-    /// hands, among the interfaces that nobody has open.
+    /// hands, among the closed interfaces.
     pub(crate) fn share(&self, of: &Interface, hands: Hands) -> u32 {
         let is_rival =
             |other: &&Arc<Interface>| Arc::ptr_eq(other.region(), of.region()) && !other.is_in_use();

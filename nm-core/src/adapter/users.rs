@@ -99,7 +99,7 @@ fn range(selection: RingSelection, hardware: u16, host: u16) -> (u16, u16) {
 /// Whether a port has its rings for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// Nobody else may bind them.
+    /// No other user may bind them.
     #[doc(alias = "NR_EXCLUSIVE")]
     Exclusive,
     /// Other sharing ports may bind them too.
@@ -154,7 +154,7 @@ impl Users {
         *user == Use::Free
     }
 
-    /// Whether nobody has this ring.
+    /// Whether this ring has no user.
     pub(super) fn is_free(&self, direction: Direction, ring: u16) -> bool {
         let users = match direction {
             Direction::Tx => &self.tx,
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(
             users.bind(set(RingSelection::Host), Sharing::Exclusive),
             Ok(()),
-            "nobody has the host rings"
+            "the host rings have no user"
         );
         assert_eq!(users.bind(set(RingSelection::OneHost(1)), Sharing::Shared), Err((Direction::Rx, 4)));
     }

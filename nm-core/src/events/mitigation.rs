@@ -1,7 +1,7 @@
 //! Mitigation: no more than one wake-up of a receive ring in an interval.
 //!
 //! The first interrupt of a ring wakes at once, and an interval begins. Those that come before it has passed are kept
-//! in the ring's word; when it has, they wake together and the next interval begins. So whoever waits is called a bounded
+//! in the ring's word; when it has, they wake together and the next interval begins. So a waiter is called a bounded
 //! number of times a second, and what a call finds grows with the traffic.
 //!
 //! | | |
@@ -14,7 +14,7 @@
 //! [`PendingSource::serve`](super::hub::PendingSource::serve) → [`Due::new`] → [`Interval::is_over`] → [`Due::earliest`] →
 //! [`Hub::next_due_ns`].
 //!
-//! Nobody sets a timer. A blocking poll sleeps no longer than until the earliest end; others ask
+//! There is no timer. A blocking poll sleeps no longer than until the earliest end; others ask
 //! [`Netmap::next_due_ns`](crate::Netmap::next_due_ns).
 
 use super::hub::Hub;

@@ -1,7 +1,7 @@
 //! Interrupts, and how they reach those who wait.
 //!
 //! A card's interrupt handler has an [`Events`]. It sets a pending word, and nothing else: it takes no lock and calls
-//! no waker. Somebody outside of handlers calls [`Netmap::run_pending`](crate::Netmap::run_pending), which turns the
+//! no waker. Code outside of handlers calls [`Netmap::run_pending`](crate::Netmap::run_pending), which turns the
 //! words into wake-ups. A blocking [`poll`](crate::poll) does so itself, before and after it sleeps.
 //!
 //! Two bits of a ring's word, the flag of the whole netmap, and a wait, step by step:
@@ -35,7 +35,7 @@
 //!
 //! # The stack
 //!
-//! Frames of the host stack are no interrupts. Whoever calls
+//! Frames of the host stack are no interrupts. The caller of
 //! [`HostInterface::transmit`](crate::host::HostInterface::transmit) wakes the waiters of the host ring itself.
 
 pub(crate) mod hub;

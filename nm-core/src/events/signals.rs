@@ -195,7 +195,7 @@ impl Signals {
         &self.side(direction).all
     }
 
-    /// Whether nobody waits for this ring.
+    /// Whether this ring has no waiter.
     pub(crate) fn is_idle(&self, kind: RingKind, direction: Direction, number: u16) -> bool {
         let of_ring = self.ring(kind, direction, number).is_none_or(|signal| signal.waiters.is_empty());
         of_ring && (kind == RingKind::Host || self.all(direction).is_empty())

@@ -68,7 +68,7 @@ impl Waiters {
         drop(removed);
     }
 
-    /// Whether nobody waits.
+    /// Whether the list is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
     }

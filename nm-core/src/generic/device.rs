@@ -25,7 +25,7 @@ pub trait FrameDevice: Send + Sync + 'static {
     /// `None` when there is none. A frame that is longer is dropped and reported, never cut.
     fn receive(&self, into: &mut [u8]) -> Option<Result<usize, ReceiveError>>;
 
-    /// From now on tells `watchers` what happens, instead of whom it told before. Returns whether it does: a device
+    /// From now on notifies `watchers` of what happens, instead of those before. Returns whether it does: a device
     /// that cannot tell has to be looked at.
     fn watch(&self, watchers: Watchers) -> bool {
         let _ = watchers;
@@ -33,7 +33,7 @@ pub trait FrameDevice: Send + Sync + 'static {
     }
 }
 
-/// Whom a device tells that something has happened. Wakers are called by reference and as often as the device likes,
+/// What a device notifies when something has happened. Wakers are called by reference and as often as the device likes,
 /// from any thread.
 #[derive(Debug, Clone)]
 pub struct Watchers {

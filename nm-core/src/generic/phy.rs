@@ -10,7 +10,7 @@ use crate::nic::Link;
 /// A [`FrameDevice`] over a smoltcp device that carries Ethernet.
 ///
 /// smoltcp hands out a receive token only together with a transmit token, so a device whose transmit side is full may
-/// receive nothing until it has room. It tells nobody that a frame has arrived; it has to be looked at.
+/// receive nothing until it has room. It does not notify of frames that arrive; it has to be polled.
 pub struct PhyFrames<P> {
     device: Mutex<P>,
     mac: [u8; 6],

@@ -19,7 +19,7 @@
 //!
 //! # Offloads
 //!
-//! Behind a ring there is nobody who computes a checksum or cuts a segment. A stack that leaves this to its card says so
+//! Behind a ring no checksum is computed and no segment is cut. A stack that leaves this to its card says so
 //! with each frame ([`Offload`]). Such a frame is dropped, counted (`drop_offload`) and, the first time on an interface,
 //! reported, so that it is known why connections stall: the stack has to be told to do it itself.
 //!

@@ -56,7 +56,7 @@ impl HostQueue {
         *self.lock() = Frames { waiting, used, in_ring: 0, room, has_reader: false };
     }
 
-    /// Lets go of everything. What waited is counted as not wanted by anybody.
+    /// Drops all frames. Those that waited are counted as unwanted.
     pub(super) fn end(&self) {
         let mut frames = self.lock();
         self.counters.drop_unbound.add(frames.waiting.len() as u64);

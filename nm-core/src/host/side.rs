@@ -2,7 +2,7 @@
 //!
 //! The stack's output comes here without a lock of adapters or rings, from wherever the stack runs, a delivery of this
 //! interface included. So what it has to know (which rings are bound, whether the interface is there) is told to this
-//! value when it changes. The words are relaxed atomics; they are read under the lock of a queue, and whoever empties
+//! value when it changes. The words are relaxed atomics; they are read under the lock of a queue, and the code that empties
 //! a queue because of such a change takes that lock after the change: what is queued later has seen it.
 
 use alloc::boxed::Box;

@@ -269,7 +269,7 @@
 //!
 //! # Async
 //!
-//! Every wait is also a future. It is woken by [`Netmap::run_pending`], which somebody calls after interrupts.
+//! Every wait is also a future. It is woken by [`Netmap::run_pending`], which the machine calls after interrupts.
 //!
 //! ```
 //! # use nm_core::{Netmap, RxRing, poll::PollError, testing::{card, CardSpec, HeapPlatform, Order}, tunables::Tunables};

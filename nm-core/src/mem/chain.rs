@@ -1,7 +1,7 @@
 //! netmap's chain of extra buffers: each begins with the number of the next, the last with 0.
 //!
 //! A program may write anything into it. The walk back follows a number only if it names an exposed buffer, and
-//! takes that buffer out of the exposed ones as it passes: a number out of range, a buffer of somebody else, a buffer
+//! takes that buffer out of the exposed ones as it passes: a number out of range, a buffer of another owner, a buffer
 //! that was given back before, and so a circle, each end the walk.
 
 use nm_driver::buffers::Buffer;

@@ -21,7 +21,7 @@ pub struct MemoryReport {
     /// Buffers that raw ports gave back while others were open: only raw ports get them until the last of those is
     /// closed.
     pub resting: u32,
-    /// Objects that nobody had given back when the last raw port, or the last user, left, since the region was made.
+    /// Objects that had not been given back when the last raw port, or the last user, left, since the region was made.
     pub reclaimed: u64,
     /// Buffer numbers in slots and chains of raw ports that named no buffer of theirs, since the region was made.
     pub refused: u64,

@@ -10,7 +10,7 @@
 //! payload, for the processor and for devices. Buffers 0 and 1 are never handed out, so that a zeroed slot names
 //! none. Each other buffer is at any time in exactly one place: free in the pool, in one slot of one ring, in a
 //! [`Spare`] handle, or in a raw port's chain of extra buffers. That is what makes it sound to lend a slot's payload
-//! to the application, and what [`MemoryReport`] lets anybody check.
+//! to the application, and what a [`MemoryReport`] shows.
 //!
 //! | netmap | here |
 //! |---|---|

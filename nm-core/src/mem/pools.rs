@@ -11,7 +11,7 @@
 //!
 //! What a safe port or a spare handle gives back is known to be its own. What a raw port gives back is whatever
 //! numbers a program left in memory: such a number is followed only if it names an exposed buffer, so that no program
-//! can give back what belongs to somebody else, nor the same buffer twice.
+//! can give back what has another owner, nor the same buffer twice.
 //!
 //! Nor can the core learn from those numbers which buffers a card of another raw port still fills: programs may have
 //! written one number to two rings. So what comes back from a raw port rests, good for nothing but raw ports: their
@@ -65,7 +65,7 @@ pub(super) struct Pools {
     /// Extra buffers granted to raw ports that are open.
     extra: u32,
     usage: Usage,
-    /// Objects that nobody gave back: free again since the last raw port, or the last user, left.
+    /// Objects that were not given back: free again since the last raw port, or the last user, left.
     reclaimed: u64,
     /// Buffer numbers that were not followed.
     refused: u64,
@@ -134,7 +134,7 @@ impl Pools {
     }
 
     /// Notes that a user has left. If it was the last, everything is free again, as at first: returns how many objects
-    /// nobody had given back.
+    /// had not been given back.
     #[doc(alias = "netmap_mem_deref")]
     pub(super) fn leave(&mut self, kind: Use) -> u32 {
         let count = self.usage.of(kind);

@@ -13,7 +13,7 @@ use crate::stats::{Direction, RingKind};
 
 /// The objects of a bound port. Dropping it gives them back, so it must outlive the device's use of the buffers.
 ///
-/// A ring is a safe port's or nobody's, and then its slots name what the core and the types let them name, or in reach of
+/// A ring is a safe port's or free, and then its slots name what the core and the types let them name, or in reach of
 /// raw ports, from the start or since [`distrust`](Self::distrust), and then anything may be written to them.
 #[derive(Debug)]
 pub(crate) struct PortMemory {
@@ -21,7 +21,7 @@ pub(crate) struct PortMemory {
     ring_objects: Vec<u32>,
     /// The rings, in the order of the shapes asked for.
     rings: Vec<RingMemory>,
-    /// Whose slots were in reach of somebody who may have written any buffer number to them.
+    /// Whose slots a raw program could reach, which may have written any buffer number to them.
     distrusted: Box<[AtomicBool]>,
     /// Dropped last: until then the port is a user of the region.
     header: PortHeader,

@@ -9,7 +9,7 @@ use super::{Info, MapError, Mapping, MemId, Region, RegionError};
 use crate::platform::Platform;
 use crate::tunables::{Sizes, Tunables};
 
-/// The shared region, and the private ones that somebody holds.
+/// The shared region, and the private ones that have holders.
 ///
 /// ```text
 /// create ──► Arc<Region> ──► ports, spare handles, mappings      each keeps the region
@@ -36,8 +36,8 @@ impl Regions {
         &self.shared
     }
 
-    /// Makes a private region under the lowest free number. `name` is for people. It lives as long as somebody holds
-    /// it or uses it.
+    /// Makes a private region under the lowest free number. `name` is for people. It lives as long as it has
+    /// holders or users.
     #[doc(alias = "netmap_mem_private_new")]
     pub fn create(&self, name: &str, sizes: Sizes) -> Result<Arc<Region>, RegionError> {
         let mut private = self.private.lock();
@@ -73,7 +73,7 @@ impl Regions {
         core::iter::once(self.shared.info()).chain(private).collect()
     }
 
-    /// Maps a region for somebody who has bound no port. `mmap_unreg` is the tunable of that name
+    /// Maps a region for a program that has bound no port. `mmap_unreg` is the tunable of that name
     /// ([`Knobs::mmap_unreg`](crate::tunables::Knobs::mmap_unreg)): without it, memory is mapped through a bound port only.
     #[doc(alias = "netmap_get_memory")]
     pub fn map_unbound(&self, id: MemId, mmap_unreg: bool) -> Result<Mapping, MapError> {

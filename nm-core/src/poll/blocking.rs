@@ -111,8 +111,8 @@ impl<S: PollSet> Wait<'_, S> {
         outcome
     }
 
-    /// Sleeps until somebody is woken, or the time is over. `wakes` is the count from before the registration. An
-    /// interrupt that wakes nobody, because its ring's interval is not over, moves the end of the sleep instead.
+    /// Sleeps until a waiter is woken, or the time is over. `wakes` is the count from before the registration. An
+    /// interrupt that wakes no waiter, because its ring's interval is not over, moves the end of the sleep instead.
     fn rest(&self, sleeper: &dyn Sleeper, ticket: Ticket, waker: &Waker, wakes: u32) -> Slept {
         let is_woken = || self.hubs.wakes() != wakes;
         let slept = loop {

@@ -37,7 +37,7 @@ impl<D: Side> Ring<D> {
 
 /// A wait for rings, as a future; it completes with what they have, never with nothing. Dropping it ends the wait.
 ///
-/// It is woken by [`Netmap::run_pending`](crate::Netmap::run_pending), which somebody has to call after interrupts. On a
+/// It is woken by [`Netmap::run_pending`](crate::Netmap::run_pending), which the machine has to call after interrupts. On a
 /// machine that takes none, it asks to be polled again at once.
 ///
 /// The waker stays registered until the wait ends. If it owns the future, and the future owns the port, as a task of an

@@ -32,7 +32,7 @@ impl Wake for Bell {
 }
 
 /// The protocol alone, while `runners` more threads turn words into wake-ups whenever it suits them. The publication
-/// itself orders nothing (it is relaxed), so whoever is woken and does not see it waits for ever, which loom reports.
+/// itself orders nothing (it is relaxed), so a waiter that is woken and does not see it waits for ever, which loom reports.
 fn a_wait_ends(interrupts: u32, runners: u32) {
     let platform: Arc<dyn Platform> = HeapPlatform::new(0);
     let hub = Hub::new(platform, Arc::default());
@@ -80,7 +80,7 @@ fn no_wake_up_is_lost() {
     loom::model(|| a_wait_ends(1, 0));
 }
 
-/// The word is there before the flag: or else a run could take the flag, find no word, and leave the word to nobody.
+/// The word is there before the flag: or else a run could take the flag, find no word, and leave the word for good.
 #[test]
 fn no_wake_up_is_lost_to_a_run_that_comes_early() {
     let mut model = loom::model::Builder::new();
@@ -119,7 +119,7 @@ unsafe impl Platform for Clocked {
 }
 
 /// Two rings whose words wait for the end of their intervals. One run comes when the first has ended, while another
-/// leaves the second's word alone: whoever of them is first, a run at the end of the second wakes.
+/// leaves the second's word alone: whichever is first, a run at the end of the second wakes.
 #[test]
 fn no_word_is_lost_that_waits_for_its_interval() {
     let mut model = loom::model::Builder::new();
@@ -174,7 +174,7 @@ fn no_word_is_lost_that_waits_for_its_interval() {
     });
 }
 
-/// How a machine sleeps: until a waker is called, or until there is something to do, whoever calls a waker.
+/// How a machine sleeps: until a waker is called, or until there is something to do, whether or not a waker is called.
 enum Sleep {
     /// Not by parking: loom forgets that a thread was unparked when the thread waits for a lock before it parks.
     Waker(Arc<Bell>),

@@ -143,7 +143,7 @@ fn count(entry: Entry<'_>, direction: Direction, ready: &mut Ready) -> u32 {
 pub(super) enum Rest {
     /// An interrupt or a waker ends it.
     Sleep,
-    /// Nobody would wake it: there may be something by now, or it will not be announced.
+    /// Nothing would wake it: there may be something by now, or it will not be announced.
     LookAgain,
 }
 
@@ -164,7 +164,7 @@ pub(super) fn register(set: &impl PollSet, ticket: Ticket, waker: &Waker) -> Res
     rest
 }
 
-/// Ends the wait: takes the waker out of all lists, and disarms the rings that nobody else waits for.
+/// Ends the wait: takes the waker out of all lists, and disarms the rings without another waiter.
 pub(super) fn cancel(set: &impl PollSet, ticket: Ticket) {
     visit_asked(set, |member| {
         if let Some(waiters) = member.waiters() {

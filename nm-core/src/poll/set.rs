@@ -48,7 +48,7 @@ pub(super) trait Rings: Sync {
     /// Goes through the rings of one direction.
     fn visit(&self, direction: Direction, visitor: &mut dyn FnMut(Member<'_>));
 
-    /// Whether what was submitted is sent even if nobody asks for room.
+    /// Whether what was submitted is sent even if room is not asked for.
     fn sends(&self) -> bool;
 
     /// Where frames of the stack go that are to be forwarded.

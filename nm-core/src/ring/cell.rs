@@ -81,8 +81,8 @@ impl RingCell {
         self.with(|inside| inside.backend.arm(&inside.kring))
     }
 
-    /// Asks for no more interrupts, if `is_idle` says inside that nobody needs them. A ring that cannot be entered keeps
-    /// its interrupts, and one comes for nobody.
+    /// Asks for no more interrupts, if `is_idle` says inside that they are not needed. A ring that cannot be entered keeps
+    /// its interrupts, and a spurious one may follow.
     pub(crate) fn disarm(&self, is_idle: impl FnOnce() -> bool) {
         let _ = self.with(|inside| {
             if is_idle() {

@@ -8,7 +8,7 @@
 //!         reserved()  avail()                 txsync() or rxsync() carries it out
 //! ```
 //!
-//! A ring is moved, not shared: whoever holds it is the only one who touches it, and only between syncs, because a
+//! A ring is moved, not shared: only its holder touches it, and only between syncs, because a
 //! sync needs the ring mutably and so do the slots. It is `Send`: [`Port::split`](crate::Port::split) gives each
 //! core its own.
 

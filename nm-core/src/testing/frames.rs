@@ -52,7 +52,7 @@ pub fn frame_device(number: u8) -> (FakeDevice, Line) {
 pub struct FakeDevice(Arc<Mutex<State>>);
 
 impl FakeDevice {
-    /// The same, but it tells nobody of arrivals and room.
+    /// The same, but it does not notify of arrivals and room.
     #[must_use]
     pub fn silent(self) -> Self {
         self.0.lock().tells = false;

@@ -20,7 +20,7 @@ const DEVICE_OFFSET: u64 = 0x7000_0000_0000_0000;
 /// All blocks are aligned alike, so that a block can be released by its length alone.
 const ALIGN: usize = 4096;
 
-/// What fresh memory is full of, so that nobody relies on it being clear.
+/// What fresh memory is full of, so that no code relies on it being clear.
 const STALE: u8 = 0xa5;
 /// What a fence is full of.
 const FENCE: u8 = 0x5c;
@@ -34,7 +34,7 @@ pub struct HeapPlatform {
     can_sleep: bool,
     /// Bytes in front of each block and behind it, a multiple of [`ALIGN`].
     fence: usize,
-    /// Blocks that were released with a fence that somebody had written to.
+    /// Blocks that were released with a fence that had been overwritten.
     trampled: AtomicUsize,
 }
 
@@ -91,7 +91,7 @@ impl HeapPlatform {
         Arc::new(Self::with(bytes))
     }
 
-    /// How many blocks were released with a fence that somebody had written to.
+    /// How many blocks were released with a fence that had been overwritten.
     pub fn trampled(&self) -> usize {
         self.trampled.load(Relaxed)
     }

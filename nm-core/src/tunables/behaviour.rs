@@ -93,7 +93,7 @@ macro_rules! behaviour {
             }
         }
 
-        /// The [`Behaviour`] of a netmap that runs. Anybody may change a value at any time; each is read on its own and
+        /// The [`Behaviour`] of a netmap that runs. A value may be changed at any time; each is read on its own and
         /// nothing else is ordered by it, so the accesses are relaxed.
         #[derive(Debug)]
         pub struct Knobs {

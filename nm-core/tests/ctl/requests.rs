@@ -185,7 +185,7 @@ fn codes_are_those_of_both_systems() {
     for (request, direction, number) in bpf {
         assert_eq!(Request::from_code(freebsd(direction, 4, b'B', number)), request);
     }
-    // The same letter and number with another argument is somebody else's.
+    // The same letter and number with another argument is not netmap's.
     let rss_hash = freebsd(into | out, 24, b'i', 151);
     assert_eq!(Request::from_code(rss_hash), Request::Other(rss_hash));
     assert_eq!(Request::from_code(0), Request::Other(0));

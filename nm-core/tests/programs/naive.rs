@@ -132,7 +132,7 @@ impl Ring {
     }
 }
 
-/// A card with its rings. Rings that nobody has are there too while it runs.
+/// A card with its rings. Rings without a user are there too while it runs.
 #[derive(Debug, Default)]
 pub struct Card {
     pub tx: Vec<Ring>,

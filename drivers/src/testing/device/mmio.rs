@@ -97,7 +97,7 @@ impl Selection {
             0x000 => u32::from_le_bytes(*b"virt"),
             0x004 => 2 - u32::from(is_v1),
             0x008 => 1,
-            // The vendor, which nobody needs to know.
+            // The vendor, which no driver reads.
             0x00c => 0,
             0x010 if is_v1 && self.offered_word != 0 => 0,
             0x010 => word(model.setup.offered.bits(), self.offered_word),

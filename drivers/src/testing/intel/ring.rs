@@ -190,7 +190,7 @@ impl DeviceRing {
         machine.write(self.at(position) + 8, &word.to_le_bytes());
     }
 
-    /// Writes the second word of a descriptor, whoever owns it.
+    /// Writes the second word of a descriptor, of either owner.
     pub fn scribble(&mut self, machine: &FakeMachine, position: u16, word: u64) {
         let Some(position) = position.checked_rem(self.len) else { return };
         self.write_word(machine, position, word);

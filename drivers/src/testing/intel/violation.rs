@@ -144,7 +144,7 @@ pub enum IntelViolation {
     },
     /// A doorbell in the middle of a frame.
     FrameNotEnded,
-    /// A batch whose last descriptor the card is not to report: nobody would learn that it was sent.
+    /// A batch whose last descriptor the card is not to report: the driver would not learn that it was sent.
     BatchNotReported,
     /// The driver waits for an interrupt that it has not asked for.
     SleepsUnarmed {

@@ -67,7 +67,7 @@ fn a_reset_under_traffic_keeps_the_applications_slots() {
                 for _ in 0..5 {
                     assert!(device.transmit().is_some());
                 }
-                // Two more have arrived that nobody has seen: they are gone with the card's reset.
+                // Two more have arrived that no sync has imported: they are gone with the card's reset.
                 assert!(device.receive(&[1; 60]) && device.receive(&[2; 60]));
                 netmap.reset("em0").unwrap();
 

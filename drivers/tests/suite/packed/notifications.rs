@@ -104,7 +104,7 @@ fn the_first_of_several_may_be_used_last() {
         let (first, second) = (device.done, device.done.after(1, 4));
         device.done = second;
         device.complete(1, 0, 1);
-        assert!(!device.is_interrupt_due(second), "nobody had asked");
+        assert!(!device.is_interrupt_due(second), "it was not armed");
         assert!(queue.enable_notifications(2), "the first is not there");
         device.done = first;
         device.complete(0, 0, 1);

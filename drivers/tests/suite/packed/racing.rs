@@ -52,7 +52,7 @@ fn memory(size: u16) -> (Arc<dyn Platform>, PackedMemory) {
     (platform, ring)
 }
 
-/// The device's side. Whoever makes one keeps the queue until its thread has ended.
+/// The device's side. Its creator keeps the queue until its thread has ended.
 struct Device {
     place: QueuePlace,
     turn: Turn,
@@ -231,7 +231,7 @@ fn use_one(
     is_there
 }
 
-/// Sends one buffer at a time and sleeps until it is back, as the device sleeps until there is one: nobody sleeps on. It shows
+/// Sends one buffer at a time and sleeps until it is back, as the device sleeps until there is one: neither sleeps on. It shows
 /// that each side looks once more behind its asking. It does not show that the fences between the two are needed: on a machine
 /// such as this, code that is not optimised goes right without.
 #[test]

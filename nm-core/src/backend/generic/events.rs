@@ -35,7 +35,7 @@ impl DeviceEvents {
         self.has_arrived.swap(false, Acquire)
     }
 
-    /// Whom the device tells. The other ends are the interrupts of an interface.
+    /// What the device notifies. The other ends are the interrupts of an interface.
     pub(super) fn watchers(self: &Arc<Self>, events: &Events) -> Watchers {
         let arrival = Arrival { events: self.clone(), interrupt: events.rx_waker(0) };
         Watchers { arrival: Arc::new(arrival).into(), room: events.tx_waker(0) }

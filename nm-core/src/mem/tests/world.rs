@@ -158,7 +158,7 @@ proptest! {
         for op in &ops {
             world.apply(op, region);
             world.check(region);
-            // Nobody who is handed a buffer now gets one that a safe owner has.
+            // No buffer that is handed out now is one that a safe owner has.
             let probe: BTreeSet<_> = region.spares(u32::MAX).iter().map(Spare::buf_idx).collect();
             prop_assert!(world.safe().iter().all(|buffer| !probe.contains(buffer)));
         }

@@ -209,7 +209,7 @@ impl State {
         }
     }
 
-    /// What hardware does in its own time, when somebody waits for it.
+    /// What hardware does in its own time, when it is waited for.
     pub(super) fn work_if_armed(&mut self) {
         if self.rx.iter().chain(&self.tx).any(|queue| queue.armed_at.is_some()) {
             self.work();

@@ -1,4 +1,4 @@
-//! A safe port beside the raw ones, whose frames nobody else may touch.
+//! A safe port beside the raw ones, whose frames no other port may touch.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! Raw ports that a program writes anything to.
 //!
-//! The first byte says whose buffers it writes. A *lawless* program writes any number into any slot and chain; nobody
-//! else is on its netmap. A *lawful* one keeps the contract of [`raw`](nm_core::raw) about buffer numbers, and nothing
+//! The first byte says whose buffers it writes. A *lawless* program writes any number into any slot and chain; no other
+//! program is on its netmap. A *lawful* one keeps the contract of [`raw`](nm_core::raw) about buffer numbers, and nothing
 //! else; beside it two safe ports ([`bystander`]) move frames, one in the same region and one in its own.
 //!
 //! Whatever it does: no panic, no error but those that are documented, every ring in a state to go on from, each write

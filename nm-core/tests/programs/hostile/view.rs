@@ -152,9 +152,9 @@ impl Memory {
         unsafe { self.mapping.base().add(self.buffers_at + buffer as usize * self.buf_size) }
     }
 
-    /// Whether nobody has ever written to the two buffers that no slot may name.
+    /// Whether nothing was ever written to the two buffers that no slot may name.
     pub fn are_reserved_untouched(&self) -> bool {
-        // SAFETY: both buffers are inside the region, and nobody else has them.
+        // SAFETY: both buffers are inside the region, and have no other owner.
         let bytes = unsafe { std::slice::from_raw_parts(self.buffer(0).as_ptr(), 2 * self.buf_size) };
         bytes.iter().all(|byte| *byte == 0xa5)
     }

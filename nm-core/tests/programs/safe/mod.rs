@@ -34,7 +34,7 @@ struct Interface {
     wire: Wire,
     region: Arc<Region>,
     card: Card,
-    /// Which rings somebody has.
+    /// Which rings have a user.
     tx_users: Vec<bool>,
     rx_users: Vec<bool>,
 }

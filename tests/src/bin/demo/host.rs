@@ -14,7 +14,7 @@ use crate::device::{Device, Traffic};
 
 /// The host's own address on the wire.
 const STATION: EthernetAddress = EthernetAddress([0x02, 0x4d, 0x52, 0, 0, 0x01]);
-/// Even with nothing due, look again this often: whoever drives the host has limits of its own to keep.
+/// Even with nothing due, look again this often: the host's driver has limits of its own to keep.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// A host with one interface.

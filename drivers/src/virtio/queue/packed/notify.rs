@@ -10,11 +10,11 @@
 //! | full fence                                   | full fence                                                 |
 //! | load the event suppression structure: notify? | load the flags of descriptors: used? then do not sleep    |
 //!
-//! Without either fence both loads can be early: nobody notifies, and the sleeper sleeps on.
+//! Without either fence both loads can be early: neither side notifies, and the sleeper sleeps on.
 //!
 //! A device may name the place at which it wants the doorbell. That is not waited for: it rings for what is posted until the
-//! device wants none, and one too many harms nobody. QEMU (7.2, its network card) names a place that it has already, goes on
-//! behind it by itself, even by a whole turn, and then waits where nobody would ring.
+//! device wants none, and one too many does no harm. QEMU (7.2, its network card) names a place that it has already, goes on
+//! behind it by itself, even by a whole turn, and then waits for a notification at a stale place.
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -51,7 +51,7 @@ impl<D: Direction> PackedQueue<D> {
 impl<D: Direction> PackedQueue<D> {
     /// Asks the device for an interrupt after `completions` more, or all that are posted; `false` when they are there already.
     ///
-    /// They are there when the place of the last is used and that of the first, too, so that whoever takes them gets on. A device
+    /// They are there when the place of the last is used and that of the first, too, so that the driver can take them all. A device
     /// may use the last before the first (section 2.8.12), and may have thought of the interrupt by then: so it is asked for one
     /// at the first.
     pub(super) fn arm(&mut self, completions: u16) -> bool {

@@ -10,7 +10,7 @@
 //! | full fence                              | full fence                                           |
 //! | load event index or flag: notify?       | load index: anything there? then do not sleep        |
 //!
-//! Without either fence both loads can be early: nobody notifies, and the sleeper sleeps on.
+//! Without either fence both loads can be early: neither side notifies, and the sleeper sleeps on.
 
 use core::sync::atomic::{Ordering, fence};
 

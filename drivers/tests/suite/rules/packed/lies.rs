@@ -26,7 +26,7 @@ fn a_false_completion_is_a_used_descriptor_at_the_next_place() {
     (0..3).for_each(|_| driver.device.complete_falsely(RX, 4, 1));
     driver.device.receive(b"", 0);
     assert_eq!(used(&driver, 0), (0, 12, FLAG_WRITE));
-    // What the device wrote itself is nobody's fault.
+    // What the device wrote itself is not the driver's fault.
     driver.expect_none();
 }
 
