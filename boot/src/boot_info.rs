@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{MemoryMap, Span};
+use crate::{AddrRange, MemoryMap};
 
 /// Who started the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,5 +34,5 @@ pub struct BootInfo<'m> {
     /// Physical address of ACPI's root pointer, when the loader knows it.
     pub rsdp: Option<u64>,
     /// What the loader's data occupies in memory: not to be handed out while any of it is still read.
-    pub occupied: [Option<Span>; 3],
+    pub occupied: [Option<AddrRange>; 3],
 }

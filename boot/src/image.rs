@@ -1,7 +1,7 @@
 //! Where the parts of the image lie: symbols of `link.ld`.
 #![expect(unsafe_code, reason = "symbols that only the linker script defines")]
 
-use crate::Span;
+use crate::AddrRange;
 
 unsafe extern "C" {
     safe static image_text_start: u8;
@@ -13,21 +13,21 @@ unsafe extern "C" {
 }
 
 /// Code: executable, never written.
-pub fn text() -> Option<Span> {
-    Span::between(&raw const image_text_start as u64, &raw const image_text_end as u64)
+pub fn text() -> Option<AddrRange> {
+    AddrRange::between(&raw const image_text_start as u64, &raw const image_text_end as u64)
 }
 
 /// Constants: neither written nor executed.
-pub fn rodata() -> Option<Span> {
-    Span::between(&raw const image_rodata_start as u64, &raw const image_rodata_end as u64)
+pub fn rodata() -> Option<AddrRange> {
+    AddrRange::between(&raw const image_rodata_start as u64, &raw const image_rodata_end as u64)
 }
 
 /// Variables, initialized and not, with the stacks: never executed.
-pub fn data() -> Option<Span> {
-    Span::between(&raw const image_data_start as u64, &raw const image_data_end as u64)
+pub fn data() -> Option<AddrRange> {
+    AddrRange::between(&raw const image_data_start as u64, &raw const image_data_end as u64)
 }
 
 /// All of it.
-pub fn whole() -> Option<Span> {
-    Span::between(&raw const image_text_start as u64, &raw const image_data_end as u64)
+pub fn whole() -> Option<AddrRange> {
+    AddrRange::between(&raw const image_text_start as u64, &raw const image_data_end as u64)
 }

@@ -33,6 +33,7 @@
 #[cfg(any(test, feature = "testing"))]
 extern crate std;
 
+mod addr_range;
 mod boot_info;
 pub mod command_line;
 pub mod frames;
@@ -47,7 +48,6 @@ pub mod multiboot2;
 mod physical;
 #[cfg(target_os = "none")]
 pub mod processor_start;
-mod span;
 pub mod start_info;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -55,7 +55,7 @@ pub mod testing;
 pub mod trampoline;
 pub mod tsc;
 
+pub use addr_range::{AddrRange, Full, PAGE_BYTES, RangeSet};
 pub use boot_info::{BootInfo, Loader};
 pub use memory_map::{MAX_REGIONS, MapError, MemoryKind, MemoryMap};
 pub use physical::PhysicalMemory;
-pub use span::{Full, PAGE_BYTES, Span, SpanSet};

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use crate::little_endian::{u32_at, u64_at};
-use crate::{Full, Span, SpanSet};
+use crate::{AddrRange, Full, RangeSet};
 
 /// Regions that a loader's list, and RAM after sorting, may have. Firmware lists have a dozen.
 pub const MAX_REGIONS: usize = 128;
@@ -71,7 +71,7 @@ impl From<Full> for MapError {
 /// The RAM of the machine, sorted and without overlaps.
 #[derive(Debug, Clone)]
 pub struct MemoryMap {
-    ram: SpanSet<MAX_REGIONS>,
+    ram: RangeSet<MAX_REGIONS>,
 }
 
 impl MemoryMap {
@@ -81,14 +81,14 @@ impl MemoryMap {
     where
         I: Iterator<Item = (u64, u64, MemoryKind)> + Clone,
     {
-        let mut ram = SpanSet::new();
+        let mut ram = RangeSet::new();
         for span in spans_of(regions.clone(), MemoryKind::Ram) {
             ram.insert(span?)?;
         }
         for span in spans_of(regions, MemoryKind::Other) {
             ram.remove(span?)?;
         }
-        if ram.spans().is_empty() {
+        if ram.ranges().is_empty() {
             return Err(MapError::NoRam);
         }
         Ok(Self { ram })
@@ -105,8 +105,8 @@ impl MemoryMap {
     }
 
     /// The stretches of RAM, ascending, apart from each other.
-    pub fn ram(&self) -> &[Span] {
-        self.ram.spans()
+    pub fn ram(&self) -> &[AddrRange] {
+        self.ram.ranges()
     }
 
     /// Bytes of RAM.
@@ -115,14 +115,14 @@ impl MemoryMap {
     }
 }
 
-/// The regions of one kind as spans.
-fn spans_of<I>(regions: I, wanted: MemoryKind) -> impl Iterator<Item = Result<Span, MapError>>
+/// The regions of one kind as ranges.
+fn spans_of<I>(regions: I, wanted: MemoryKind) -> impl Iterator<Item = Result<AddrRange, MapError>>
 where
     I: Iterator<Item = (u64, u64, MemoryKind)>,
 {
     let of_kind = regions.enumerate().filter(move |(_, (_, bytes, kind))| *kind == wanted && *bytes > 0);
     of_kind.map(|(index, (start, bytes, _))| {
-        Span::sized(start, bytes).ok_or(MapError::Overflow { index, start, bytes })
+        AddrRange::sized(start, bytes).ok_or(MapError::Overflow { index, start, bytes })
     })
 }
 

@@ -22,7 +22,7 @@ use core::fmt;
 use crate::command_line::MAX_LINE;
 use crate::little_endian::u32_at;
 use crate::memory_map::ENTRY_BYTES;
-use crate::{BootInfo, Loader, MapError, MemoryMap, PhysicalMemory, Span};
+use crate::{AddrRange, BootInfo, Loader, MapError, MemoryMap, PhysicalMemory};
 
 /// What the loader puts into eax, as a sign that ebx has the address of boot information.
 pub const BOOT_MAGIC: u32 = 0x36d7_6289;
@@ -110,7 +110,7 @@ pub fn read<M: PhysicalMemory>(memory: &M, at: u64) -> Result<BootInfo<'_>, Mult
         memory,
         command_line,
         rsdp: tags.rsdp().and_then(|offset| at.checked_add(offset as u64)),
-        occupied: [Span::sized(at, info.len() as u64), None, None],
+        occupied: [AddrRange::sized(at, info.len() as u64), None, None],
     })
 }
 

@@ -17,7 +17,7 @@ use core::fmt;
 use crate::command_line::MAX_LINE;
 use crate::little_endian::{u32_at, u64_at};
 use crate::memory_map::ENTRY_BYTES;
-use crate::{BootInfo, Loader, MAX_REGIONS, MapError, MemoryMap, PhysicalMemory, Span};
+use crate::{AddrRange, BootInfo, Loader, MAX_REGIONS, MapError, MemoryMap, PhysicalMemory};
 
 const MAGIC: u32 = 0x336e_c578;
 /// Bytes of the structure up to and with the memory map's fields.
@@ -116,9 +116,9 @@ pub fn read<M: PhysicalMemory>(memory: &M, at: u64) -> Result<BootInfo<'_>, Star
         command_line,
         rsdp: (rsdp != 0).then_some(rsdp),
         occupied: [
-            Span::sized(at, BYTES as u64),
+            AddrRange::sized(at, BYTES as u64),
             map_span,
-            Span::sized(command_line_at, command_line.len() as u64),
+            AddrRange::sized(command_line_at, command_line.len() as u64),
         ],
     })
 }
@@ -127,12 +127,12 @@ fn memory_map<M: PhysicalMemory>(
     memory: &M,
     at: u64,
     entries: u32,
-) -> Result<(MemoryMap, Option<Span>), StartInfoError> {
+) -> Result<(MemoryMap, Option<AddrRange>), StartInfoError> {
     let count = usize::try_from(entries).ok().filter(|&count| count <= MAX_REGIONS);
     let bytes = count.ok_or(StartInfoError::TooManyRegions(entries))? * ENTRY_BYTES;
     let table = memory.bytes(at, bytes).ok_or(StartInfoError::MapUnreadable(at))?;
     let map = MemoryMap::from_table(table, ENTRY_BYTES).map_err(StartInfoError::Map)?;
-    Ok((map, Span::sized(at, bytes as u64)))
+    Ok((map, AddrRange::sized(at, bytes as u64)))
 }
 
 /// The text at `at` up to its zero byte; nothing at all when `at` is 0.

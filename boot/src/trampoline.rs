@@ -28,7 +28,7 @@
 use core::arch::global_asm;
 
 use crate::multiboot2::BOOT_MAGIC;
-use crate::{Loader, PAGE_BYTES, Span};
+use crate::{AddrRange, Loader, PAGE_BYTES};
 
 /// Bytes of the stack that the kernel starts on, and that the application runs on.
 pub const BOOT_STACK_BYTES: u64 = 128 * 1024;
@@ -83,13 +83,13 @@ pub fn loader(number: u32) -> Option<Loader> {
 }
 
 /// The boot stack, without its guard page.
-pub fn boot_stack() -> Option<Span> {
-    Span::sized(&raw const BOOT_STACK_BOTTOM as u64, BOOT_STACK_BYTES)
+pub fn boot_stack() -> Option<AddrRange> {
+    AddrRange::sized(&raw const BOOT_STACK_BOTTOM as u64, BOOT_STACK_BYTES)
 }
 
 /// The page under the boot stack, which the kernel leaves unmapped.
-pub fn boot_stack_guard() -> Option<Span> {
-    Span::sized(&raw const BOOT_STACK_GUARD as u64, PAGE_BYTES)
+pub fn boot_stack_guard() -> Option<AddrRange> {
+    AddrRange::sized(&raw const BOOT_STACK_GUARD as u64, PAGE_BYTES)
 }
 
 unsafe extern "C" {

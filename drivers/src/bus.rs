@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::hal::Handler;
-use crate::line::{Acknowledge, CardLine};
+use crate::line::{Acknowledge, IntxLine};
 
 /// The bus of one device. Implemented in this crate only: `Nic::stop` relies on [`cut_off`](Self::cut_off).
 pub(crate) trait Bus: Send {
@@ -25,7 +25,7 @@ pub(crate) trait Bus: Send {
 }
 
 /// A device without a bus.
-impl Bus for CardLine {
+impl Bus for IntxLine {
     fn connect(&mut self, handlers: Vec<Handler>, acknowledge: Acknowledge) {
         self.connect_line(handlers, acknowledge);
     }

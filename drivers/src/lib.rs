@@ -28,6 +28,7 @@ extern crate std;
 
 mod bus;
 pub mod claims;
+mod dma_guard;
 pub mod e1000;
 pub mod hal;
 mod handlers;
@@ -37,7 +38,6 @@ mod options;
 pub mod pci;
 pub mod probe;
 pub mod registers;
-mod run;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod virtio;

@@ -8,11 +8,11 @@ use crate::hal::{Hal, Handler, LineSource, SharedLine};
 
 /// A look at the register by which a card says why it interrupts, in which the card is told that it was heard. Handlers run
 /// it, so it takes no lock.
-pub(crate) type Acknowledge = Box<dyn Fn() -> Causes + Send + Sync>;
+pub(crate) type Acknowledge = Box<dyn Fn() -> IrqStatus + Send + Sync>;
 
 /// Why a card interrupts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Causes {
+pub(crate) struct IrqStatus {
     /// It does.
     pub(crate) is_ours: bool,
     /// The receive queue has something.
@@ -22,7 +22,7 @@ pub(crate) struct Causes {
 }
 
 /// The line of a card, from being asked for to being handled.
-pub(crate) enum CardLine {
+pub(crate) enum IntxLine {
     /// There is none.
     None,
     /// It has no handler yet.
@@ -31,7 +31,7 @@ pub(crate) enum CardLine {
     Connected,
 }
 
-impl CardLine {
+impl IntxLine {
     /// The line that leads there from `source`, if there is one.
     pub(crate) fn find(hal: &dyn Hal, source: Option<LineSource>) -> Self {
         source.and_then(|source| hal.shared_line(source)).map_or(Self::None, Self::Free)
@@ -61,14 +61,14 @@ impl CardLine {
     }
 }
 
-impl Causes {
+impl IrqStatus {
     /// Of a device that only says whether any of its queues has something.
     pub(crate) fn any_queue(has_used: bool, is_ours: bool) -> Self {
         Self { is_ours, receive: has_used, transmit: has_used }
     }
 }
 
-impl fmt::Debug for CardLine {
+impl fmt::Debug for IntxLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "None",

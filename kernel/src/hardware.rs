@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ptr::NonNull;
 
-use millrace_boot::Span;
+use millrace_boot::AddrRange;
 use millrace_drivers::claims::Claims;
 use millrace_drivers::hal::{Hal, InterruptLine, LineSource, SharedLine};
 use millrace_drivers::registers::{IoRegion, MmioRegion};
@@ -52,7 +52,7 @@ unsafe impl Platform for Hardware {
     }
 
     unsafe fn release_dma(&self, block: DmaBlock) {
-        let run = Span::sized(block.phys, block.bytes as u64).and_then(|span| span.pages_touched());
+        let run = AddrRange::sized(block.phys, block.bytes as u64).and_then(|span| span.pages_touched());
         match run.map(memory::free_frames) {
             Some(Ok(())) => {}
             Some(Err(error)) => {

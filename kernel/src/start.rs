@@ -99,7 +99,7 @@ fn read(view: &LoaderView, hand_over: u64, loader: u32) -> Result<BootInfo<'_>, 
 }
 
 fn prepare(info: &BootInfo<'_>, tables: &Tables<'_>, entry_tsc: u64) -> Result<Machine, MemoryError> {
-    memory::init(info, tables.spans())?;
+    memory::init(info, tables.ranges())?;
     // From here on there is a heap, and what is needed of the loader's memory is copied to it.
     let command_line = info.command_line.to_vec();
     let hal: Arc<dyn Hal> = Arc::new(Hardware::new());

@@ -14,7 +14,7 @@ use alloc::sync::{Arc, Weak};
 use core::fmt;
 
 use crate::adapter::{Interface, Interfaces, Opener, Sharing, Wanted};
-use crate::mem::Hands;
+use crate::mem::Trust;
 use crate::name::RingSelection;
 use crate::netmap::Netmap;
 use crate::open_error::OpenError;
@@ -53,12 +53,12 @@ impl Claim {
 
     /// Opens a port of these rings. It has them for itself.
     pub fn open(&self, rings: RingSelection) -> Result<Port, OpenError> {
-        let hands = Hands::Safe;
+        let trust = Trust::Safe;
         let share = match self.others.upgrade() {
-            Some(others) => others.share(&self.interface, hands),
-            None => self.interface.region().available(hands),
+            Some(others) => others.share(&self.interface, trust),
+            None => self.interface.region().available(trust),
         };
-        let wanted = Wanted { rings, sharing: Sharing::Exclusive, hands, offsets: None };
+        let wanted = Wanted { rings, sharing: Sharing::Exclusive, trust, offsets: None };
         Port::new(self.interface.bind(Opener::Owner, wanted, share)?)
     }
 }

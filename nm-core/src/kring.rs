@@ -252,7 +252,7 @@ mod tests {
     use nm_driver::offsets::SlotOffsets;
 
     use super::*;
-    use crate::mem::{Hands, PortMemory, Region};
+    use crate::mem::{PortMemory, Region, Trust};
     use crate::platform::Platform;
     use crate::ring::memory::RingShape;
     use crate::stats::RingKind;
@@ -269,7 +269,7 @@ mod tests {
         let (kind, direction) = (RingKind::Hardware, Direction::Tx);
         let (offsets, initial_offset) = (SlotOffsets::NONE, 0);
         let shape = RingShape { kind, direction, number: 3, size, offsets, initial_offset };
-        let memory = PortMemory::new(&region, "em0", &[shape], Hands::Safe).unwrap();
+        let memory = PortMemory::new(&region, "em0", &[shape], Trust::Safe).unwrap();
         let name = RingName {
             interface: "em0".into(),
             kind: RingKind::Hardware,

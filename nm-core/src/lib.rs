@@ -80,7 +80,7 @@
 //!
 //! | step | where |
 //! |---|---|
-//! | who may be inside a ring, and who stops it | `gate`, `ring::cell` |
+//! | who may be inside a ring, and who stops it | `ring_lock`, `ring::cell` |
 //! | who owns which slots, what a sync accepts | `kring` |
 //! | what is behind a ring: a card's queue, or the stack | `backend` |
 //! | the loop over slots and queue, and what is outstanding | [`nm_driver::burst`] |
@@ -99,7 +99,7 @@
 //!
 //! # Where unsafe code is
 //!
-//! In two files. `gate` is the lock of a ring, which holds what is behind the ring. [`ring::Slot`] and its neighbours in `ring::slot`
+//! In two files. `ring_lock` is the lock of a ring, which holds what is behind the ring. [`ring::Slot`] and its neighbours in `ring::slot`
 //! make plain references of shared memory: the borrow of a slot in the window of a safe port, or of a spare buffer, becomes the
 //! borrow of its bytes. What they rely on is written there. All other access to shared memory is atomic and safe: the structures
 //! and the arrays are in [`nm_driver::shared`]. The contract of cards ([`nic`]) and that of the machine ([`platform`]) are
@@ -122,7 +122,6 @@ pub mod ctl;
 pub mod dump;
 pub mod errno;
 pub mod events;
-mod gate;
 pub mod generic;
 pub mod host;
 mod kring;
@@ -138,6 +137,7 @@ pub mod poll;
 mod port;
 pub mod raw;
 pub mod ring;
+mod ring_lock;
 pub mod stats;
 mod sync;
 #[cfg(any(test, feature = "testing"))]

@@ -9,7 +9,7 @@ use crate::events::Events;
 use crate::events::hub::Hub;
 use crate::generic::GenericCounters;
 use crate::host::HostInterface;
-use crate::mem::{Hands, MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions};
+use crate::mem::{MapError, Mapping, MemId, MemoryReport, Region, RegionError, Regions, Trust};
 use crate::name::PortName;
 use crate::offsets::Offsets;
 use crate::open_error::OpenError;
@@ -58,20 +58,20 @@ impl Netmap {
     /// Opens the port of this name (see [`name`](crate::name)). It has its rings for itself.
     #[doc(alias = "NIOCREGIF")]
     pub fn open(&self, name: &str) -> Result<Port, OpenError> {
-        Port::new(self.bind(name, Sharing::Exclusive, Hands::Safe, None)?)
+        Port::new(self.bind(name, Sharing::Exclusive, Trust::Safe, None)?)
     }
 
     pub(crate) fn bind(
         &self,
         name: &str,
         sharing: Sharing,
-        hands: Hands,
+        trust: Trust,
         offsets: Option<Offsets>,
     ) -> Result<Bound, OpenError> {
         let port = PortName::parse(name).map_err(OpenError::Name)?;
         let interface = self.interfaces.find(name, port.interface)?;
-        let wanted = Wanted { rings: port.rings, sharing, hands, offsets };
-        interface.bind(Opener::ByName, wanted, self.interfaces.share(&interface, hands))
+        let wanted = Wanted { rings: port.rings, sharing, trust, offsets };
+        interface.bind(Opener::ByName, wanted, self.interfaces.share(&interface, trust))
     }
 
     /// Takes the interface `name` away. Ports that are open on it stay valid memory, and each of their syncs says

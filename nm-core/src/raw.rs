@@ -30,7 +30,7 @@ use crate::adapter::{Bound, BoundRing};
 use crate::events::hub::Hub;
 use crate::host::forward::{self, CardTx, Look};
 use crate::kring::SyncError;
-use crate::mem::{Hands, Mapping, PortHeader};
+use crate::mem::{Mapping, PortHeader, Trust};
 use crate::netmap::Netmap;
 use crate::offsets::Offsets;
 use crate::open_error::OpenError;
@@ -84,7 +84,7 @@ impl Netmap {
     /// [contract of the memory](crate::raw#the-contract-of-the-memory).
     pub fn open_raw(&self, name: &str, options: RawOptions) -> Result<RawPort, OpenError> {
         let Bound { name, hub, tx, rx, session } =
-            self.bind(name, options.sharing, Hands::Raw, options.offsets)?;
+            self.bind(name, options.sharing, Trust::Raw, options.offsets)?;
         tx.iter().chain(&rx).for_each(BoundRing::distrust);
         let rings = tx.iter().chain(&rx).map(|ring| (ring.direction(), ring.ringid()));
         let header = session.header(rings, options.extra_buffers).map_err(OpenError::Memory)?;

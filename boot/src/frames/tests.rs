@@ -9,11 +9,11 @@ use super::*;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-fn span(start: u64, end: u64) -> Span {
-    Span::between(start, end).unwrap()
+fn span(start: u64, end: u64) -> AddrRange {
+    AddrRange::between(start, end).unwrap()
 }
 
-fn allocator<const N: usize>(ram: &[Span], taken: &[Span]) -> FrameAllocator<N> {
+fn allocator<const N: usize>(ram: &[AddrRange], taken: &[AddrRange]) -> FrameAllocator<N> {
     let mut frames = FrameAllocator::new();
     frames.manage(ram, taken.iter().copied()).unwrap();
     frames
@@ -64,7 +64,7 @@ fn what_was_not_handed_out_is_not_taken_back() {
 
 #[test]
 fn a_map_that_does_not_fit_manages_nothing() {
-    let ram: Vec<Span> = (1..40).map(|i| span(i * MIB, i * MIB + 8192)).collect();
+    let ram: Vec<AddrRange> = (1..40).map(|i| span(i * MIB, i * MIB + 8192)).collect();
     let mut frames = FrameAllocator::<8>::new();
     assert_eq!(frames.manage(&ram, []), Err(Full));
     assert_eq!(frames.managed_bytes(), 0);
@@ -89,7 +89,7 @@ struct Naive(Vec<bool>);
 impl Naive {
     const PAGES: u64 = 1024;
 
-    fn of(ram: &[Span]) -> Self {
+    fn of(ram: &[AddrRange]) -> Self {
         let page = |i: u64| span(i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
         Self(
             (0..Self::PAGES)
@@ -117,7 +117,7 @@ proptest! {
         let ram = [span(0, 0x9_fc00), span(MIB, MIB + 0x7_7777), span(0x18_3001, 0x30_0000)];
         let mut frames = allocator::<512>(&ram, &[]);
         let mut naive = Naive::of(&ram);
-        let mut runs: Vec<Span> = Vec::new();
+        let mut runs: Vec<AddrRange> = Vec::new();
         for operation in operations {
             match operation {
                 Operation::Allocate { pages, align_pages } => {
@@ -147,7 +147,7 @@ proptest! {
     #[test]
     fn giving_back_always_has_room(operations in prop::collection::vec(any_operation(), 0..200)) {
         let mut frames = allocator::<6>(&[span(MIB, 2 * MIB), span(3 * MIB, 4 * MIB)], &[]);
-        let mut runs: Vec<Span> = Vec::new();
+        let mut runs: Vec<AddrRange> = Vec::new();
         for operation in operations {
             match operation {
                 Operation::Allocate { pages, align_pages } => {

@@ -65,11 +65,11 @@ fn reads_what_a_loader_leaves() {
     let info = read(&memory, INFO).unwrap();
     assert_eq!(info.loader, Loader::Multiboot2);
     assert_eq!(info.command_line, b"app=bridge \"a=vtnet1\"");
-    let spans: Vec<_> = info.memory.ram().iter().map(|span| (span.start(), span.end())).collect();
-    assert_eq!(spans, [(0, 0x9_fc00), (0x10_0000, 0x7e_0000), (0x7e_1000, 0x3fe_0000)]);
+    let ranges: Vec<_> = info.memory.ram().iter().map(|span| (span.start(), span.end())).collect();
+    assert_eq!(ranges, [(0, 0x9_fc00), (0x10_0000, 0x7e_0000), (0x7e_1000, 0x3fe_0000)]);
     assert_eq!(memory.bytes(info.rsdp.unwrap(), 36), Some(&new[..]));
     let bytes = 8 + tags.concat().len() as u64;
-    assert_eq!(info.occupied, [Span::sized(INFO, bytes), None, None]);
+    assert_eq!(info.occupied, [AddrRange::sized(INFO, bytes), None, None]);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn answers(memory: &Blocks) {
             let occupied = info.occupied[0].unwrap();
             assert!(memory.bytes(occupied.start(), occupied.bytes() as usize).is_some());
             assert!(info.command_line.len() <= occupied.bytes() as usize);
-            let pointer = info.rsdp.map(|at| Span::sized(at, RSDP_OLD_BYTES as u64).unwrap());
+            let pointer = info.rsdp.map(|at| AddrRange::sized(at, RSDP_OLD_BYTES as u64).unwrap());
             assert!(pointer.is_none_or(|pointer| occupied.contains(pointer)));
         }
         Err(error) => assert!(!std::string::ToString::to_string(&error).is_empty()),

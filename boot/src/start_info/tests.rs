@@ -67,7 +67,10 @@ fn reads_what_a_loader_leaves() {
     assert_eq!(info.command_line, b"app=bridge a=vtnet1");
     assert_eq!(info.rsdp, Some(0xf_5a10));
     assert_eq!(info.memory.ram_bytes(), 0x9_fc00 + 0x1f0_0000);
-    assert_eq!(info.occupied, [Span::sized(INFO, 56), Span::sized(MAP, 48), Span::sized(LINE, 19)]);
+    assert_eq!(
+        info.occupied,
+        [AddrRange::sized(INFO, 56), AddrRange::sized(MAP, 48), AddrRange::sized(LINE, 19)]
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::registers::{Registers, cause};
 use super::{Interrupts, MapError, Offset};
 use crate::bus::Bus;
 use crate::hal::{Hal, Handler};
-use crate::line::{CardLine, Causes};
+use crate::line::{IntxLine, IrqStatus};
 use crate::pci::{Claim, Command, ConfigSpace, Function, Msix, PciDevice};
 #[cfg(any(test, feature = "testing"))]
 use crate::registers::IoRegion;
@@ -33,7 +33,7 @@ impl Attachment {
         let registers = map_registers(hal, config.as_ref(), function)?;
         let messages = Msix::find(hal, config, function, SOURCES);
         let source = if messages.is_some() { None } else { function.line_source(config.as_ref()) };
-        let line = CardLine::find(hal, source);
+        let line = IntxLine::find(hal, source);
         claim.enable(Command::MEMORY);
         let bus = PciDevice::new(claim, messages, line);
         Ok(Self { registers, bus: Box::new(bus) })
@@ -101,9 +101,9 @@ fn map_registers(
 
 /// The causes that ICR shows, which it forgets on being read (section 13.4.17). Only those that the `mask` lets through make
 /// the card interrupt. All ones are read from a card that is gone.
-fn causes(mask: u32, icr: u32) -> Causes {
+fn causes(mask: u32, icr: u32) -> IrqStatus {
     let icr = if icr == !0 { 0 } else { icr };
-    Causes {
+    IrqStatus {
         is_ours: icr & mask != 0,
         receive: icr & cause::RECEIVED != 0,
         transmit: icr & cause::TRANSMITTED != 0,

@@ -16,8 +16,8 @@ use super::ring::{RING_BYTES, RingMemory};
 use super::rx::{Limit, Receive, SMALLEST};
 use super::tx::{Transmit, ZEROS};
 use super::{Attachment, Interrupts, Model, Offset, StartError, address};
+use crate::dma_guard::DmaGuard;
 use crate::handlers;
-use crate::run::Run;
 
 pub use super::ring::SLOTS;
 
@@ -27,7 +27,7 @@ pub struct E1000 {
     platform: Arc<dyn Platform>,
     model: Model,
     mac: [u8; 6],
-    run: Run,
+    run: DmaGuard,
 }
 
 impl E1000 {
@@ -40,7 +40,7 @@ impl E1000 {
     ) -> Result<Self, StartError> {
         reset(&card.registers, model, platform.as_ref())?;
         let mac = address::read(&card.registers, model, platform.as_ref()).unwrap_or(fallback_mac);
-        Ok(Self { card, platform, model, mac, run: Run::default() })
+        Ok(Self { card, platform, model, mac, run: DmaGuard::default() })
     }
 
     /// Which card it is.

@@ -17,7 +17,7 @@ pub enum Offset {
     Eerd = 0x0014,
     /// Interrupt causes (13.4.17); reading it forgets them.
     Icr = 0x00c0,
-    /// Causes that are forgotten when their message was sent (82574L datasheet, EIAC).
+    /// IrqStatus that are forgotten when their message was sent (82574L datasheet, EIAC).
     Eiac = 0x00dc,
     /// Which message a queue's cause sends (82574L datasheet, IVAR).
     Ivar = 0x00e4,
@@ -174,7 +174,7 @@ pub(super) const TXDCTL_82574: u32 = 1 << 24 | 1 << 22 | 1 << 16;
 /// In RAH0: the address is valid.
 pub(super) const ADDRESS_VALID: u32 = 1 << 31;
 
-/// Causes of interrupts (13.4.17), the bits of IMS and IMC.
+/// IrqStatus of interrupts (13.4.17), the bits of IMS and IMC.
 pub(super) mod cause {
     /// A transmit descriptor was written back.
     pub const TRANSMITTED: u32 = 1;
@@ -213,7 +213,7 @@ pub enum Interrupts {
 }
 
 impl Interrupts {
-    /// Causes for which the receive queue interrupts, and those of the transmit queue.
+    /// IrqStatus for which the receive queue interrupts, and those of the transmit queue.
     pub(super) fn causes(self) -> (u32, u32) {
         match self {
             Self::None => (0, 0),

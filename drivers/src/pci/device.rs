@@ -5,18 +5,18 @@ use alloc::vec::Vec;
 use super::{Claim, Msix};
 use crate::bus::Bus;
 use crate::hal::Handler;
-use crate::line::{Acknowledge, CardLine};
+use crate::line::{Acknowledge, IntxLine};
 
 /// A function that a driver has claimed, and its interrupts: messages, else its line, else none.
 pub(crate) struct PciDevice {
     claim: Claim,
     messages: Option<Msix>,
-    line: CardLine,
+    line: IntxLine,
 }
 
 impl PciDevice {
     /// `line` is used if there are no messages.
-    pub(crate) fn new(claim: Claim, messages: Option<Msix>, line: CardLine) -> Self {
+    pub(crate) fn new(claim: Claim, messages: Option<Msix>, line: IntxLine) -> Self {
         Self { claim, messages, line }
     }
 }

@@ -1,6 +1,6 @@
 //! The ISR status of a virtio device: why it asserts its line (sections 4.1.4.5 and 4.2.2, InterruptStatus).
 
-use crate::line::Causes;
+use crate::line::IrqStatus;
 
 /// A queue has used buffers.
 const QUEUE: u8 = 1;
@@ -8,7 +8,7 @@ const QUEUE: u8 = 1;
 const CONFIG: u8 = 2;
 
 /// What a device says by its ISR status. All ones are of a device that is gone.
-pub(crate) fn causes(status: u8) -> Causes {
+pub(crate) fn causes(status: u8) -> IrqStatus {
     let status = if status == !0 { 0 } else { status };
-    Causes::any_queue(status & QUEUE != 0, status & (QUEUE | CONFIG) != 0)
+    IrqStatus::any_queue(status & QUEUE != 0, status & (QUEUE | CONFIG) != 0)
 }

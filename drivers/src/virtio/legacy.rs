@@ -16,7 +16,7 @@ use super::transport::{
 };
 use crate::bus::Bus;
 use crate::hal::{Hal, Handler};
-use crate::line::CardLine;
+use crate::line::IntxLine;
 use crate::pci::{BarError, CapabilityId, Claim, Command, ConfigSpace, Function, MSI_X_ENABLE, PciDevice};
 use crate::registers::IoRegion;
 
@@ -82,7 +82,7 @@ impl LegacyPciTransport {
         let ports = hal.io_ports(range.first, range.ports).ok_or(no_ports)?;
         // While MSI-X is on, the line is not used.
         let source = if offset == CONFIG { function.line_source(config.as_ref()) } else { None };
-        let line = CardLine::find(hal, source);
+        let line = IntxLine::find(hal, source);
         claim.enable(Command::IO);
         let bus = PciDevice::new(claim, None, line);
         Ok(Self { ports, config: offset, bus })

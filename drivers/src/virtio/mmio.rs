@@ -22,7 +22,7 @@ use super::status::Status;
 use super::transport::{Doorbell, DoorbellWidth, Notifier, QueuePlace, Transport, TransportError, sealed};
 use crate::claims::{AlreadyClaimed, DeviceClaim, DevicePlace};
 use crate::hal::{Hal, Handler, LineSource};
-use crate::line::{CardLine, Causes};
+use crate::line::{IntxLine, IrqStatus};
 use crate::registers::{IoRegion, RegisterError, halves};
 
 pub use self::version::Version;
@@ -104,19 +104,19 @@ fn identify(bank: &dyn IoRegion) -> Result<Option<(u32, Version)>, SlotError> {
 pub struct MmioTransport {
     claim: DeviceClaim,
     bank: Arc<dyn IoRegion>,
-    line: CardLine,
+    line: IntxLine,
     version: Version,
 }
 
 impl MmioTransport {
     /// The way to the device in `slot`.
     pub fn new(slot: Slot) -> Self {
-        Self { claim: slot.claim, bank: slot.bank, line: CardLine::None, version: slot.version }
+        Self { claim: slot.claim, bank: slot.bank, line: IntxLine::None, version: slot.version }
     }
 
     /// The same, of a device whose interrupt has the number `irq`, if it has one.
     pub fn with_line(self, hal: &dyn Hal, irq: Option<u32>) -> Self {
-        Self { line: CardLine::find(hal, irq.map(LineSource::Number)), ..self }
+        Self { line: IntxLine::find(hal, irq.map(LineSource::Number)), ..self }
     }
 
     /// The registers with this queue selected.
@@ -215,8 +215,8 @@ impl Transport for MmioTransport {
 
 /// Asks the device why it interrupts, and acknowledges that: again until there is nothing more, since what comes between
 /// the two keeps the line asserted, and a line that counts edges would have no other.
-fn acknowledge(bank: &dyn IoRegion) -> Causes {
-    let mut all = Causes::any_queue(false, false);
+fn acknowledge(bank: &dyn IoRegion) -> IrqStatus {
+    let mut all = IrqStatus::any_queue(false, false);
     // Each access is a VM exit: nothing is gained by unrolling the loop.
     for _ in 0..black_box(ACKNOWLEDGE_MAX) {
         let status = bank.read32(INTERRUPT_STATUS);
@@ -225,7 +225,7 @@ fn acknowledge(bank: &dyn IoRegion) -> Causes {
             break;
         }
         bank.write32(INTERRUPT_ACK, status);
-        all = Causes::any_queue(all.receive || causes.receive, true);
+        all = IrqStatus::any_queue(all.receive || causes.receive, true);
     }
     all
 }

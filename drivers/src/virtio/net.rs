@@ -22,8 +22,8 @@
 mod config;
 mod control;
 mod error;
-mod facts;
 mod handshake;
+mod negotiated;
 mod packet;
 mod queues;
 
@@ -37,8 +37,8 @@ use nm_driver::events;
 use nm_driver::nic::{Link, Nic, NicInfo, Queues, RxQueue, StartParams, StartResult, Stopped, TxQueue};
 use nm_driver::platform::{DmaMemory, Platform};
 
-use self::facts::{Facts, SCATTER_MIN, offered_size};
 use self::handshake::{begin, finish, give_up, negotiate, reset};
+use self::negotiated::{NegotiatedConfig, SCATTER_MIN, offered_size};
 use self::packet::{Format, PacketLayout};
 use self::queues::PacketQueue;
 use super::features::Features;
@@ -47,9 +47,9 @@ use super::queue::{
     SplitQueue, ToDevice, Virtqueue,
 };
 use super::transport::{Notifier, QueuePlace, Transport, activate_queue};
+use crate::dma_guard::DmaGuard;
 use crate::handlers;
 use crate::options::Options;
-use crate::run::Run;
 
 pub use self::error::{NetError, QueueRole};
 
@@ -57,8 +57,8 @@ pub use self::error::{NetError, QueueRole};
 pub struct VirtioNet {
     transport: Box<dyn Transport>,
     platform: Arc<dyn Platform>,
-    facts: Facts,
-    run: Run,
+    negotiated: NegotiatedConfig,
+    run: DmaGuard,
 }
 
 /// Setting up.
@@ -75,14 +75,15 @@ impl VirtioNet {
         options: Options,
     ) -> Result<Self, NetError> {
         begin(transport.as_mut())?;
-        let facts = Facts::read(transport.as_ref(), fallback_mac, options).and_then(|facts| {
-            // A card that would refuse them later is no use, and is better not named.
-            negotiate(transport.as_mut(), facts.features).map(|()| facts)
-        });
-        let facts = facts.inspect_err(|_| give_up(transport.as_mut()))?;
+        let negotiated =
+            NegotiatedConfig::read(transport.as_ref(), fallback_mac, options).and_then(|negotiated| {
+                // A card that would refuse them later is no use, and is better not named.
+                negotiate(transport.as_mut(), negotiated.features).map(|()| negotiated)
+            });
+        let negotiated = negotiated.inspect_err(|_| give_up(transport.as_mut()))?;
         reset(transport.as_mut())?;
-        let mut card = Self { transport, platform, facts, run: Run::default() };
-        if facts.pairs > 1 {
+        let mut card = Self { transport, platform, negotiated, run: DmaGuard::default() };
+        if negotiated.pairs > 1 {
             card.try_pairs()?;
         }
         Ok(card)
@@ -90,33 +91,34 @@ impl VirtioNet {
 
     /// Finds out whether the device takes the queue pairs that it offers, and uses one if it does not.
     fn try_pairs(&mut self) -> Result<(), NetError> {
-        let (NicInfo { tx_slots, rx_slots, .. }, mtu) = (self.info(), self.facts.mtu.unwrap_or_default());
+        let (NicInfo { tx_slots, rx_slots, .. }, mtu) =
+            (self.info(), self.negotiated.mtu.unwrap_or_default());
         let started = self.start(&StartParams { buffer_len: u16::MAX, tx_slots, rx_slots, mtu }).map(drop);
         if self.stop() == Stopped::No || self.run.is_lost() {
             return Err(NetError::NoReset);
         }
         if let Err(error) = started {
             warn!("{}: {error}; using one queue pair", self.info());
-            self.facts = self.facts.with_one_pair();
+            self.negotiated = self.negotiated.with_one_pair();
         }
         Ok(())
     }
 
     /// Sets up the device from reset to running.
     fn bring_up(&mut self, params: &StartParams) -> StartResult<Self> {
-        let features = self.facts.features_for(params)?;
-        let layout = PacketLayout::of(self.facts.format, features);
+        let features = self.negotiated.features_for(params)?;
+        let layout = PacketLayout::of(self.negotiated.format, features);
         begin(self.transport.as_mut())?;
         negotiate(self.transport.as_mut(), features)?;
         let (mut tx, mut rx) = (Vec::new(), Vec::new());
-        for pair in 0..self.facts.pairs {
+        for pair in 0..self.negotiated.pairs {
             rx.push(self.receive_queue(pair, params.rx_slots, layout)?);
             tx.push(self.transmit_queue(pair, params.tx_slots, layout)?);
         }
         let control = self.set_up_control()?;
         finish(self.transport.as_mut())?;
         if let Some(mut control) = control {
-            control::instruct(&mut control, &self.facts, &self.info(), self.platform.as_ref())?;
+            control::instruct(&mut control, &self.negotiated, &self.info(), self.platform.as_ref())?;
         }
         Ok(Queues { tx, rx, receive_len: params.buffer_len })
     }
@@ -128,7 +130,7 @@ impl VirtioNet {
         layout: PacketLayout,
     ) -> Result<Box<dyn RxQueue>, NetError> {
         let role = QueueRole::Receive;
-        Ok(if self.facts.format == Format::Packed {
+        Ok(if self.negotiated.format == Format::Packed {
             let queue = self.packed::<FromDevice>(role, pair, slots)?;
             Box::new(self.with_packets(queue, layout, self.has_interrupt(role, pair)))
         } else {
@@ -144,7 +146,7 @@ impl VirtioNet {
         layout: PacketLayout,
     ) -> Result<Box<dyn TxQueue>, NetError> {
         let role = QueueRole::Transmit;
-        Ok(if self.facts.format == Format::Packed {
+        Ok(if self.negotiated.format == Format::Packed {
             let queue = self.packed::<ToDevice>(role, pair, slots)?;
             Box::new(self.with_packets(queue, layout, self.has_interrupt(role, pair)))
         } else {
@@ -160,7 +162,7 @@ impl VirtioNet {
         layout: PacketLayout,
         has_interrupt: bool,
     ) -> PacketQueue<Q> {
-        PacketQueue::new(queue, layout, self.facts.is_in_order(), has_interrupt)
+        PacketQueue::new(queue, layout, self.negotiated.is_in_order(), has_interrupt)
     }
 
     /// A packed queue of a pair, which the device knows of.
@@ -190,7 +192,7 @@ impl VirtioNet {
     /// Entries of a queue of a pair: as many as its ring has slots, if the device lets the driver choose, else those that were
     /// told, if the device still has them.
     fn agreed_size(&self, role: QueueRole, pair: u16, slots: u16) -> Result<QueueSize, NetError> {
-        let size = self.facts.size(role);
+        let size = self.negotiated.size(role);
         let offered = offered_size(self.transport.as_ref(), role, pair)?;
         if offered.get() < size.get() {
             return Err(NetError::QueueShrank { role, before: size.get(), now: offered.get() });
@@ -198,7 +200,7 @@ impl VirtioNet {
         if self.transport.has_fixed_sizes() {
             return Ok(size);
         }
-        Ok(size.at_least(self.facts.format.descriptors(slots)))
+        Ok(size.at_least(self.negotiated.format.descriptors(slots)))
     }
 
     /// Whether a queue of a pair, which is enabled, has an interrupt.
@@ -207,17 +209,17 @@ impl VirtioNet {
     }
 
     fn events(&self) -> Events {
-        Events::from(self.facts.features)
+        Events::from(self.negotiated.features)
     }
 
     /// The control queue, if there is something to control. One that cannot be used is done without, unless several queue
     /// pairs depend on it.
     fn set_up_control(&mut self) -> Result<Option<CommandQueue>, NetError> {
-        if !self.facts.features.contains(Features::NET_CTRL_VQ) {
+        if !self.negotiated.features.contains(Features::NET_CTRL_VQ) {
             return Ok(None);
         }
         match self.control_queue() {
-            Err(error) if self.facts.pairs == 1 => {
+            Err(error) if self.negotiated.pairs == 1 => {
                 control::go_on_after(&error, &self.info());
                 Ok(None)
             }
@@ -226,7 +228,7 @@ impl VirtioNet {
     }
 
     fn control_queue(&mut self) -> Result<CommandQueue, NetError> {
-        let number = control::queue_number(self.facts.granted_pairs());
+        let number = control::queue_number(self.negotiated.granted_pairs());
         let (entries, has_fixed_sizes) =
             (self.transport.queue_size(number), self.transport.has_fixed_sizes());
         let size = QueueSize::within(entries).filter(|size| !has_fixed_sizes || size.get() == entries);
@@ -234,7 +236,7 @@ impl VirtioNet {
         let size = size.filter(is_long_enough).ok_or(NetError::NoControlQueue)?;
         let command = CommandQueue::memory(&self.platform)?;
         self.run.keep(command.memory());
-        let queue = if self.facts.format == Format::Packed {
+        let queue = if self.negotiated.format == Format::Packed {
             let (ring, bell) = self.packed_ring(number, size)?;
             CommandQueue::packed(ring, command, bell)
         } else {
@@ -261,7 +263,7 @@ impl VirtioNet {
         number: u16,
         size: QueueSize,
     ) -> Result<(RingMemory, Box<dyn Notifier>), NetError> {
-        let ring = RingMemory::allocate(&self.platform, size, self.facts.format.placement())?;
+        let ring = RingMemory::allocate(&self.platform, size, self.negotiated.format.placement())?;
         let bell = self.activate(number, ring.place(), ring.memory())?;
         Ok((ring, bell))
     }
@@ -287,24 +289,24 @@ unsafe impl Nic for VirtioNet {
     type Error = NetError;
 
     fn info(&self) -> NicInfo {
-        let format = self.facts.format;
+        let format = self.negotiated.format;
         NicInfo {
-            mac: self.facts.mac,
-            tx_queues: self.facts.pairs,
-            rx_queues: self.facts.pairs,
-            tx_slots: format.capacity(self.facts.transmit_size),
-            rx_slots: format.capacity(self.facts.receive_size),
-            mtu: self.facts.mtu,
-            scatter_min: self.facts.can_merge.then_some(SCATTER_MIN),
+            mac: self.negotiated.mac,
+            tx_queues: self.negotiated.pairs,
+            rx_queues: self.negotiated.pairs,
+            tx_slots: format.capacity(self.negotiated.transmit_size),
+            rx_slots: format.capacity(self.negotiated.receive_size),
+            mtu: self.negotiated.mtu,
+            scatter_min: self.negotiated.can_merge.then_some(SCATTER_MIN),
         }
     }
 
     fn connect(&mut self, events: events::Events) {
-        self.transport.connect(handlers::for_pairs(&events, self.facts.pairs));
+        self.transport.connect(handlers::for_pairs(&events, self.negotiated.pairs));
     }
 
     fn link(&self) -> Link {
-        config::link(self.transport.as_ref(), self.facts.features)
+        config::link(self.transport.as_ref(), self.negotiated.features)
     }
 
     fn start(&mut self, params: &StartParams) -> StartResult<Self> {
@@ -333,12 +335,12 @@ unsafe impl Nic for VirtioNet {
 /// Its kind of queues, and the features that it was granted.
 impl fmt::Display for VirtioNet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { format, offers_packed, features, .. } = self.facts;
+        let NegotiatedConfig { format, offers_packed, features, .. } = self.negotiated;
         write!(f, "virtio, {format} queues")?;
         if format == Format::Split && offers_packed {
             f.write_str(" (packed ones are offered)")?;
         }
-        if self.facts.is_in_order() {
+        if self.negotiated.is_in_order() {
             f.write_str(", in order")?;
         }
         write!(f, ", features {:#x}", features.bits())
@@ -348,7 +350,7 @@ impl fmt::Display for VirtioNet {
 impl fmt::Debug for VirtioNet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VirtioNet")
-            .field("facts", &self.facts)
+            .field("negotiated", &self.negotiated)
             .field("run", &self.run)
             .finish_non_exhaustive()
     }

@@ -16,7 +16,7 @@ use super::transport::{
 };
 use crate::bus::Bus;
 use crate::hal::{Hal, Handler};
-use crate::line::CardLine;
+use crate::line::IntxLine;
 use crate::pci::{Claim, Command, Msix, PciDevice};
 use crate::registers::{IoRegion, halves};
 
@@ -56,7 +56,7 @@ impl PciTransport {
         let isr = windows.isr.and_then(|part| part.map(hal).ok());
         let has_line = interrupts.is_none() && isr.is_some();
         let source = if has_line { function.line_source(config.as_ref()) } else { None };
-        let line = CardLine::find(hal, source);
+        let line = IntxLine::find(hal, source);
         Ok(Self {
             common,
             notify: windows.notify.map(hal)?,

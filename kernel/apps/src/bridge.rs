@@ -153,7 +153,7 @@ impl Application for Bridge {
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<(), AppError> {
-        let (there, back) = (Missing::after(self.a.rx_rings()), Missing::after(self.b.rx_rings()));
+        let (there, back) = (BlockedOn::after(self.a.rx_rings()), BlockedOn::after(self.b.rx_rings()));
         let mut ports = [
             Polled::new(&mut self.a, there.of_receiver | back.of_sender),
             Polled::new(&mut self.b, back.of_receiver | there.of_sender),
@@ -169,23 +169,23 @@ impl Application for Bridge {
 }
 
 /// What keeps frames from moving from one port to the other.
-struct Missing {
+struct BlockedOn {
     of_receiver: Interest,
     of_sender: Interest,
 }
 
-impl Missing {
+impl BlockedOn {
     /// For frames that come by these rings.
     fn after(rx: &[RxRing]) -> Self {
-        let mut missing = Self { of_receiver: Interest::empty(), of_sender: Interest::empty() };
+        let mut blocked = Self { of_receiver: Interest::empty(), of_sender: Interest::empty() };
         for rx in rx {
             if rx.window() == 0 {
-                missing.of_receiver |= Interest::READABLE;
+                blocked.of_receiver |= Interest::READABLE;
             } else {
-                missing.of_sender |= Interest::WRITABLE;
+                blocked.of_sender |= Interest::WRITABLE;
             }
         }
-        missing
+        blocked
     }
 }
 

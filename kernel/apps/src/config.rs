@@ -13,7 +13,7 @@ use core::num::NonZeroUsize;
 use nm_core::Netmap;
 
 use crate::apps::{AppEntry, ErasedConfig};
-use crate::keys::{KeyHelp, Keys, Shown, list};
+use crate::keys::{Escaped, KeyHelp, Keys, list};
 use crate::machine::MachineConfig;
 use crate::{AppError, Application};
 
@@ -34,12 +34,12 @@ pub struct ConfigError {
     /// The word, `key=value`.
     pub word: String,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub problem: InvalidArgument,
 }
 
 /// What is wrong with a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
+pub enum InvalidArgument {
     /// The key is in no table.
     UnknownKey {
         /// The keys that there are, with blanks between them.
@@ -58,14 +58,16 @@ pub enum Problem {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = Shown(&self.word);
+        let word = Escaped(&self.word);
         match &self.problem {
-            Problem::UnknownKey { allowed } => write!(f, "unknown key in \"{word}\"; allowed: {allowed}"),
-            Problem::UnknownApplication { allowed } => {
+            InvalidArgument::UnknownKey { allowed } => {
+                write!(f, "unknown key in \"{word}\"; allowed: {allowed}")
+            }
+            InvalidArgument::UnknownApplication { allowed } => {
                 write!(f, "unknown application in \"{word}\"; allowed: {allowed}")
             }
-            Problem::Duplicate => write!(f, "duplicate key in \"{word}\""),
-            Problem::BadValue(reason) => write!(f, "invalid value in \"{word}\"; {reason}"),
+            InvalidArgument::Duplicate => write!(f, "duplicate key in \"{word}\""),
+            InvalidArgument::BadValue(reason) => write!(f, "invalid value in \"{word}\"; {reason}"),
         }
     }
 }
@@ -85,19 +87,20 @@ impl Config {
         let mut seen: Vec<&str> = Vec::new();
         for &(key, value) in words {
             let is_duplicate = seen.contains(&key) && MachineConfig::repeats(key) != Some(true);
-            let set = if is_duplicate { Err(Problem::Duplicate) } else { config.set(key, value, app) };
+            let set =
+                if is_duplicate { Err(InvalidArgument::Duplicate) } else { config.set(key, value, app) };
             set.map_err(|problem| error(key, value, problem))?;
             seen.push(key);
         }
         Ok(config)
     }
 
-    fn set(&mut self, key: &str, value: &str, app: &AppEntry) -> Result<(), Problem> {
+    fn set(&mut self, key: &str, value: &str, app: &AppEntry) -> Result<(), InvalidArgument> {
         if key == APP {
             return Ok(());
         }
         let set = self.machine.set(key, value).or_else(|| self.app.set(key, value));
-        set.ok_or_else(|| unknown_key(app))?.map_err(Problem::BadValue)
+        set.ok_or_else(|| unknown_key(app))?.map_err(InvalidArgument::BadValue)
     }
 
     /// Opens the application's ports and starts it, divided into parts for at most `workers` workers: at least one, each with
@@ -124,18 +127,18 @@ fn pick<'a>(words: &[(&str, &str)], apps: &'a [AppEntry]) -> Result<&'a AppEntry
     let unknown = || {
         let (key, value) = word.copied().unwrap_or((APP, ""));
         let allowed = list(&mut apps.iter().map(|app| app.name));
-        error(key, value, Problem::UnknownApplication { allowed })
+        error(key, value, InvalidArgument::UnknownApplication { allowed })
     };
     entry.ok_or_else(unknown)
 }
 
-fn unknown_key(app: &AppEntry) -> Problem {
+fn unknown_key(app: &AppEntry) -> InvalidArgument {
     let names = |keys: Vec<KeyHelp>| list(&mut keys.into_iter().map(|key| key.name));
     let (machine, own) = (names(MachineConfig::describe()), names(app.keys()));
-    Problem::UnknownKey { allowed: alloc::format!("{APP} {machine}; with {APP}={}: {own}", app.name) }
+    InvalidArgument::UnknownKey { allowed: alloc::format!("{APP} {machine}; with {APP}={}: {own}", app.name) }
 }
 
-fn error(key: &str, value: &str, problem: Problem) -> ConfigError {
+fn error(key: &str, value: &str, problem: InvalidArgument) -> ConfigError {
     ConfigError { word: alloc::format!("{key}={value}"), problem }
 }
 

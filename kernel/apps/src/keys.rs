@@ -240,9 +240,9 @@ macro_rules! keys {
 const SHOWN_MAX: usize = 60;
 
 /// A text from outside, fit for a message: control characters escaped, cut where it is long.
-pub(crate) struct Shown<'a>(pub(crate) &'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
-impl Display for Shown<'_> {
+impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.0.chars().take(SHOWN_MAX).try_for_each(|c| write!(f, "{}", c.escape_debug()))?;
         match self.0.chars().nth(SHOWN_MAX) {
@@ -255,5 +255,5 @@ impl Display for Shown<'_> {
 /// An error that repeats a value from outside, as a message of bounded length.
 pub(crate) fn bounded_message(error: &dyn Display) -> String {
     let text = error.to_string();
-    if text.chars().count() <= 2 * SHOWN_MAX { text } else { Shown(&text).to_string() }
+    if text.chars().count() <= 2 * SHOWN_MAX { text } else { Escaped(&text).to_string() }
 }

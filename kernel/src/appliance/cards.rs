@@ -84,10 +84,10 @@ impl Names {
                         log::info!(target: "cards", "{place} is {name}: {what}");
                         *number += 1;
                     }
-                    Err(error) => complain(place, &error),
+                    Err(error) => report_left_out(place, &error),
                 }
             }
-            Some(Err(error)) => complain(place, &error),
+            Some(Err(error)) => report_left_out(place, &error),
         }
     }
 }
@@ -104,6 +104,6 @@ fn attach_one(netmap: &Netmap, name: &str, card: Card, mtu: Option<Mtu>) -> Resu
     netmap.attach_as(name, attachment)
 }
 
-fn complain(place: &dyn Display, error: &dyn core::error::Error) {
+fn report_left_out(place: &dyn Display, error: &dyn core::error::Error) {
     log::error!(target: "cards", "{place}: left out: {error}");
 }

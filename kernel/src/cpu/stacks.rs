@@ -4,7 +4,7 @@
 
 use core::cell::UnsafeCell;
 
-use millrace_boot::{PAGE_BYTES, Span, trampoline};
+use millrace_boot::{AddrRange, PAGE_BYTES, trampoline};
 
 /// Bytes of a stack for exceptions.
 pub(crate) const EXCEPTION_STACK_BYTES: usize = 16 * 1024;
@@ -58,8 +58,8 @@ impl ExceptionStack {
         memory.stack.get() as u64 + EXCEPTION_STACK_BYTES as u64
     }
 
-    fn guard(self) -> Option<Span> {
-        Span::sized(self.memory().guard.get() as u64, PAGE_BYTES)
+    fn guard(self) -> Option<AddrRange> {
+        AddrRange::sized(self.memory().guard.get() as u64, PAGE_BYTES)
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn names() -> [&'static str; EXCEPTION_STACKS] {
 
 /// Every page that is left unmapped under a stack of the first processor, with the name of that stack. Those under the
 /// stacks of others were never mapped.
-pub fn guard_pages() -> impl Iterator<Item = (&'static str, Span)> {
+pub fn guard_pages() -> impl Iterator<Item = (&'static str, AddrRange)> {
     let boot = trampoline::boot_stack_guard().map(|guard| ("boot stack", guard));
     let exceptions = ExceptionStack::ALL.into_iter().filter_map(|stack| Some((stack.name(), stack.guard()?)));
     boot.into_iter().chain(exceptions)

@@ -11,7 +11,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 
 use linked_list_allocator::Heap;
-use millrace_boot::{PAGE_BYTES, Span};
+use millrace_boot::{AddrRange, PAGE_BYTES};
 use spin::Mutex;
 
 use super::error::MemoryError;
@@ -73,8 +73,8 @@ unsafe impl GlobalAlloc for LockedHeap {
             unsafe { self.0.lock().deallocate(block, whole_lines(layout)) }
             return;
         }
-        let run =
-            Span::sized(block.as_ptr() as u64, layout.size() as u64).and_then(|span| span.pages_touched());
+        let run = AddrRange::sized(block.as_ptr() as u64, layout.size() as u64)
+            .and_then(|span| span.pages_touched());
         // A run that is refused is lost, and counted as handed out; it is not handed out again.
         let _ = run.map(frames::free);
     }

@@ -1,7 +1,7 @@
 //! What the loader left in memory, read through the trampoline's mapping of the first 4 GiB.
 #![expect(unsafe_code, reason = "makes slices of memory that Rust does not know of")]
 
-use millrace_boot::{PhysicalMemory, Span, image};
+use millrace_boot::{AddrRange, PhysicalMemory, image};
 
 /// End of what the trampoline maps.
 const MAPPED: u64 = 4 << 30;
@@ -27,7 +27,7 @@ impl PhysicalMemory for LoaderView {
             return Some(&[]);
         }
         let span =
-            Span::sized(address, len as u64).filter(|span| span.start() > 0 && span.end() <= MAPPED)?;
+            AddrRange::sized(address, len as u64).filter(|span| span.start() > 0 && span.end() <= MAPPED)?;
         if image::whole().is_some_and(|image| image.overlaps(span)) {
             return None;
         }

@@ -4,7 +4,7 @@
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use millrace_boot::{BootInfo, PAGE_BYTES, Span};
+use millrace_boot::{AddrRange, BootInfo, PAGE_BYTES};
 use spin::Once;
 
 use super::window;
@@ -13,27 +13,27 @@ use super::window;
 const END: u64 = 0xa_0000;
 
 /// The page that was picked.
-static PICKED: Once<Option<Span>> = Once::new();
+static PICKED: Once<Option<AddrRange>> = Once::new();
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Picks the page: the lowest of RAM, behind the first, that the loader has not used.
 pub(super) fn init(info: &BootInfo<'_>) {
-    let is_free = |page: &Span| {
+    let is_free = |page: &AddrRange| {
         let is_used = info.occupied.iter().flatten().any(|taken| taken.overlaps(*page));
         info.memory.ram().iter().any(|ram| ram.contains(*page)) && !is_used
     };
     let pages = (PAGE_BYTES..END).step_by(PAGE_BYTES as usize);
-    PICKED.call_once(|| pages.filter_map(|start| Span::sized(start, PAGE_BYTES)).find(is_free));
+    PICKED.call_once(|| pages.filter_map(|start| AddrRange::sized(start, PAGE_BYTES)).find(is_free));
 }
 
 /// Where the page is, or was; `None` on a machine without.
-pub(crate) fn address() -> Option<Span> {
+pub(crate) fn address() -> Option<AddrRange> {
     PICKED.get().copied().flatten()
 }
 
 /// The page, whose owner may use it as memory. Dropped, it is not mapped any more.
 #[derive(Debug)]
-pub(crate) struct LowPage(Span);
+pub(crate) struct LowPage(AddrRange);
 
 impl LowPage {
     /// The page, once; `None` on a machine without.

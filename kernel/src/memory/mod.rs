@@ -25,7 +25,7 @@ mod window;
 
 use core::fmt;
 
-use millrace_boot::{BootInfo, Span, image};
+use millrace_boot::{AddrRange, BootInfo, image};
 
 pub use error::MemoryError;
 pub(crate) use frames::{allocate as allocate_frames, free as free_frames};
@@ -69,7 +69,7 @@ pub fn usage() -> Usage {
 
 /// Takes over all RAM but the image, what the loader left and what else is `taken`, and opens the heap. The trampoline's page
 /// tables are still in use, so only the first 4 GiB can be touched yet.
-pub(crate) fn init(info: &BootInfo<'_>, taken: impl Iterator<Item = Span>) -> Result<(), MemoryError> {
+pub(crate) fn init(info: &BootInfo<'_>, taken: impl Iterator<Item = AddrRange>) -> Result<(), MemoryError> {
     let occupied = info.occupied.into_iter().flatten();
     low_page::init(info);
     frames::init(info.memory.ram(), occupied.chain(image::whole()).chain(taken))?;
@@ -84,7 +84,7 @@ pub(crate) fn protect(info: &BootInfo<'_>) -> Result<(), MemoryError> {
 }
 
 /// A new stack of `bytes` (a multiple of pages), for good, with a page under it that is never mapped.
-pub(crate) fn new_stack(bytes: u64) -> Option<Span> {
+pub(crate) fn new_stack(bytes: u64) -> Option<AddrRange> {
     window::map_stack(bytes)
 }
 

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use millrace_boot::{Full, PAGE_BYTES, Span, SpanSet, image};
+use millrace_boot::{AddrRange, Full, PAGE_BYTES, RangeSet, image};
 use x86_64::registers::control::{Cr3, Cr3Flags};
 use x86_64::structures::paging::mapper::MapToError;
 use x86_64::structures::paging::{
@@ -65,12 +65,12 @@ pub(super) struct AddressSpace {
 }
 
 /// Builds the tables for `ram` and the image, and switches to them.
-pub(super) fn build(ram: &[Span]) -> Result<AddressSpace, PagingError> {
+pub(super) fn build(ram: &[AddrRange]) -> Result<AddressSpace, PagingError> {
     let mut space = AddressSpace::new()?;
     for (span, flags) in [(image::text(), EXECUTE), (image::rodata(), READ)] {
         span.map_or(Ok(()), |span| space.map(span.start(), span, flags))?;
     }
-    for span in image_data()?.spans().iter().chain(plain_ram(ram)?.spans()) {
+    for span in image_data()?.ranges().iter().chain(plain_ram(ram)?.ranges()) {
         space.map(span.start(), *span, READ_WRITE)?;
     }
     space.activate();
@@ -78,18 +78,18 @@ pub(super) fn build(ram: &[Span]) -> Result<AddressSpace, PagingError> {
 }
 
 /// The image's variables and stacks without the guard pages.
-fn image_data() -> Result<SpanSet<16>, Full> {
-    let mut data = SpanSet::new();
+fn image_data() -> Result<RangeSet<16>, Full> {
+    let mut data = RangeSet::new();
     image::data().map_or(Ok(()), |span| data.insert(span))?;
     cpu::guard_pages().try_for_each(|(_, guard)| data.remove(guard))?;
     Ok(data)
 }
 
 /// RAM without the image and the null page.
-fn plain_ram(ram: &[Span]) -> Result<SpanSet<256>, Full> {
-    let mut plain = SpanSet::new();
-    ram.iter().filter_map(Span::pages_inside).try_for_each(|span| plain.insert(span))?;
-    let null_page = Span::sized(0, PAGE_BYTES);
+fn plain_ram(ram: &[AddrRange]) -> Result<RangeSet<256>, Full> {
+    let mut plain = RangeSet::new();
+    ram.iter().filter_map(AddrRange::pages_inside).try_for_each(|span| plain.insert(span))?;
+    let null_page = AddrRange::sized(0, PAGE_BYTES);
     null_page.into_iter().chain(image::whole()).try_for_each(|span| plain.remove(span))?;
     Ok(plain)
 }
@@ -116,7 +116,7 @@ impl AddressSpace {
     pub(super) fn map(
         &mut self,
         virt: u64,
-        physical: Span,
+        physical: AddrRange,
         flags: PageTableFlags,
     ) -> Result<(), PagingError> {
         let mut done = 0;
@@ -182,13 +182,13 @@ impl AddressSpace {
 
 /// Frames for page tables. They are never given back: tables live as long as the machine.
 struct TablePool {
-    unused: Option<Span>,
+    unused: Option<AddrRange>,
 }
 
 impl TablePool {
     fn take(&mut self) -> Option<PhysFrame> {
         let run = self.unused.take().or_else(|| frames::allocate(TABLES_AT_ONCE * PAGE_BYTES, PAGE_BYTES))?;
-        self.unused = Span::between(run.start() + PAGE_BYTES, run.end());
+        self.unused = AddrRange::between(run.start() + PAGE_BYTES, run.end());
         Some(PhysFrame::containing_address(PhysAddr::try_new(run.start()).ok()?))
     }
 }

@@ -6,7 +6,7 @@
 
 use core::ptr::NonNull;
 
-use millrace_boot::{MemoryMap, PAGE_BYTES, Span};
+use millrace_boot::{AddrRange, MemoryMap, PAGE_BYTES};
 use spin::Mutex;
 
 use super::frames;
@@ -34,19 +34,20 @@ pub(super) fn init(space: AddressSpace, memory: MemoryMap) {
 /// Maps `bytes` of device registers at the physical address `phys`, uncached. `None` when there is nothing to map, when the
 /// range passes what the processor can address or touches RAM, or when window or memory for tables is used up.
 pub(crate) fn map_device(phys: u64, bytes: usize) -> Option<NonNull<u8>> {
-    let wanted = Span::sized(phys, bytes as u64).filter(|span| span.end() <= 1 << cpu::physical_bits())?;
+    let wanted =
+        AddrRange::sized(phys, bytes as u64).filter(|span| span.end() <= 1 << cpu::physical_bits())?;
     OPEN.lock().as_mut()?.map_device(wanted)
 }
 
 /// Maps a new stack of `bytes`, a multiple of pages, for good, with a page under it that is never mapped. `None` when
 /// memory is used up.
-pub(super) fn map_stack(bytes: u64) -> Option<Span> {
+pub(super) fn map_stack(bytes: u64) -> Option<AddrRange> {
     OPEN.lock().as_mut()?.map_stack(bytes)
 }
 
 /// Takes a page of RAM out of the tables. The caller ensures that it has no user: processors other than this
 /// one may still know it for a while.
-pub(super) fn unmap_page(page: Span) -> bool {
+pub(super) fn unmap_page(page: AddrRange) -> bool {
     OPEN.lock().as_mut().is_some_and(|window| window.space.unmap_page(page.start()))
 }
 
@@ -56,7 +57,7 @@ pub(super) fn tables() -> Option<u64> {
 }
 
 impl Window {
-    fn map_device(&mut self, wanted: Span) -> Option<NonNull<u8>> {
+    fn map_device(&mut self, wanted: AddrRange) -> Option<NonNull<u8>> {
         let pages = wanted.pages_touched()?;
         if self.memory.ram().iter().any(|ram| ram.overlaps(pages)) {
             return None;
@@ -69,13 +70,13 @@ impl Window {
         NonNull::new((virt + (wanted.start() - pages.start())) as *mut u8)
     }
 
-    fn map_stack(&mut self, bytes: u64) -> Option<Span> {
+    fn map_stack(&mut self, bytes: u64) -> Option<AddrRange> {
         let frames = frames::allocate(bytes, PAGE_BYTES)?;
         // What follows is not adjacent either: the next stack leaves a page of its own, and devices are not run into.
         let virt = self.next.checked_add(PAGE_BYTES)?;
         self.take(virt, frames.bytes())?;
         self.space.map(virt, frames, READ_WRITE).ok()?;
-        Span::sized(virt, frames.bytes())
+        AddrRange::sized(virt, frames.bytes())
     }
 
     /// Takes the addresses up to the end of what begins at `virt`, even if mapping it stops half way: the pages mapped by

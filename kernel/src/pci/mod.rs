@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use millrace_acpi::tables::ConfigWindow;
-use millrace_boot::Span;
+use millrace_boot::AddrRange;
 use millrace_drivers::hal::Hal;
 use millrace_drivers::pci::{ConfigSpace, RootBuses, Window, assign_memory};
 
@@ -61,7 +61,7 @@ impl fmt::Display for Mechanism {
 
 /// PCI on this machine, which has `ram` and whose table describes these windows to configuration space; and how that is
 /// reached. `None` on a machine without PCI.
-pub fn find(hal: &dyn Hal, windows: &[ConfigWindow], ram: &[Span]) -> Option<(Pci, Mechanism)> {
+pub fn find(hal: &dyn Hal, windows: &[ConfigWindow], ram: &[AddrRange]) -> Option<(Pci, Mechanism)> {
     let (config, mechanism) = config_space(hal, windows, ram)?;
     // Definition blocks may need configuration space before they say which root buses there are.
     acpi::set_config_space(config.clone());
@@ -74,7 +74,7 @@ pub fn find(hal: &dyn Hal, windows: &[ConfigWindow], ram: &[Span]) -> Option<(Pc
 fn config_space(
     hal: &dyn Hal,
     windows: &[ConfigWindow],
-    ram: &[Span],
+    ram: &[AddrRange],
 ) -> Option<(Arc<dyn ConfigSpace>, Mechanism)> {
     let by_memory = || {
         let windows = Windows::map(hal, windows)?;
@@ -100,7 +100,7 @@ const INTERRUPT_CONTROLLERS: Window = Window { first: 0xfec0_0000, bytes: 0x40_0
 
 /// Gives BARs their addresses, on a machine whose firmware has not: not where RAM is, configuration space, a virtio-mmio
 /// device or an interrupt controller. Other devices that a window of the bridge may cover are not known here.
-fn configure(space: &dyn ConfigSpace, bridge: &HostBridge, ram: &[Span]) {
+fn configure(space: &dyn ConfigSpace, bridge: &HostBridge, ram: &[AddrRange]) {
     let taken: Vec<_> = ram
         .iter()
         .map(|span| Window { first: span.start(), bytes: span.bytes() })

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use core::task::Waker;
 
-use millrace_boot::Span;
+use millrace_boot::AddrRange;
 use spin::{Mutex, Once};
 use x86_64::VirtAddr;
 use x86_64::registers::model_specific::GsBase;
@@ -37,7 +37,7 @@ pub(crate) struct Processor {
     /// Of the launch that is under way: a processor that has loaded them has marked them as in use.
     pub(crate) segments: Mutex<Option<&'static Segments>>,
     /// The pages under its stacks, with the names of those.
-    pub(crate) guards: Mutex<Vec<(&'static str, Span)>>,
+    pub(crate) guards: Mutex<Vec<(&'static str, AddrRange)>>,
 }
 
 /// How far a processor is.
@@ -87,7 +87,7 @@ pub(crate) fn others() -> impl Iterator<Item = &'static Processor> {
 /// The page that is left unmapped under a stack of a further processor and has this address, and whose stack that is. What
 /// is being written just now is left out: a fault may have come in between.
 pub(crate) fn guard_page(address: u64) -> Option<&'static str> {
-    let holds = |span: &Span| (span.start()..span.end()).contains(&address);
+    let holds = |span: &AddrRange| (span.start()..span.end()).contains(&address);
     PROCESSORS.iter().find_map(|processor| {
         let guards = processor.guards.try_lock()?;
         guards.iter().find(|(_, span)| holds(span)).map(|(name, _)| *name)

@@ -8,7 +8,7 @@ use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering;
 
 use millrace_acpi::tables::Description;
-use millrace_boot::{PAGE_BYTES, Span, processor_start, trampoline};
+use millrace_boot::{AddrRange, PAGE_BYTES, processor_start, trampoline};
 use millrace_drivers::hal::Hal;
 
 use super::ap;
@@ -135,7 +135,7 @@ fn give_stacks(place: &Processor) -> Option<u64> {
     }
     *place.segments.lock() = Some(Segments::further(stacks.map(|stack| stack.end())));
     let names = cpu::exception_stack_names().into_iter().chain(["stack of a further processor"]);
-    let below = |stack: Span| Span::sized(stack.start().checked_sub(PAGE_BYTES)?, PAGE_BYTES);
+    let below = |stack: AddrRange| AddrRange::sized(stack.start().checked_sub(PAGE_BYTES)?, PAGE_BYTES);
     let guards =
         names.zip(stacks.into_iter().chain([work])).filter_map(|(name, stack)| Some((name, below(stack)?)));
     let guards = guards.collect();

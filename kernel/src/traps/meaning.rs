@@ -3,7 +3,7 @@
 use core::fmt;
 
 use bitflags::bitflags;
-use millrace_boot::{PAGE_BYTES, Span, image};
+use millrace_boot::{AddrRange, PAGE_BYTES, image};
 
 use super::registers::Interrupted;
 use super::vector::{self, ErrorCode};
@@ -114,7 +114,7 @@ impl Meaning<'_> {
     fn page_fault(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = PageFault::of(self.interrupted);
         let address = self.cr2;
-        let is_in = |span: Span| (span.start()..span.end()).contains(&address);
+        let is_in = |span: AddrRange| (span.start()..span.end()).contains(&address);
         let is_fetch = error.contains(PageFault::FETCH);
         let of_first = cpu::guard_pages().find(|(_, guard)| is_in(*guard)).map(|(stack, _)| stack);
         if let Some(stack) = of_first.or_else(|| processors::guard_page(address)) {

@@ -33,10 +33,10 @@ use crate::backend::{Backend, Cause, End, Start};
 use crate::events::Events;
 use crate::events::hub::Hub;
 use crate::events::signals::Signals;
-use crate::gate::Stop;
 use crate::mem::{PortMemory, Region};
 use crate::nic::{NicInfo, Stopped};
 use crate::open_error::OpenError;
+use crate::ring_lock::Stop;
 use crate::stats::Direction;
 
 /// What ports are opened on: rings with a back end behind them.
@@ -229,7 +229,7 @@ impl Adapter {
         let set = rings.select(self.name(), request.wanted.rings)?;
         let wanted = layout::slots(&self.common, info, request.region);
         let shapes = layout::shapes(self.name(), (rings, wanted), (offsets, request));
-        let memory = PortMemory::new(request.region, self.name(), &shapes, request.wanted.hands);
+        let memory = PortMemory::new(request.region, self.name(), &shapes, request.wanted.trust);
         let params = layout::start_params(&shapes, (request.region, offsets), mtu);
         let wanted = request.wanted.offsets;
         let parts = Parts { common: &self.common, rings, params, offsets: wanted, shapes: &shapes };

@@ -8,7 +8,7 @@ use spin::Mutex;
 
 use super::info::InterfaceInfo;
 use super::interface::Interface;
-use crate::mem::Hands;
+use crate::mem::Trust;
 use crate::name::InterfaceName;
 use crate::open_error::{KnownInterface, OpenError};
 
@@ -66,13 +66,13 @@ impl Interfaces {
         self.find(name, InterfaceName::Name(name))
     }
 
-    /// How many buffers an interface that is being opened may have: a fair share of those that its region has for such
-    /// hands, among the closed interfaces.
-    pub(crate) fn share(&self, of: &Interface, hands: Hands) -> u32 {
+    /// How many buffers an interface that is being opened may have: a fair share of those that its region has for a
+    /// port of this kind, among the closed interfaces.
+    pub(crate) fn share(&self, of: &Interface, trust: Trust) -> u32 {
         let is_rival =
             |other: &&Arc<Interface>| Arc::ptr_eq(other.region(), of.region()) && !other.is_in_use();
         let rivals = self.all().iter().filter(is_rival).count().max(1);
-        of.region().available(hands) / rivals as u32
+        of.region().available(trust) / rivals as u32
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::users::Sharing;
-use crate::mem::{Hands, Region};
+use crate::mem::{Region, Trust};
 use crate::name::RingSelection;
 use crate::offsets::Offsets;
 
@@ -12,7 +12,7 @@ use crate::offsets::Offsets;
 pub(crate) struct Wanted {
     pub(crate) rings: RingSelection,
     pub(crate) sharing: Sharing,
-    pub(crate) hands: Hands,
+    pub(crate) trust: Trust,
     /// Where payloads begin in their buffers, if not at the start.
     pub(crate) offsets: Option<Offsets>,
 }

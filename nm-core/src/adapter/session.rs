@@ -16,13 +16,13 @@ use super::users::Rings;
 use crate::abi::{RingFlags, SlotFlags};
 use crate::backend::host::{HostRx, HostTx};
 use crate::backend::{Cause, End, Forward, RingBackend, RingBackends};
-use crate::gate::Stop;
 use crate::kring::Kring;
 use crate::mem::{MemoryError, PortHeader, PortMemory, RingCounts};
 use crate::nic::StartParams;
 use crate::offsets::Offsets;
-use crate::ring::cell::{Inside, RingCell};
+use crate::ring::cell::{RingCell, RingState};
 use crate::ring::memory::RingShape;
+use crate::ring_lock::Stop;
 use crate::stats::{Direction, RingKind, RingName};
 
 /// A ring as its users share it.
@@ -281,7 +281,7 @@ pub(super) fn reset_ring(cell: &Cell) {
 }
 
 /// Clears the slots that the device does not have, with their buffers.
-fn clear(inside: &Inside) {
+fn clear(inside: &RingState) {
     if let Some((from, to)) = inside.backend.idle_slots(&inside.kring) {
         inside.kring.ring.clear(from, to);
     }

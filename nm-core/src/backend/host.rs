@@ -139,7 +139,7 @@ impl HostTxPath {
         goes
     }
 
-    /// Hands the frame of slot `at` to the stack, with its last slot.
+    /// Trust the frame of slot `at` to the stack, with its last slot.
     fn deliver(&mut self, kring: &Kring, at: Index, slot: SlotValue) -> Delivered {
         let has_more = slot.has(SlotFlags::MOREFRAG);
         if self.is_dropping {

@@ -1,7 +1,7 @@
 //! What a port is, before it is bound and while it is.
 
 use crate::adapter::{BoundRing, Rings, Slots};
-use crate::mem::{Hands, MemId, Region};
+use crate::mem::{MemId, Region, Trust};
 use crate::name::PortName;
 use crate::netmap::Netmap;
 use crate::open_error::OpenError;
@@ -54,7 +54,7 @@ impl PortInfo {
         }
         let port = PortName::parse(name).map_err(OpenError::Name)?;
         let interface = netmap.list().find(name, port.interface)?;
-        let share = netmap.list().share(&interface, Hands::Raw);
+        let share = netmap.list().share(&interface, Trust::Raw);
         Ok(Self::memory(interface.region()).with_rings(interface.shape(share)))
     }
 

@@ -123,7 +123,7 @@ impl HostSide {
         }
     }
 
-    /// Hands a frame to the stack.
+    /// Trust a frame to the stack.
     pub(crate) fn deliver(&self, frame: &[u8]) -> Result<(), StackRefused> {
         let outcome = self.stack.deliver(&self.name, frame);
         if self.is_shown() {

@@ -5,13 +5,13 @@
 //!
 //! # Frames
 //!
-//! **From a card to the application:** [`RxRing::rxsync`] → [`RingCell::sync`] → [`Gate::enter`] →
+//! **From a card to the application:** [`RxRing::rxsync`] → [`RingCell::sync`] → [`RingLock::enter`] →
 //! [`RingBackend::sync`] of [`CardRx`] → [`Kring::prologue`] → [`RxQueue::sync`] → [`RxBurst::receive_run`], or
 //! [`RxBurst::fragment`] → [`RxBurst::post_run`] → [`Kring::finalize`] → [`Ring::slots`] → [`Slot::frame`] →
 //! [`Ring::advance`].
 //!
 //! **From the application to a card:** [`Ring::slots`] → [`Slot::copy_from`] or [`Slot::swap`] → [`Ring::advance`] →
-//! [`TxRing::txsync`] → [`RingCell::sync`] → [`Gate::enter`] → [`RingBackend::sync`] of [`CardTx`] →
+//! [`TxRing::txsync`] → [`RingCell::sync`] → [`RingLock::enter`] → [`RingBackend::sync`] of [`CardTx`] →
 //! [`Kring::prologue`] → [`TxQueue::sync`] → [`TxBurst::complete_run`], or [`TxBurst::complete`] →
 //! [`TxBurst::submit_run`], or [`TxBurst::next_frame`] → [`Kring::finalize`].
 //!
@@ -75,11 +75,11 @@
 //! [`PortMemory`] is dropped.
 //!
 //! **Reset:** [`Netmap::reset`] → [`Interface::reset`] → [`Adapter::reset`] → [`Session::stop`] → [`RingCell::stop`]
-//! → [`Gate::stop`] → [`Adapter::restart`] → [`Backend::stop`] → [`RingBackend::end`] → [`Backend::start`] →
+//! → [`RingLock::stop`] → [`Adapter::restart`] → [`Backend::stop`] → [`RingBackend::end`] → [`Backend::start`] →
 //! [`Session::restart`] → [`RingCell::stop_for`] → [`RingBackend::begin`] → [`RingCell::resume`] → [`Signals::wake_all`].
 //!
 //! **Detach:** [`Netmap::detach`] → [`Interfaces::remove`] → [`Interface::disappear`] → [`Adapter::disappear`] →
-//! [`HostSide::disappear`] → [`Session::stop`] → [`RingCell::stop`] → [`Gate::stop`] → [`Backend::stop`] →
+//! [`HostSide::disappear`] → [`Session::stop`] → [`RingCell::stop`] → [`RingLock::stop`] → [`Backend::stop`] →
 //! [`RingBackend::end`] → [`Signals::wake_all`].
 //!
 //! **Claim:** [`Netmap::claim`] → [`Interfaces::named`] → [`Interface::claim`]; [`Claim::open`] →
@@ -105,7 +105,6 @@ use {
         signals::{Signal, Signals},
         waiters::Waiters,
     },
-    crate::gate::Gate,
     crate::generic::{FrameDevice, Watchers},
     crate::host::{HostInterface, HostSide, HostStack, forward},
     crate::kring::Kring,
@@ -116,6 +115,7 @@ use {
     crate::poll::poll_any,
     crate::raw::RawPort,
     crate::ring::{Ring, Slot, cell::RingCell, memory::RingMemory},
+    crate::ring_lock::RingLock,
     crate::tunables::AdapterMode,
     crate::{Attachment, Claim, Netmap, Port, RxRing, TxRing},
     core::task::Waker,

@@ -45,7 +45,7 @@ pub use id::{MemId, PoolKind};
 pub use info::{Info, MemoryReport, PoolInfo, Usage};
 pub use mapping::Mapping;
 pub(crate) use objects::RingCells;
-pub(crate) use pools::Hands;
+pub(crate) use pools::Trust;
 pub(crate) use port::PortMemory;
 pub use region::Region;
 pub use regions::Regions;

@@ -30,7 +30,7 @@ pub(super) const RESERVED_BUFFERS: u32 = 2;
 
 /// The kind of port that opens an interface first, while no other port is open on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hands {
+pub(crate) enum Trust {
     /// A safe port.
     Safe,
     /// A raw port: no safe one has these rings before they are gone.

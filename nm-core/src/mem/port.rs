@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::header::{PortHeader, RingCounts};
-use super::{Hands, MemoryError, PoolKind, Region};
+use super::{MemoryError, PoolKind, Region, Trust};
 use crate::abi::{SLOTS_OFFSET, Slot};
 use crate::ring::memory::{RingMemory, RingShape};
 use crate::stats::{Direction, RingKind};
@@ -35,7 +35,7 @@ impl PortMemory {
         region: &Arc<Region>,
         name: &str,
         shapes: &[RingShape],
-        hands: Hands,
+        trust: Trust,
     ) -> Result<Self, MemoryError> {
         check_sizes(region, shapes)?;
         let header = PortHeader::new(region, shapes.len())?;
@@ -43,13 +43,13 @@ impl PortMemory {
             region: region.clone(),
             ring_objects: Vec::new(),
             rings: Vec::with_capacity(shapes.len()),
-            distrusted: shapes.iter().map(|_| AtomicBool::new(hands == Hands::Raw)).collect(),
+            distrusted: shapes.iter().map(|_| AtomicBool::new(trust == Trust::Raw)).collect(),
             header,
         };
         region.take(PoolKind::Ring, shapes.len() as u32, &mut memory.ring_objects)?;
-        check_buffers(region, shapes, hands)?;
+        check_buffers(region, shapes, trust)?;
         for (at, shape) in shapes.iter().enumerate() {
-            memory.make_ring(at, shape, hands)?;
+            memory.make_ring(at, shape, trust)?;
         }
         let count = |kind, direction| {
             shapes.iter().filter(|s| (s.kind, s.direction) == (kind, direction)).count() as u32
@@ -66,14 +66,14 @@ impl PortMemory {
     }
 
     /// Makes the ring of one shape in the ring object at place `at`.
-    fn make_ring(&mut self, at: usize, shape: &RingShape, hands: Hands) -> Result<(), MemoryError> {
+    fn make_ring(&mut self, at: usize, shape: &RingShape, trust: Trust) -> Result<(), MemoryError> {
         let object = self.ring_objects.get(at).copied();
         // `check_sizes` has seen that the slots fit.
         let Some(ring) = object.and_then(|object| RingMemory::new(&self.region, object, shape)) else {
             return Ok(());
         };
         let mut buffers = Vec::new();
-        self.region.take_buffers(shape.size.slots(), hands, &mut buffers)?;
+        self.region.take_buffers(shape.size.slots(), trust, &mut buffers)?;
         ring.fill(&buffers);
         self.region.pools().adjust_held(shape.size.slots() as i32);
         self.rings.push(ring);
@@ -141,8 +141,8 @@ fn check_sizes(region: &Region, shapes: &[RingShape]) -> Result<(), MemoryError>
 }
 
 /// Whether there are buffers for all slots: so an error names what the port needs, not what one of its rings lacks.
-fn check_buffers(region: &Region, shapes: &[RingShape], hands: Hands) -> Result<(), MemoryError> {
-    let (region, pool, available) = (region.id(), PoolKind::Buffer, region.available(hands));
+fn check_buffers(region: &Region, shapes: &[RingShape], trust: Trust) -> Result<(), MemoryError> {
+    let (region, pool, available) = (region.id(), PoolKind::Buffer, region.available(trust));
     let requested = shapes.iter().map(|shape| shape.size.slots()).fold(0, u32::saturating_add);
     if requested <= available {
         Ok(())

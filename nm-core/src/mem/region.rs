@@ -14,7 +14,7 @@ use spin::{Mutex, MutexGuard};
 
 use super::objects::{InterfaceCells, RingCells};
 use super::pools::{Pools, Use};
-use super::{Hands, Info, MemId, MemoryError, MemoryReport, PAGE, PoolKind, RegionError};
+use super::{Info, MemId, MemoryError, MemoryReport, PAGE, PoolKind, RegionError, Trust};
 use crate::tunables::{Sizes, Tunables};
 
 /// A contiguous block of memory with interface objects, ring objects and buffers.
@@ -119,12 +119,12 @@ impl Region {
         self.pools.lock().report(&self.sizes)
     }
 
-    /// How many buffers there are for rings in these hands.
-    pub(crate) fn available(&self, hands: Hands) -> u32 {
+    /// How many buffers there are for rings of a port of this kind.
+    pub(crate) fn available(&self, trust: Trust) -> u32 {
         let report = self.report();
-        match hands {
-            Hands::Safe => report.free,
-            Hands::Raw => report.free + report.resting,
+        match trust {
+            Trust::Safe => report.free,
+            Trust::Raw => report.free + report.resting,
         }
     }
 
@@ -183,18 +183,18 @@ impl Region {
         self.pools.lock().take(self.id, pool, count, into)
     }
 
-    /// Takes `count` buffers with nothing old in them for a ring into `into`: all of them or none. Those for raw hands
+    /// Takes `count` buffers with nothing old in them for a ring into `into`: all of them or none. Those for raw ports
     /// are exposed from here on.
     pub(super) fn take_buffers(
         &self,
         count: u32,
-        hands: Hands,
+        trust: Trust,
         into: &mut Vec<u32>,
     ) -> Result<(), MemoryError> {
         let before = into.len();
-        match hands {
-            Hands::Safe => self.take(PoolKind::Buffer, count, into)?,
-            Hands::Raw => self.pools.lock().take_exposed(self.id, count, into)?,
+        match trust {
+            Trust::Safe => self.take(PoolKind::Buffer, count, into)?,
+            Trust::Raw => self.pools.lock().take_exposed(self.id, count, into)?,
         }
         self.clear(into.get(before..).unwrap_or_default());
         Ok(())

@@ -42,18 +42,18 @@ fn shape(direction: Direction, slots: u32) -> RingShape {
     RingShape { kind, direction, number: 0, size, offsets: SlotOffsets::NONE, initial_offset: 0 }
 }
 
-fn open(region: &Arc<Region>, hands: Hands) -> Result<PortMemory, MemoryError> {
-    PortMemory::new(region, "em0", &[shape(Direction::Tx, SLOTS), shape(Direction::Rx, SLOTS)], hands)
+fn open(region: &Arc<Region>, trust: Trust) -> Result<PortMemory, MemoryError> {
+    PortMemory::new(region, "em0", &[shape(Direction::Tx, SLOTS), shape(Direction::Rx, SLOTS)], trust)
 }
 
 /// The rings of an interface that a safe port has opened.
 fn port(region: &Arc<Region>) -> PortMemory {
-    open(region, Hands::Safe).unwrap()
+    open(region, Trust::Safe).unwrap()
 }
 
 /// The rings of an interface that a raw port has opened.
 fn raw_port(region: &Arc<Region>) -> PortMemory {
-    open(region, Hands::Raw).unwrap()
+    open(region, Trust::Raw).unwrap()
 }
 
 fn buffers(port: &PortMemory) -> BTreeSet<u32> {
@@ -194,14 +194,14 @@ fn rings_that_a_raw_port_opens_are_made_of_resting_buffers_first() {
     let mut spares = region.spares(u32::MAX);
     assert_eq!((spares.len(), region.report().free), (34, 0));
     assert!(buffers(&safe).is_disjoint(&had) && spares.iter().all(|spare| !had.contains(&spare.buf_idx())));
-    let error = open(region, Hands::Safe).unwrap_err().to_string();
+    let error = open(region, Trust::Safe).unwrap_err().to_string();
     assert_eq!(error, "the buf pool has 0 free objects, 8 are needed (tunable buf_num)");
     let again = raw_port(region);
     assert_eq!((buffers(&again), region.report().resting), (had, 0));
     let extra = header(&again, 1);
     assert_eq!(extra.extra(), 0, "there is none left");
     drop((extra, spares.pop()));
-    let error = open(region, Hands::Raw).unwrap_err().to_string();
+    let error = open(region, Trust::Raw).unwrap_err().to_string();
     assert_eq!(error, "the buf pool has 1 free objects, 8 are needed (tunable buf_num)");
     drop((again, other, safe, spares));
     assert_all_free(region);
@@ -372,7 +372,7 @@ fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
     let regions = regions();
     let region = regions.shared();
     let refused =
-        |shapes: &[RingShape]| PortMemory::new(region, "em0", shapes, Hands::Safe).unwrap_err().to_string();
+        |shapes: &[RingShape]| PortMemory::new(region, "em0", shapes, Trust::Safe).unwrap_err().to_string();
     assert_eq!(
         refused(&[shape(Direction::Tx, 17)]),
         "the ring pool has objects of 512 bytes, 528 are needed (tunable ring_size)"
@@ -388,13 +388,13 @@ fn what_does_not_fit_says_so_and_leaves_nothing_behind() {
     assert_all_free(region);
     let sizes = Sizes { if_size: 128, if_num: 1, ..Sizes::default() };
     let private = regions.create("private", sizes).unwrap();
-    let many = PortMemory::new(&private, "em0", &[shape(Direction::Tx, 2); 10], Hands::Safe).unwrap_err();
+    let many = PortMemory::new(&private, "em0", &[shape(Direction::Tx, 2); 10], Trust::Safe).unwrap_err();
     assert_eq!(
         many.to_string(),
         "the if pool of region 2 has objects of 128 bytes, 136 are needed (tunable priv_if_size)"
     );
-    let _first = PortMemory::new(&private, "em0", &[], Hands::Safe).unwrap();
-    let second = PortMemory::new(&private, "em1", &[], Hands::Safe).unwrap_err();
+    let _first = PortMemory::new(&private, "em0", &[], Trust::Safe).unwrap();
+    let second = PortMemory::new(&private, "em1", &[], Trust::Safe).unwrap_err();
     assert_eq!(
         second.to_string(),
         "the if pool of region 2 has 0 free objects, 1 are needed (tunable priv_if_num)"

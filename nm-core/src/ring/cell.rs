@@ -8,22 +8,22 @@ use nm_driver::nic::Armed;
 
 use super::memory::RingMemory;
 use crate::backend::{Forward, RingBackend, Sink};
-use crate::gate::{Gate, Refusal, Stop};
 use crate::kring::{Kring, SyncError};
+use crate::ring_lock::{Refusal, RingLock, Stop};
 use crate::stats::RingCounters;
 use crate::sync::relax;
 
-/// A ring. Memory and counters are shared; kring and back end belong to the thread inside of the gate. Aligned so that the rings
+/// A ring. Memory and counters are shared; kring and back end belong to the thread inside of the lock. Aligned so that the rings
 /// of two cores share no cache line.
 #[repr(align(128))]
 pub(crate) struct RingCell {
     memory: RingMemory,
     counters: Arc<RingCounters>,
-    gate: Gate<Inside>,
+    lock: RingLock<RingState>,
 }
 
 /// What one thread at a time may access.
-pub(crate) struct Inside {
+pub(crate) struct RingState {
     pub(crate) kring: Kring,
     pub(crate) backend: Box<dyn RingBackend>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Inside {
 impl RingCell {
     pub(crate) fn new(kring: Kring, backend: Box<dyn RingBackend>) -> Arc<Self> {
         let (memory, counters) = (kring.ring.clone(), kring.counters.clone());
-        Arc::new(Self { memory, counters, gate: Gate::new(Inside { kring, backend }) })
+        Arc::new(Self { memory, counters, lock: RingLock::new(RingState { kring, backend }) })
     }
 }
 
@@ -58,7 +58,7 @@ impl RingCell {
     /// As [`sync`](Self::sync), unless what is behind the ring asks to be left alone for a while.
     pub(crate) fn sync_if_due(&self) -> Result<(), SyncError> {
         self.with(
-            |Inside { kring, backend }| {
+            |RingState { kring, backend }| {
                 if backend.is_due() { backend.sync(kring, Forward::Own) } else { Ok(()) }
             },
         )?
@@ -66,7 +66,7 @@ impl RingCell {
 
     /// As [`sync`](Self::sync), if the application has submitted or released slots that the core has not taken over.
     pub(crate) fn flush(&self) -> Result<(), SyncError> {
-        self.with(|Inside { kring, backend }| {
+        self.with(|RingState { kring, backend }| {
             if kring.ring.head() == kring.hwcur.get() { Ok(()) } else { backend.sync(kring, Forward::Own) }
         })?
     }
@@ -103,36 +103,36 @@ impl RingCell {
 
     /// Whether what was behind the ring has disappeared.
     pub(crate) fn is_gone(&self) -> bool {
-        self.gate.is_gone()
+        self.lock.is_gone()
     }
 
     /// Works on the ring as a sync does.
     #[inline]
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> Result<R, SyncError> {
-        self.gate.enter(work).map_err(SyncError::from)
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut RingState) -> R) -> Result<R, SyncError> {
+        self.lock.enter(work).map_err(SyncError::from)
     }
 
     /// Works on the ring from outside of a sync: waits for one that is under way, and keeps others out meanwhile.
     /// Afterwards the ring goes on, unless it is gone. Called under the adapter's lock of operations.
-    pub(crate) fn pause<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> R {
+    pub(crate) fn pause<R>(&self, work: impl FnOnce(&mut RingState) -> R) -> R {
         let result = self.stop_for(work);
         self.resume();
         result
     }
 
     /// The same, and afterwards the ring stays stopped, until [`resume`](Self::resume).
-    pub(crate) fn stop_for<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> R {
-        self.gate.stop_for(Stop::Pause, work)
+    pub(crate) fn stop_for<R>(&self, work: impl FnOnce(&mut RingState) -> R) -> R {
+        self.lock.stop_for(Stop::Pause, work)
     }
 
     /// Keeps syncs out: until [`resume`](Self::resume) or the end of the next [`pause`](Self::pause), or for good.
     pub(crate) fn stop(&self, why: Stop) {
-        self.gate.stop(why);
+        self.lock.stop(why);
     }
 
     /// Lets syncs in again after a pause.
     pub(crate) fn resume(&self) {
-        self.gate.start();
+        self.lock.start();
     }
 }
 
@@ -150,7 +150,7 @@ impl fmt::Debug for RingCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RingCell")
             .field("memory", &self.memory)
-            .field("gate", &self.gate)
+            .field("lock", &self.lock)
             .finish_non_exhaustive()
     }
 }

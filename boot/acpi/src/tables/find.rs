@@ -1,7 +1,7 @@
 //! Finding the tables: from the RSDP through the root table.
 
 use millrace_boot::little_endian::{u32_at, u64_at};
-use millrace_boot::{PhysicalMemory, Span};
+use millrace_boot::{AddrRange, PhysicalMemory};
 
 use super::table::{AcpiTable, sums_to_zero};
 use super::{fadt, signature};
@@ -85,7 +85,7 @@ impl<'m> Tables<'m> {
     }
 
     /// The physical addresses that the tables occupy, which must not be allocated while the tables are in use.
-    pub fn spans(&self) -> impl Iterator<Item = Span> {
+    pub fn ranges(&self) -> impl Iterator<Item = AddrRange> {
         let single = [self.madt, self.mcfg, self.hpet, self.fadt, self.dmar, self.ivrs, self.dsdt];
         single.into_iter().chain(self.ssdts).flatten().filter_map(|table| table.span())
     }

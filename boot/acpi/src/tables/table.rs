@@ -1,7 +1,7 @@
 //! One table: its header (5.2.6), length and checksum.
 
 use millrace_boot::little_endian::u32_at;
-use millrace_boot::{PhysicalMemory, Span};
+use millrace_boot::{AddrRange, PhysicalMemory};
 
 /// Bytes of the header that every table begins with (5.2.6, table 5.4).
 pub(super) const HEADER_BYTES: usize = 36;
@@ -46,8 +46,8 @@ impl<'m> AcpiTable<'m> {
     }
 
     /// The physical addresses that the table occupies.
-    pub(super) fn span(&self) -> Option<Span> {
-        Span::sized(self.address, self.bytes.len() as u64)
+    pub(super) fn span(&self) -> Option<AddrRange> {
+        AddrRange::sized(self.address, self.bytes.len() as u64)
     }
 }
 

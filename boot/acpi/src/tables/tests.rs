@@ -363,7 +363,7 @@ fn definition_blocks_begin_with_the_dsdt_and_have_spans() {
         let memory = machine(&tables).with(0x7000, dsdt.clone());
         let tables = Tables::find(&memory, Some(0x500));
         let blocks: Vec<Vec<u8>> = tables.definition_blocks().map(<[u8]>::to_vec).collect();
-        (blocks, tables.spans().map(|span| span.start()).collect::<Vec<_>>())
+        (blocks, tables.ranges().map(|span| span.start()).collect::<Vec<_>>())
     };
     let all: [&[u8]; 3] = [b"first", b"second", b"third"];
     assert_eq!(

@@ -14,7 +14,7 @@ use nm_driver::nic::NicInfo;
 use nm_driver::platform::Platform;
 
 use super::NetError;
-use super::facts::Facts;
+use super::negotiated::NegotiatedConfig;
 use crate::virtio::features::Features;
 use crate::virtio::queue::CommandQueue;
 
@@ -38,14 +38,14 @@ pub(super) fn queue_number(pairs: Option<u16>) -> u16 {
 /// Tells the running device, which says `info` of itself, how it is to work.
 pub(super) fn instruct(
     control: &mut CommandQueue,
-    facts: &Facts,
+    negotiated: &NegotiatedConfig,
     info: &NicInfo,
     platform: &dyn Platform,
 ) -> Result<(), NetError> {
-    if facts.granted_pairs().is_some() {
-        use_queue_pairs(control, facts.pairs, platform)?;
+    if negotiated.granted_pairs().is_some() {
+        use_queue_pairs(control, negotiated.pairs, platform)?;
     }
-    if facts.features.contains(Features::NET_CTRL_RX) {
+    if negotiated.features.contains(Features::NET_CTRL_RX) {
         take_all_frames(control, platform).unwrap_or_else(|error| go_on_after(&error, info));
     }
     Ok(())

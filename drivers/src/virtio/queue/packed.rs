@@ -42,18 +42,18 @@ use crate::virtio::transport::Notifier;
 pub(super) use self::command::PackedCommands;
 pub use self::layout::PackedMemory;
 use self::layout::{Descriptor, last_word, write_descriptor};
-use self::place::{AvailableWord, Place, UsedWord};
+use self::place::{AvailableWord, RingPosition, UsedWord};
 
 /// One packed virtqueue with buffers that go in direction `D`.
 #[derive(Debug)]
 pub struct PackedQueue<D> {
     ring: PackedMemory,
     /// The next position to post in.
-    next_avail: Place,
+    next_avail: RingPosition,
     /// `next_avail` when the doorbell was decided last.
-    kicked: Place,
+    kicked: RingPosition,
     /// The next position to look for a completion in.
-    next_used: Place,
+    next_used: RingPosition,
     events: Events,
     /// A buffer of several descriptors may be outstanding: only the first of its positions becomes used.
     has_chains: bool,
@@ -70,9 +70,9 @@ impl<D: Direction> PackedQueue<D> {
         ring.disable_interrupts();
         Self {
             ring,
-            next_avail: Place::START,
-            kicked: Place::START,
-            next_used: Place::START,
+            next_avail: RingPosition::START,
+            kicked: RingPosition::START,
+            next_used: RingPosition::START,
             events,
             has_chains: false,
             is_broken: false,
@@ -85,7 +85,7 @@ impl<D: Direction> PackedQueue<D> {
     /// Positions that are posted and not used.
     #[inline]
     fn posted_positions(&self) -> u32 {
-        self.ring.circle().count(self.next_used, self.next_avail)
+        self.ring.layout().count(self.next_used, self.next_avail)
     }
 }
 
@@ -135,7 +135,7 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
 
     #[inline]
     fn consume(&mut self, count: u32) {
-        self.next_used = self.ring.circle().skip(self.next_used, count);
+        self.next_used = self.ring.layout().skip(self.next_used, count);
     }
 
     #[inline]
@@ -152,7 +152,7 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
 
     #[inline]
     fn posted(&mut self, _first: u16, count: u32, _bytes: u32) {
-        self.next_avail = self.ring.circle().skip(self.next_avail, count);
+        self.next_avail = self.ring.layout().skip(self.next_avail, count);
     }
 
     /// The first descriptor is written last: the device follows a chain as soon as the first of it is available. The id is in the
@@ -160,15 +160,15 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
     #[cold]
     fn post_chain(&mut self, first: u16, segments: &[Segment]) {
         // No cut: a queue has no more descriptors than 16 bits count.
-        let (circle, count) = (self.ring.circle(), segments.len() as u32);
+        let (layout, count) = (self.ring.layout(), segments.len() as u32);
         for (ahead, &(address, bytes)) in (0..count).zip(segments).rev() {
             let flags = if ahead + 1 == count { D::FLAGS } else { D::FLAGS | DESCRIPTOR_NEXT };
-            let place = circle.skip(self.next_avail, ahead);
+            let place = layout.skip(self.next_avail, ahead);
             if let Some(descriptor) = self.ring.from(place).first() {
                 write_descriptor(descriptor, place.counter().available(first, flags).take(bytes), address);
             }
         }
-        self.next_avail = circle.skip(self.next_avail, count);
+        self.next_avail = layout.skip(self.next_avail, count);
         self.has_chains |= count > 1;
     }
 
@@ -184,7 +184,7 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
     fn advance(&mut self, _buffers: u32, descriptors: u32) -> bool {
         self.is_broken |= descriptors > self.posted_positions();
         if !self.is_broken {
-            self.next_used = self.ring.circle().skip(self.next_used, descriptors);
+            self.next_used = self.ring.layout().skip(self.next_used, descriptors);
             self.has_chains &= self.next_used != self.next_avail;
         }
         !self.is_broken

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use proptest::prelude::*;
 
 use super::{
-    BUFFERS, Hands, PortHeader, PortMemory, Region, RingCounts, RingMemory, SLOTS, Spare, assert_all_free,
+    BUFFERS, PortHeader, PortMemory, Region, RingCounts, RingMemory, SLOTS, Spare, Trust, assert_all_free,
     open, regions, set_next, write_slot,
 };
 
@@ -18,7 +18,7 @@ const OPS: usize = if cfg!(miri) { 16 } else { 80 };
 /// What happens to a region that safe ports, raw ports and spare handles use.
 #[derive(Debug, Clone)]
 enum Op {
-    Open(Hands),
+    Open(Trust),
     Close(usize),
     Spare,
     DropSpare(usize),
@@ -54,8 +54,8 @@ fn op() -> impl Strategy<Value = Op> {
     let which = 0usize..4;
     let buffer = prop_oneof![30 => 0u32..BUFFERS + 2, 1 => Just(u32::MAX)];
     prop_oneof![
-        2 => Just(Op::Open(Hands::Safe)),
-        2 => Just(Op::Open(Hands::Raw)),
+        2 => Just(Op::Open(Trust::Safe)),
+        2 => Just(Op::Open(Trust::Raw)),
         1 => which.clone().prop_map(Op::Close),
         2 => Just(Op::Spare),
         1 => which.clone().prop_map(Op::DropSpare),
@@ -85,9 +85,9 @@ impl World {
     fn apply(&mut self, op: &Op, region: &Arc<Region>) {
         let ports = self.ports.len().max(1);
         match *op {
-            Op::Open(hands) => {
-                let safe = if hands == Hands::Safe { 2 } else { 0 };
-                self.ports.extend(open(region, hands).ok().map(|port| (port, safe)));
+            Op::Open(trust) => {
+                let safe = if trust == Trust::Safe { 2 } else { 0 };
+                self.ports.extend(open(region, trust).ok().map(|port| (port, safe)));
             }
             Op::Close(at) => drop(pick(&mut self.ports, at)),
             Op::Spare => self.spares.extend(region.spare()),

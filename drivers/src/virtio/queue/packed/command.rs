@@ -1,7 +1,7 @@
 //! Commands in a packed ring: three descriptors that follow each other (section 2.8.6), one command at a time.
 use super::layout::{PackedMemory, write_descriptor};
 use super::notify::is_doorbell_wanted;
-use super::place::Place;
+use super::place::RingPosition;
 use crate::virtio::queue::command::ring::{CommandRing, Outcome, PARTS, Part, is_long_enough};
 
 /// The id of each command: there is one at a time.
@@ -11,16 +11,20 @@ const ID: u16 = 0;
 pub(in crate::virtio::queue) struct PackedCommands {
     ring: PackedMemory,
     /// The place of the first descriptor of the command that was sent last.
-    sent: Place,
+    sent: RingPosition,
     /// That of the next command.
-    next: Place,
+    next: RingPosition,
 }
 
 impl PackedCommands {
     /// `None` when the ring is too short.
     pub(in crate::virtio::queue) fn new(ring: PackedMemory) -> Option<Self> {
         ring.disable_interrupts();
-        is_long_enough(ring.size()).then_some(Self { ring, sent: Place::START, next: Place::START })
+        is_long_enough(ring.size()).then_some(Self {
+            ring,
+            sent: RingPosition::START,
+            next: RingPosition::START,
+        })
     }
 }
 
@@ -28,15 +32,15 @@ impl CommandRing for PackedCommands {
     /// The last part is written first: the device follows a chain as soon as the first of it is available. It takes the id
     /// from the last.
     fn send(&mut self, parts: [Part; PARTS as usize]) -> bool {
-        let circle = self.ring.circle();
+        let layout = self.ring.layout();
         self.sent = self.next;
         for (ahead, Part { address, bytes, flags }) in (0..PARTS).zip(parts).rev() {
-            let place = circle.skip(self.sent, ahead.into());
+            let place = layout.skip(self.sent, ahead.into());
             if let Some(descriptor) = self.ring.from(place).first() {
                 write_descriptor(descriptor, place.counter().available(ID, flags).take(bytes), address);
             }
         }
-        self.next = circle.skip(self.sent, PARTS.into());
+        self.next = layout.skip(self.sent, PARTS.into());
         is_doorbell_wanted(&self.ring)
     }
 

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 use nm_driver::shared::{SharedArray, SharedMemory};
 
-use super::place::{Circle, Place, WrapCounter, id_of};
+use super::place::{RingLayout, RingPosition, WrapCounter, id_of};
 use crate::virtio::queue::QueueSize;
 use crate::virtio::transport::QueuePlace;
 
@@ -32,7 +32,7 @@ impl Layout {
 /// An event suppression structure (section 2.8.14): when one side wants to be notified by the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Suppression {
-    /// The place that `flags` may refer to; see [`Circle::event`].
+    /// The place that `flags` may refer to; see [`RingLayout::event`].
     pub(super) place: u16,
     /// Which it is to be.
     pub(super) flags: u16,
@@ -47,7 +47,7 @@ pub struct PackedMemory {
     descriptors: SharedArray<Descriptor>,
     driver_event: SharedArray<AtomicU32>,
     device_event: SharedArray<AtomicU32>,
-    circle: Circle,
+    layout: RingLayout,
     size: QueueSize,
     memory: Arc<DmaMemory>,
 }
@@ -62,7 +62,7 @@ impl PackedMemory {
             descriptors: memory.array(0, size.get().into()),
             driver_event: memory.array(driver_event, 1),
             device_event: memory.array(device_event, 1),
-            circle: Circle::of(size),
+            layout: RingLayout::of(size),
             size,
             memory: memory.memory().clone(),
         })
@@ -94,13 +94,13 @@ impl PackedMemory {
 
     /// The way around its ring.
     #[inline]
-    pub(super) fn circle(&self) -> Circle {
-        self.circle
+    pub(super) fn layout(&self) -> RingLayout {
+        self.layout
     }
 
     /// The descriptors from a place on, to the end of the ring.
     #[inline]
-    pub(super) fn from(&self, place: Place) -> &[Descriptor] {
+    pub(super) fn from(&self, place: RingPosition) -> &[Descriptor] {
         self.descriptors.from(place.position())
     }
 }
@@ -137,7 +137,7 @@ pub(super) fn used(descriptor: &Descriptor, counter: WrapCounter) -> Option<(u16
 /// What the two sides tell each other.
 impl PackedMemory {
     /// What the device says in the descriptor at a place: see [`used`].
-    pub(super) fn used(&self, place: Place) -> Option<(u16, u32)> {
+    pub(super) fn used(&self, place: RingPosition) -> Option<(u16, u32)> {
         used(self.from(place).first()?, place.counter())
     }
 

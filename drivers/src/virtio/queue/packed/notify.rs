@@ -19,7 +19,7 @@
 use core::sync::atomic::{Ordering, fence};
 
 use super::layout::{PackedMemory, Suppression};
-use super::place::Place;
+use super::place::RingPosition;
 use super::{Direction, Events, PackedQueue};
 
 /// Always (`RING_EVENT_FLAGS_ENABLE`, section 2.8.10).
@@ -69,26 +69,26 @@ impl<D: Direction> PackedQueue<D> {
     }
 
     /// How many places are posted and not used, and the last of so many `completions` in them, as far as events have places.
-    fn last_of(&self, completions: u16) -> (u32, Place) {
-        let circle = self.ring.circle();
-        let posted = circle.count(self.next_used, self.next_avail);
+    fn last_of(&self, completions: u16) -> (u32, RingPosition) {
+        let layout = self.ring.layout();
+        let posted = layout.count(self.next_used, self.next_avail);
         let ahead = match self.events {
             Events::Index => u32::from(completions).min(posted).saturating_sub(1),
             Events::Flag => 0,
         };
-        (posted, circle.skip(self.next_used, ahead))
+        (posted, layout.skip(self.next_used, ahead))
     }
 
     /// Asks the device for an interrupt, at this place where it knows places; what is looked at next is looked at after that.
-    fn ask_at(&self, place: Place) {
+    fn ask_at(&self, place: RingPosition) {
         let flags = if self.events == Events::Index { AT_PLACE } else { ENABLE };
-        self.ring.write_driver_event(Suppression { place: self.ring.circle().event(place), flags });
+        self.ring.write_driver_event(Suppression { place: self.ring.layout().event(place), flags });
         // The event suppression that was just stored before the flags that are loaded next; see the module.
         fence(Ordering::SeqCst);
     }
 
     /// Whether the device has used a place of this queue.
-    fn is_used(&self, place: Place) -> bool {
+    fn is_used(&self, place: RingPosition) -> bool {
         self.ring.used(place).is_some()
     }
 }

@@ -23,7 +23,7 @@ const EVENT_WRAP: u16 = 1 << 15;
 
 /// A place in the ring, in one of two turns: those in which the ring wrap counter is 1, and those in which it is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct RingPosition {
     /// The position in the ring.
     position: u32,
     counter: WrapCounter,
@@ -33,7 +33,7 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrapCounter(u64);
 
-impl Place {
+impl RingPosition {
     /// Where both sides start.
     pub(super) const START: Self = Self { position: 0, counter: WrapCounter(AVAILABLE | USED) };
 
@@ -125,34 +125,34 @@ pub(super) fn id_of(word: u64) -> u16 {
 
 /// The way around a ring of one size, which is a power of two.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Circle {
+pub(super) struct RingLayout {
     size: u32,
 }
 
-impl Circle {
+impl RingLayout {
     pub(super) fn of(size: QueueSize) -> Self {
         Self { size: size.get().into() }
     }
 
     /// The place `count` places behind that, at most a whole turn.
     #[inline]
-    pub(super) fn skip(self, Place { position, counter }: Place, count: u32) -> Place {
+    pub(super) fn skip(self, RingPosition { position, counter }: RingPosition, count: u32) -> RingPosition {
         let position = position + count;
         if position >= self.size {
-            return Place { position: position - self.size, counter: counter.turned() };
+            return RingPosition { position: position - self.size, counter: counter.turned() };
         }
-        Place { position, counter }
+        RingPosition { position, counter }
     }
 
     /// How a place is named for events: the position, and the wrap counter above it.
-    pub(super) fn event(self, Place { position, counter }: Place) -> u16 {
+    pub(super) fn event(self, RingPosition { position, counter }: RingPosition) -> u16 {
         // No cut: 4096 positions at most.
         position as u16 | if counter.0 == 0 { 0 } else { EVENT_WRAP }
     }
 
     /// How many places there are from one to another that is at most the whole ring further.
     #[inline]
-    pub(super) fn count(self, from: Place, to: Place) -> u32 {
+    pub(super) fn count(self, from: RingPosition, to: RingPosition) -> u32 {
         let turn = if from.counter == to.counter { 0 } else { self.size };
         to.position.wrapping_add(turn).wrapping_sub(from.position)
     }
@@ -184,32 +184,32 @@ mod tests {
         }
     }
 
-    fn all_sizes() -> impl Iterator<Item = (u16, Circle)> {
-        (0..=12).map(|power| (1 << power, Circle::of(QueueSize::within(1 << power).unwrap())))
+    fn all_sizes() -> impl Iterator<Item = (u16, RingLayout)> {
+        (0..=12).map(|power| (1 << power, RingLayout::of(QueueSize::within(1 << power).unwrap())))
     }
 
     #[test]
     fn a_place_is_a_position_and_a_wrap_counter() {
-        for (size, circle) in all_sizes() {
-            let (mut counter, mut place) = (Counter::START, Place::START);
+        for (size, layout) in all_sizes() {
+            let (mut counter, mut place) = (Counter::START, RingPosition::START);
             for count in 0..20_000 {
                 assert_eq!(place.position(), usize::from(counter.position), "{count} of {size}");
-                assert_eq!(circle.event(place), counter.event(), "{count} of {size}");
+                assert_eq!(layout.event(place), counter.event(), "{count} of {size}");
                 // Bit 7 is as the counter, bit 15 is not.
                 let available: u64 = if counter.is_wrap_set { 0x0080 } else { 0x8000 };
                 let word = (available | 2) << 48 | 0xa5a5 << 32 | 0x1234_5678;
                 assert_eq!(place.counter().available(0xa5a5, 2).take(0x1234_5678), word, "{count} of {size}");
                 counter = counter.next(size);
-                place = circle.skip(place, 1);
+                place = layout.skip(place, 1);
             }
         }
     }
 
     #[test]
     fn used_is_what_has_both_flags_as_the_wrap_counter() {
-        for (size, circle) in all_sizes() {
+        for (size, layout) in all_sizes() {
             for count in [0, size - 1, size] {
-                let place = circle.skip(Place::START, count.into());
+                let place = layout.skip(RingPosition::START, count.into());
                 let is_wrap_set = count < size;
                 for flags in 0..4u64 {
                     let [is_available, is_used] = [flags & 1 != 0, flags & 2 != 0];
@@ -226,13 +226,13 @@ mod tests {
 
     #[test]
     fn places_are_counted_also_across_the_wrap() {
-        for (size, circle) in all_sizes().take(6) {
-            let mut place = Place::START;
+        for (size, layout) in all_sizes().take(6) {
+            let mut place = RingPosition::START;
             for _ in 0..4 * size {
                 for moved in 0..=u32::from(size) {
-                    assert_eq!(circle.count(place, circle.skip(place, moved)), moved);
+                    assert_eq!(layout.count(place, layout.skip(place, moved)), moved);
                 }
-                place = circle.skip(place, 1);
+                place = layout.skip(place, 1);
             }
         }
     }

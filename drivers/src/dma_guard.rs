@@ -14,7 +14,7 @@ use nm_driver::platform::DmaMemory;
 /// A device that cannot be stopped may still write to its queues. It is cut off from memory by other means, and the
 /// queues' memory is given up for good: memory that a device may write to is not handed out again.
 #[derive(Debug, Default)]
-pub(crate) struct Run {
+pub(crate) struct DmaGuard {
     state: State,
     /// Not freed before the device has been stopped.
     in_use: Vec<Arc<DmaMemory>>,
@@ -31,7 +31,7 @@ enum State {
     },
 }
 
-impl Run {
+impl DmaGuard {
     /// Notes that the device may use memory from now on. `false` if it must not, since it could not be stopped before.
     pub(crate) fn begin(&mut self) -> bool {
         if self.state == State::Stopped {

@@ -15,7 +15,7 @@ pub(super) const SCATTER_MIN: u16 = 64;
 
 /// What the device said when it was looked at first.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts {
+pub(super) struct NegotiatedConfig {
     /// Of the offered features, those that this driver uses whatever a start asks for.
     pub features: Features,
     /// The largest MTU that the device takes, if it says so.
@@ -36,7 +36,7 @@ pub(super) struct Facts {
     pub transmit_size: QueueSize,
 }
 
-impl Facts {
+impl NegotiatedConfig {
     pub fn read(
         transport: &dyn Transport,
         fallback_mac: [u8; 6],
@@ -45,7 +45,7 @@ impl Facts {
         let (features, offered) = (wanted_features(transport, options)?, transport.offered_features());
         let format = Format::of(transport.is_legacy(), features);
         let pairs_offered = config::queue_pairs(transport, features);
-        let facts = Self {
+        let negotiated = Self {
             features,
             mtu: config::mtu(transport, offered),
             format,
@@ -58,13 +58,13 @@ impl Facts {
             transmit_size: offered_size(transport, QueueRole::Transmit, 0)?,
         };
         for (role, size) in
-            [(QueueRole::Receive, facts.receive_size), (QueueRole::Transmit, facts.transmit_size)]
+            [(QueueRole::Receive, negotiated.receive_size), (QueueRole::Transmit, negotiated.transmit_size)]
         {
-            if facts.format.capacity(size) == 0 {
+            if negotiated.format.capacity(size) == 0 {
                 return Err(NetError::NoRoom { role });
             }
         }
-        Ok(if facts.pairs > 1 { facts } else { facts.with_one_pair() })
+        Ok(if negotiated.pairs > 1 { negotiated } else { negotiated.with_one_pair() })
     }
 
     /// The same device with one of its queue pairs: it is not told that there could be more, so that its control queue comes

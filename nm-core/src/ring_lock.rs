@@ -2,7 +2,7 @@
 //!
 //! One word holds the whole state, so that there is no moment between looking and taking.
 //!
-//! | state | [`enter`](Gate::enter) | leave | [`stop`](Gate::stop) | [`start`](Gate::start) |
+//! | state | [`enter`](RingLock::enter) | leave | [`stop`](RingLock::stop) | [`start`](RingLock::start) |
 //! |---|---|---|---|---|
 //! | idle | → busy | | → busy and stopped, goes on | |
 //! | busy | `Busy` | → idle | → busy and stopped, waits | |
@@ -48,20 +48,20 @@ pub(crate) enum Stop {
 
 /// What one thread at a time may access, with the busy and stop state of its ring.
 #[doc(alias("nr_busy", "nkr_stopped"))]
-pub(crate) struct Gate<T> {
+pub(crate) struct RingLock<T> {
     state: AtomicU32,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: a thread accesses the value only while it has set `BUSY`, which no other has set: it has the value to itself, and sees
 // what the thread before it wrote (Release in `Entered::drop`, Acquire where the bit is set).
-unsafe impl<T: Send> Sync for Gate<T> {}
+unsafe impl<T: Send> Sync for RingLock<T> {}
 
 /// The right to be inside; dropping it leaves.
-struct Entered<'a, T>(&'a Gate<T>);
+struct Entered<'a, T>(&'a RingLock<T>);
 
-impl<T> Gate<T> {
-    /// A gate that lets in.
+impl<T> RingLock<T> {
+    /// A lock that lets in.
     pub(crate) fn new(value: T) -> Self {
         Self { state: AtomicU32::new(IDLE), value: UnsafeCell::new(value) }
     }
@@ -84,7 +84,7 @@ impl<T> Gate<T> {
         self.state.load(Ordering::Relaxed) & GONE != 0
     }
 
-    /// Closes the gate, and waits until no sync is inside.
+    /// Closes the lock, and waits until no sync is inside.
     #[doc(alias = "netmap_disable_ring")]
     pub(crate) fn stop(&self, why: Stop) {
         self.stop_for(why, |_| ());
@@ -128,9 +128,9 @@ impl<T> Drop for Entered<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Gate<T> {
+impl<T> fmt::Debug for RingLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("RingLock").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -142,37 +142,37 @@ mod tests {
 
     #[test]
     fn one_sync_at_a_time_and_none_while_stopped() {
-        let gate = Gate::new(1);
-        let again = gate.enter(|value| {
+        let lock = RingLock::new(1);
+        let again = lock.enter(|value| {
             *value += 1;
-            gate.enter(|value| *value)
+            lock.enter(|value| *value)
         });
         assert_eq!(again, Ok(Err(Refusal::Busy)));
-        gate.stop(Stop::Pause);
-        assert_eq!(gate.enter(|value| *value), Err(Refusal::Stopped));
-        let inside = gate.stop_for(Stop::Pause, |value| (gate.enter(|value| *value), *value));
+        lock.stop(Stop::Pause);
+        assert_eq!(lock.enter(|value| *value), Err(Refusal::Stopped));
+        let inside = lock.stop_for(Stop::Pause, |value| (lock.enter(|value| *value), *value));
         assert_eq!(inside, (Err(Refusal::Stopped), 2), "a stopped ring is worked on");
-        assert_eq!(gate.enter(|value| *value), Err(Refusal::Stopped), "and stays stopped");
-        gate.start();
-        assert_eq!(gate.enter(|value| *value), Ok(2));
-        gate.stop(Stop::Gone);
-        gate.start();
-        assert_eq!(gate.enter(|value| *value), Err(Refusal::Gone));
-        assert_eq!(gate.stop_for(Stop::Pause, |value| *value), 2);
-        assert!(gate.is_gone());
+        assert_eq!(lock.enter(|value| *value), Err(Refusal::Stopped), "and stays stopped");
+        lock.start();
+        assert_eq!(lock.enter(|value| *value), Ok(2));
+        lock.stop(Stop::Gone);
+        lock.start();
+        assert_eq!(lock.enter(|value| *value), Err(Refusal::Gone));
+        assert_eq!(lock.stop_for(Stop::Pause, |value| *value), 2);
+        assert!(lock.is_gone());
     }
 
     #[test]
     fn a_panic_inside_leaves() {
-        let gate = Gate::new(());
-        assert!(catch_unwind(AssertUnwindSafe(|| gate.enter(|()| panic!("inside")))).is_err());
-        assert_eq!(gate.enter(|()| ()), Ok(()));
+        let lock = RingLock::new(());
+        assert!(catch_unwind(AssertUnwindSafe(|| lock.enter(|()| panic!("inside")))).is_err());
+        assert_eq!(lock.enter(|()| ()), Ok(()));
         assert!(
-            catch_unwind(AssertUnwindSafe(|| gate.stop_for(Stop::Pause, |()| panic!("inside")))).is_err()
+            catch_unwind(AssertUnwindSafe(|| lock.stop_for(Stop::Pause, |()| panic!("inside")))).is_err()
         );
-        assert_eq!(gate.enter(|()| ()), Err(Refusal::Stopped));
-        gate.start();
-        assert_eq!(gate.enter(|()| ()), Ok(()));
+        assert_eq!(lock.enter(|()| ()), Err(Refusal::Stopped));
+        lock.start();
+        assert_eq!(lock.enter(|()| ()), Ok(()));
     }
 }
 
@@ -183,9 +183,9 @@ mod loom_tests {
 
     use super::*;
 
-    /// A gate around a number; loom reports any two accesses that are not ordered.
-    fn model(test: impl Fn(Arc<Gate<usize>>) + Sync + Send + 'static) {
-        loom::model(move || test(Arc::new(Gate::new(0))));
+    /// A lock around a number; loom reports any two accesses that are not ordered.
+    fn model(test: impl Fn(Arc<RingLock<usize>>) + Sync + Send + 'static) {
+        loom::model(move || test(Arc::new(RingLock::new(0))));
     }
 
     fn add(value: &mut usize) {
@@ -194,25 +194,25 @@ mod loom_tests {
 
     #[test]
     fn two_syncs_never_meet() {
-        model(|gate| {
-            let sync = |gate: Arc<Gate<usize>>| move || gate.enter(add).is_ok();
-            let other = thread::spawn(sync(gate.clone()));
-            let mine = sync(gate.clone())();
+        model(|lock| {
+            let sync = |lock: Arc<RingLock<usize>>| move || lock.enter(add).is_ok();
+            let other = thread::spawn(sync(lock.clone()));
+            let mine = sync(lock.clone())();
             let synced = usize::from(mine) + usize::from(other.join().unwrap());
             assert!(synced > 0, "at least one gets in");
-            assert_eq!(gate.enter(|value| *value), Ok(synced));
+            assert_eq!(lock.enter(|value| *value), Ok(synced));
         });
     }
 
     #[test]
     fn who_stops_a_ring_has_it_alone_and_hands_it_on() {
-        model(|gate| {
-            let syncing = gate.clone();
+        model(|lock| {
+            let syncing = lock.clone();
             let other = thread::spawn(move || (0..2).filter(|_| syncing.enter(add).is_ok()).count());
-            gate.stop_for(Stop::Pause, add);
-            gate.start();
+            lock.stop_for(Stop::Pause, add);
+            lock.start();
             let syncs = other.join().unwrap();
-            let seen = gate.stop_for(Stop::Gone, |value| *value);
+            let seen = lock.stop_for(Stop::Gone, |value| *value);
             assert_eq!(seen, syncs + 1);
         });
     }
@@ -220,18 +220,18 @@ mod loom_tests {
     /// Whatever other threads do to the ring: none is inside together with a thread that has stopped it.
     #[test]
     fn two_that_stop_a_ring_take_turns() {
-        model(|gate| {
-            let pausing = gate.clone();
+        model(|lock| {
+            let pausing = lock.clone();
             let other = thread::spawn(move || {
                 pausing.stop_for(Stop::Pause, add);
                 pausing.start();
             });
-            gate.stop_for(Stop::Pause, add);
-            gate.start();
-            let synced = usize::from(gate.enter(add).is_ok());
+            lock.stop_for(Stop::Pause, add);
+            lock.start();
+            let synced = usize::from(lock.enter(add).is_ok());
             other.join().unwrap();
-            gate.start();
-            assert_eq!(gate.enter(|value| *value), Ok(2 + synced));
+            lock.start();
+            assert_eq!(lock.enter(|value| *value), Ok(2 + synced));
         });
     }
 }
