@@ -1,5 +1,6 @@
 //! `docs/seed-map.md` is true as far as a program can tell: every name of the seed stands in it exactly once, every
-//! place and every test that it names exists, every status is one of those that there are.
+//! place and every test that it names exists, every status is one of those that there are. Every break in `breaks.txt` is of a
+//! row, names a test of it, and can be applied.
 #![cfg(not(miri))]
 #![allow(
     clippy::unwrap_used,
@@ -262,5 +263,35 @@ fn every_status_is_one_of_those_there_are_and_done_means_shown() {
         assert!(!row.meaning.is_empty(), "{}: what is it?", row.seed);
         let is_shown = !row.here.is_empty() && !row.shown_by.is_empty();
         assert!(row.status != "done" || is_shown, "{} is done: where, and what shows it?", row.seed);
+    }
+}
+
+/// Row, file, test and old text of each break.
+fn breaks() -> Vec<(String, String, String, String)> {
+    let text = fs::read_to_string(repository().join("nm-core/tests/breaks.txt")).unwrap();
+    let blocks = text.split("\n### ").skip(1);
+    blocks
+        .map(|block| {
+            let (head, texts) = block.split_once("\n--- old\n").unwrap();
+            let (old, _) = texts.split_once("\n--- new\n").unwrap();
+            let &[row, file, test] = head.lines().collect::<Vec<_>>().as_slice() else { panic!("{head}") };
+            let of = |line: &str, key: &str| line.strip_prefix(key).unwrap().to_owned();
+            (row.to_owned(), of(file, "file "), of(test, "test "), old.trim_end().to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn every_break_belongs_to_a_row_that_names_its_test_and_applies_to_the_source() {
+    let rows = rows();
+    for (title, file, test, old) in breaks() {
+        let is_of = |row: &&Row| {
+            let seed = row.seed.trim_matches('`');
+            title.strip_prefix(seed).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+        };
+        let row = rows.iter().find(is_of).unwrap_or_else(|| panic!("{title}: no row begins so"));
+        assert!(row.shown_by.contains(&test), "{title}: the row does not name {test}");
+        let source = fs::read_to_string(repository().join(&file)).unwrap();
+        assert_eq!(source.matches(&old).count(), 1, "{title}: the old text has to be in {file} once: {old}");
     }
 }

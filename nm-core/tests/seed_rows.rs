@@ -9,9 +9,10 @@ mod common;
 
 use std::pin::{Pin, pin};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 
 use common::{Hosted, assert_all_home, frame, netmap, one_card, with_stack};
 use nm_core::abi::{RingFlags, RingHeader, SLOTS_OFFSET, Slot, SlotFlags, TimeVal};
@@ -30,9 +31,11 @@ use nm_core::{AttachError, Attachment, Netmap, RxRing, SyncError, TxRing, errno}
 
 const ONE: HostRings = HostRings { tx: 1, rx: 1, slots: 8 };
 
+type Action = Box<dyn FnOnce() + Send>;
+
 /// Something that runs once, at a moment that a fake chooses.
 #[derive(Clone, Default)]
-struct Hook(Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>);
+struct Hook(Arc<Mutex<Option<Action>>>);
 
 impl Hook {
     fn set(&self, hook: impl FnOnce() + Send + 'static) {
@@ -442,9 +445,8 @@ fn reserved_slots_stay_as_they_are_until_they_are_released() {
     send(5);
     rx.rxsync().unwrap();
     assert_eq!((rx.look(3), rx.reserved(), rx.avail(), rx.window()), (3, 3, 2, 5));
-    let mut oldest = 0;
     // Around the ring more than once, with three slots reserved all the time.
-    for _ in 0..30 {
+    for oldest in 0..30 {
         send(1);
         rx.rxsync().unwrap();
         assert_eq!(rx.reserved(), 3);
@@ -452,7 +454,6 @@ fn reserved_slots_stay_as_they_are_until_they_are_released() {
         assert_eq!(kept, [0, 1, 2].map(|place| frame(oldest + place, 60)));
         assert_eq!((rx.look(1), rx.reserved()), (1, 4));
         assert_eq!((rx.advance(1), rx.reserved()), (1, 3));
-        oldest += 1;
     }
     // A ring whose slots are all looked at and kept takes nothing more.
     send(20);
@@ -526,6 +527,25 @@ fn buffers_lie_as_far_apart_as_buf_size_says() {
         port.rxsync().unwrap();
         assert!((0..15).all(|at| rx.frame(at) == frame(at.into(), 1514)));
     }
+}
+
+#[test]
+fn a_port_gives_back_its_objects_while_others_are_open() {
+    let (_, netmap) = netmap(4096);
+    for name in ["em0", "em1"] {
+        netmap.attach(name, card(CardSpec::new(1, 8, Order::Posted)).0).unwrap();
+    }
+    let free = || netmap.region().info().pools.map(|pool| pool.free);
+    let _other = netmap.open("em0").unwrap();
+    let before = free();
+    for _ in 0..3 {
+        let port = netmap.open("em1").unwrap();
+        let during = free();
+        assert_eq!([0, 1, 2].map(|pool| before[pool] - during[pool]), [1, 2, 16]);
+        drop(port);
+        assert_eq!(free(), before);
+    }
+    assert_eq!((netmap.memory().reclaimed, netmap.memory().refused), (0, 0));
 }
 
 #[test]
@@ -779,11 +799,7 @@ fn a_card_that_does_not_start_is_not_in_netmap_mode() {
 
 #[test]
 fn a_reset_and_a_detach_wake_the_waiters_of_every_ring() {
-    let events: [(&str, fn(&Netmap)); 2] = [
-        ("reset", |netmap| netmap.reset("em0").unwrap()),
-        ("detach", |netmap| netmap.detach("em0").unwrap()),
-    ];
-    for (what, happen) in events {
+    for what in ["reset", "detach"] {
         let (_, netmap) = netmap(4096);
         let (nic, wire) = card(CardSpec::new(1, 8, Order::Posted).with_queues(2, 2));
         let stack = Arc::new(HookedStack::default());
@@ -810,7 +826,10 @@ fn a_reset_and_a_detach_wake_the_waiters_of_every_ring() {
         let counts =
             |waiting: &[(_, Arc<Count>)]| waiting.iter().map(|(_, count)| count.get()).collect::<Vec<_>>();
         assert_eq!(counts(&waiting), [0; 5]);
-        happen(&netmap);
+        match what {
+            "reset" => netmap.reset("em0").unwrap(),
+            _ => netmap.detach("em0").unwrap(),
+        }
         assert_eq!(counts(&waiting), [1; 5], "{what}");
         waiting.clear();
     }
@@ -849,6 +868,36 @@ fn all_rings_are_stopped_during_a_reset_and_go_on_after_it() {
         [0, 1].map(|ring| View::rx(&ports[usize::from(ring)], ring).frame(0)),
         [frame(0, 70), frame(1, 70)]
     );
+}
+
+#[test]
+fn a_reset_waits_for_a_sync_that_is_under_way() {
+    let (_, netmap) = netmap(4096);
+    let (nic, wire) = card(CardSpec::new(1, 8, Order::Posted));
+    let stack = Arc::new(HookedStack::default());
+    netmap.attach_as("em0", Attachment::rings(nic).with_stack(stack.clone(), ONE)).unwrap();
+    let (port, syncing) = (raw(&netmap, "em0"), raw(&netmap, "em0^"));
+    let (is_reset, control) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
+    let (noted, resetting, started) = (is_reset.clone(), netmap.clone(), control.clone());
+    // Inside of the sync of the host transmit ring.
+    stack.hook.set(move || {
+        let done = noted.clone();
+        *started.lock().unwrap() = Some(thread::spawn(move || {
+            resetting.reset("em0").unwrap();
+            done.store(true, SeqCst);
+        }));
+        // The reset stops the rings in their order, and comes no further than to this one.
+        while port.txsync() != Err(SyncError::Stopped) {
+            thread::yield_now();
+        }
+        (0..1000).for_each(|_| thread::yield_now());
+        assert!(!noted.load(SeqCst) && wire.is_running());
+    });
+    View::tx(&syncing, 1).submit(&frame(1, 60));
+    syncing.txsync().unwrap();
+    control.lock().unwrap().take().unwrap().join().unwrap();
+    assert!(is_reset.load(SeqCst));
+    assert_eq!(syncing.txsync(), Ok(()));
 }
 
 #[test]
@@ -1009,7 +1058,11 @@ fn memory_is_mapped_without_a_port_only_while_mmap_unreg_is_set() {
     for _ in 0..2 {
         assert_eq!(netmap.map(MemId::SHARED).map(|_| ()), Err(MapError::Unbound));
         netmap.knobs().set("mmap_unreg", 1).unwrap();
-        assert!(netmap.map(MemId::SHARED).is_ok());
+        let mappings = || netmap.region().info().usage.mappings;
+        let mapped = netmap.map(MemId::SHARED).unwrap();
+        assert_eq!(mappings(), 1);
+        drop(mapped);
+        assert_eq!(mappings(), 0);
         netmap.knobs().set("mmap_unreg", 0).unwrap();
     }
 }
