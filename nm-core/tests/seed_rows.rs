@@ -355,7 +355,7 @@ fn what_happens_between_the_first_look_and_the_registration_is_found_by_the_seco
     let host = netmap.host("em0").unwrap();
     let mut port = netmap.open("em0*").unwrap();
 
-    // Transmit: room that comes then. Nobody waits yet, so that no interrupt tells of it.
+    // Transmit: room that comes then. There is no waiter yet, so that no interrupt tells of it.
     wire.hold_completions();
     let tx = &mut port.tx_rings()[0];
     submit(tx, 15);
@@ -661,7 +661,7 @@ fn a_frame_of_the_stack_is_taken_in_netmap_mode_only_and_wakes_the_rings_waiters
         assert!(of_first.as_mut().poll(&mut Context::from_waker(&first_waker)).is_pending());
         assert!(of_second.as_mut().poll(&mut Context::from_waker(&second_waker)).is_pending());
         assert_eq!(transmit(1), Ok(()));
-        // Nobody serves interrupts: the call itself wakes the waiters.
+        // Interrupts are not served: the call itself wakes the waiters.
         assert_eq!((first_count.get(), second_count.get()), (0, 1));
         let ready = of_second.as_mut().poll(&mut Context::from_waker(&second_waker));
         assert_eq!(ready, Poll::Ready(Ok(readable(1))));
