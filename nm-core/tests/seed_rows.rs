@@ -962,7 +962,7 @@ fn a_receive_sync_looks_at_the_card_after_an_interrupt_or_if_no_pendintr_says_so
         rx.rxsync().unwrap();
         assert_eq!(rx.window(), 0, "no interrupt has come");
     }
-    // Another one comes.
+    // The next interrupt is delivered.
     assert_eq!(events.rx_interrupt(0), Irq::Completed);
     rx.rxsync().unwrap();
     assert_eq!(frames(rx), [frame(1, 60)]);

@@ -131,7 +131,7 @@ pub(crate) fn list(names: &mut dyn Iterator<Item = &'static str>) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
-/// The error message for a text that is none of the values of `T`.
+/// The error message for an invalid value of a key of type `T`: the allowed values.
 pub fn not_allowed<T: Field>() -> String {
     format!("allowed: {}", T::values())
 }

@@ -129,8 +129,7 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
 
     #[inline]
     fn report(descriptor: &Descriptor, expected: UsedWord) -> Option<Used> {
-        let (id, written) = layout::used(descriptor, expected.counter())?;
-        Some(Used { id: id.into(), written })
+        layout::used(descriptor, expected.counter())
     }
 
     #[inline]
@@ -177,7 +176,7 @@ impl<D: Direction> Virtqueue for PackedQueue<D> {
         if self.is_broken || self.next_used == self.next_avail {
             return None;
         }
-        Self::report(self.ring.from(self.next_used).first()?, self.next_used.counter().used(0))
+        self.ring.used(self.next_used)
     }
 
     /// The device writes to the first position of a buffer or a batch, and goes on behind its last (section 2.8.9).

@@ -2,6 +2,7 @@
 use super::layout::{PackedMemory, write_descriptor};
 use super::notify::is_doorbell_wanted;
 use super::place::RingPosition;
+use crate::virtio::queue::Used;
 use crate::virtio::queue::command::ring::{CommandRing, Outcome, PARTS, Part, is_long_enough};
 
 /// The id of each command: there is one at a time.
@@ -48,7 +49,7 @@ impl CommandRing for PackedCommands {
     fn outcome(&self) -> Outcome {
         match self.ring.used(self.sent) {
             None => Outcome::Pending,
-            Some((ID, _)) => Outcome::Answered,
+            Some(Used { id, .. }) if id == u32::from(ID) => Outcome::Answered,
             Some(_) => Outcome::Confused,
         }
     }

@@ -7,7 +7,7 @@ use nm_driver::platform::{DmaMemory, OutOfDmaMemory, Platform};
 use nm_driver::shared::{SharedArray, SharedMemory};
 
 use super::place::{RingLayout, RingPosition, WrapCounter, id_of};
-use crate::virtio::queue::QueueSize;
+use crate::virtio::queue::{QueueSize, Used};
 use crate::virtio::transport::QueuePlace;
 
 /// What the driver writes, what the device writes and what both write lie on cache lines of their own.
@@ -128,16 +128,16 @@ pub(super) fn last_word([_, last]: &Descriptor) -> u64 {
 /// By section 2.8.4 the length counts only if the descriptor has the WRITE flag. It is not looked at: QEMU has never set
 /// it there, and does set the length.
 #[inline]
-pub(super) fn used(descriptor: &Descriptor, counter: WrapCounter) -> Option<(u16, u32)> {
+pub(super) fn used(descriptor: &Descriptor, counter: WrapCounter) -> Option<Used> {
     let word = last_word(descriptor);
     // No cut: the length is the lower half.
-    counter.is_used(word).then_some((id_of(word), word as u32))
+    counter.is_used(word).then_some(Used { id: id_of(word).into(), written: word as u32 })
 }
 
 /// What the two sides tell each other.
 impl PackedMemory {
     /// What the device says in the descriptor at a place: see [`used`].
-    pub(super) fn used(&self, place: RingPosition) -> Option<(u16, u32)> {
+    pub(super) fn used(&self, place: RingPosition) -> Option<Used> {
         used(self.from(place).first()?, place.counter())
     }
 
